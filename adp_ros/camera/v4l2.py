@@ -1,0 +1,135 @@
+"""A V4L2 device (webcam or HDMI capture stick), drained by its own thread.
+
+The driver's queue of buffers is emptied as fast as it fills, so that a picture is never older
+than one frame period when it is handed out. OpenCV's V4L2 backend does the device work.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+
+from ..errors import CameraError
+from ..types import Frame
+from .drain import Drain
+from .fit import fit_frame
+from .settings import FOURCC, CameraSettings
+from .source import Clock
+
+
+class Capture(Protocol):
+    """The part of ``cv2.VideoCapture`` that is used."""
+
+    def isOpened(self) -> bool:  # noqa: N802
+        """Tell whether the device is open."""
+        ...
+
+    def set(self, propId: int, value: float) -> bool:  # noqa: N803
+        """Ask for a property."""
+        ...
+
+    def get(self, propId: int) -> float:  # noqa: N803
+        """Read a property back."""
+        ...
+
+    def grab(self) -> bool:
+        """Wait for the next buffer."""
+        ...
+
+    def retrieve(self) -> "tuple[bool, cv2.typing.MatLike]":
+        """Decode the buffer to BGR."""
+        ...
+
+    def release(self) -> None:
+        """Close the device."""
+        ...
+
+
+def open_v4l2(device: str) -> Capture:
+    """Open a device with OpenCV's V4L2 backend."""
+    return cv2.VideoCapture(device, cv2.CAP_V4L2)
+
+
+class V4l2Source:
+    """A camera at ``video_device``; size, format and rate are asked for and read back."""
+
+    def __init__(
+        self,
+        settings: CameraSettings,
+        clock: Clock,
+        open_capture: Callable[[str], Capture] = open_v4l2,
+    ) -> None:
+        """Remember the device; nothing is opened yet."""
+        self._settings = settings
+        self._clock = clock
+        self._open_capture = open_capture
+        self._drain: Drain | None = None
+
+    @property
+    def name(self) -> str:
+        """Kind and device."""
+        return f"v4l2 camera {self._settings.video_device}"
+
+    def open(self) -> tuple[str, ...]:
+        """Open and configure, see :class:`~adp_ros.camera.source.CameraSource`."""
+        capture = self._open_capture(self._settings.video_device)
+        if not capture.isOpened():
+            capture.release()
+            raise CameraError(
+                f"{self.name} cannot be opened: check that it exists, is readable and is not "
+                "used by another program"
+            )
+        notes = configure(capture, self._settings)
+        self._drain = Drain(capture, self._clock, self.name, self._settings.stall_timeout)
+        return notes
+
+    def read(self, timeout: float) -> Frame | None:
+        """Return the newest picture that was not returned before."""
+        if self._drain is None:
+            raise CameraError(f"{self.name} is not open")
+        newest = self._drain.newest(timeout)
+        if newest is None:
+            return None
+        bgr, stamp = newest
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        settings = self._settings
+        return Frame(fit_frame(rgb, settings.size, settings.fit, self.name), stamp)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Stop the thread, which releases the device."""
+        if self._drain is not None:
+            self._drain.stop()
+            self._drain = None
+
+
+def configure(capture: Capture, settings: CameraSettings) -> tuple[str, ...]:
+    """Ask for format, size, rate and buffers, in the order that V4L2 needs, and read back.
+
+    Returns:
+        One sentence per property that the device did not take as asked.
+    """
+    width, height = settings.capture_size
+    code = FOURCC[settings.pixel_format]
+    asked = (
+        ("pixel_format", cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*code))),
+        ("width", cv2.CAP_PROP_FRAME_WIDTH, float(width)),
+        ("height", cv2.CAP_PROP_FRAME_HEIGHT, float(height)),
+        ("framerate", cv2.CAP_PROP_FPS, settings.framerate),
+        ("buffer_size", cv2.CAP_PROP_BUFFERSIZE, float(settings.buffer_size)),
+    )
+    for _, prop, value in asked:
+        capture.set(prop, value)
+    notes = []
+    for name, prop, value in asked:
+        got = capture.get(prop)
+        if abs(got - value) > 0.01 * abs(value):
+            notes.append(f"{name} is {_words(prop, got)}, asked for {_words(prop, value)}")
+    return tuple(notes)
+
+
+def _words(prop: int, value: float) -> str:
+    if prop != cv2.CAP_PROP_FOURCC:
+        return f"{value:g}"
+    code = int(value)
+    text = "".join(chr((code >> shift) & 0xFF) for shift in (0, 8, 16, 24))
+    return text if text.isprintable() else f"{value:g}"
