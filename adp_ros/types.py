@@ -51,10 +51,15 @@ class Observation:
         if not self.instruction.strip():
             raise ObservationError("instruction is empty, say in words what the arm should do")
         for i, image in enumerate(self.images):
-            _check_image(i, image)
+            check_image(i, image)
 
 
-def _check_image(view: int, image: Rgb) -> None:
+def check_image(view: int, image: Rgb) -> None:
+    """Refuse anything but a uint8 array of shape (H, W, 3).
+
+    Raises:
+        ObservationError: Names the view and what it has instead.
+    """
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
         raise ObservationError(f"image of view {view} is {kind}, a uint8 array is needed")
