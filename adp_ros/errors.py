@@ -21,6 +21,10 @@ class ObservationError(AdpError, ValueError):
     """An observation (image, instruction, proprioception) cannot be used."""
 
 
+class GateError(AdpError, ValueError):
+    """The gate was given a motion, chunk or pose that it cannot judge."""
+
+
 class PolicyError(AdpError):
     """A policy failed to produce a usable chunk."""
 
