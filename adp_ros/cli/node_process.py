@@ -1,0 +1,50 @@
+"""Body of one node's process when :mod:`adp_ros.cli.runner` starts it.
+
+``python -m adp_ros.cli.node_process PARENT NICE MODULE [ROS ARGUMENTS...]``
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Tie the process to its parent, set its priority, run the node's ``main``.
+
+    The runner blocks SIGINT until here, so that a Ctrl-C during start-up ends in silence too.
+
+    Args:
+        argv: PARENT NICE MODULE and the node's own arguments; None for the process's own.
+
+    Returns:
+        Exit status of the node.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parent, nice, module = int(words[0]), int(words[1]), words[2]
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        end_with_parent(parent)
+        os.nice(nice)
+        sys.argv = [module, *words[3:]]
+        return int(import_module(module).main() or 0)
+    except KeyboardInterrupt:
+        return 0
+
+
+def end_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGTERM when the parent dies, even by SIGKILL: no node stays behind."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

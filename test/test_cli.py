@@ -1,0 +1,126 @@
+"""The command line: fast help, one-line errors, exit statuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from adp_ros.cli import COMMANDS, main
+
+LAZY = """
+import sys
+from adp_ros.cli import main
+try:
+    main({words})
+except SystemExit as end:
+    assert end.code == 0, end.code
+heavy = {{"torch", "rclpy", "cv2", "mujoco", "transformers"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def adp_ros(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "adp_ros.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["launch", "jaco2_task", "--show-args"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    """Help answers at once: neither torch nor rclpy nor cv2 nor mujoco is imported for it."""
+    script = textwrap.dedent(LAZY).format(words=words)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """``adp-ros --help`` lists each command with what it does."""
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text and help_text in text for name, help_text in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command answers ``--help`` with its usage and status 0."""
+    with pytest.raises(SystemExit) as end:
+        main([name, "--help"])
+    assert end.value.code == 0
+    assert f"adp-ros {name}" in capsys.readouterr().out
+
+
+def test_bad_input_is_one_line_and_status_2() -> None:
+    """A user's mistake gives one line on stderr, no traceback, status 2."""
+    result = adp_ros("launch", "jaco2_task", "task:=fold_towel")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: task is 'fold_towel', allowed: pot_to_plate")
+    assert result.stderr.count("\n") == 1
+
+
+def test_unknown_command_is_status_2() -> None:
+    """A command that doesn't exist is refused with those that do."""
+    result = adp_ros("fly")
+    assert result.returncode == 2
+    assert "invalid choice: 'fly'" in result.stderr
+    assert "launch" in result.stderr
+
+
+def test_show_args_is_complete(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--show-args --json`` holds the eight arguments of the contract, each described."""
+    assert main(["launch", "jaco2_task", "--show-args", "--json"]) == 0
+    arguments = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert {
+        "task",
+        "robot",
+        "robot_type",
+        "policy",
+        "checkpoint",
+        "camera",
+        "adp",
+        "dry_run",
+    } <= set(arguments)
+    assert all(entry["description"] for entry in arguments.values())
+
+
+def test_closed_pipe_ends_quietly() -> None:
+    """``adp-ros ... | head`` ends without a traceback."""
+    command = f"{sys.executable} -m adp_ros.cli launch jaco2_task --show-args | true"
+    result = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stderr == ""
+
+
+def test_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in any command gives the shell's usual status and no traceback."""
+
+    def interrupted(_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("adp_ros.cli.launch.run", interrupted)
+    assert main(["launch", "jaco2_task"]) == 128 + signal.SIGINT
+
+
+def test_unwritable_cache_is_named(tmp_path: Path) -> None:
+    """Where the default checkpoint can't be kept, the error says what to set."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = adp_ros("launch", "jaco2_task", ADP_ROS_CACHE=str(blocked / "cache"))
+    assert result.returncode == 2
+    assert "set ADP_ROS_CACHE to a writable folder" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,205 @@
+"""Launch arguments and the node table: defaults, refusals, and what each choice changes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adp_ros.errors import ConfigError
+from adp_ros.launch_arguments import (
+    LaunchSettings,
+    launch_arguments,
+    parse_assignments,
+    resolve_settings,
+)
+from adp_ros.launch_table import NodeSpec, node_environment, node_table, yaml_scalar
+from adp_ros.share import share_directory
+from adp_ros.tasks import TASKS
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    """A share directory with the files that the arguments are checked against."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "adp.yaml").write_text("qk_keep_ratio: 0.5\n")
+    return tmp_path
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A directory that looks like a checkpoint from outside."""
+    directory = tmp_path / "checkpoint"
+    directory.mkdir()
+    (directory / "config.json").write_text("{}")
+    return directory
+
+
+def specs(settings: LaunchSettings, share: Path) -> dict[str, NodeSpec]:
+    return {spec.name: spec for spec in node_table(settings, Path("/checkpoint"), share)}
+
+
+def test_every_default_is_accepted(share: Path) -> None:
+    """With no argument at all the twin wipes the table, moved by the expert."""
+    settings = resolve_settings({}, share)
+    assert (settings.task, settings.robot, settings.robot_type) == ("wipe_table", "sim", "j2n6s300")
+    assert (settings.policy, settings.camera, settings.checkpoint) == ("expert", "twin", None)
+    assert settings.adp == share / "config" / "adp.yaml"
+    assert not settings.dry_run
+
+
+def test_every_choice_of_every_argument_is_accepted(share: Path, checkpoint: Path) -> None:
+    """No argument offers a choice that is refused afterwards, beside a matching robot."""
+    for argument in launch_arguments(share):
+        for choice in argument.choices:
+            settings = resolve_settings({argument.name: choice}, share)
+            if choice != "auto":
+                value = object.__getattribute__(settings, argument.name)
+                assert value in (choice, choice == "true")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"task": "fold_towel"}, "task is 'fold_towel', allowed: pot_to_plate, cube_to_plate"),
+        ({"robot": "ur5"}, "robot is 'ur5', allowed: sim, kinova, none"),
+        ({"robot_type": "j2n7"}, "robot_type is 'j2n7', allowed: j2n6s200, j2n6s300"),
+        ({"dry_run": "yes"}, "dry_run is 'yes', allowed: true, false"),
+        ({"policy": "pi0"}, "policy is 'pi0', allowed: auto, expert, oft, hold"),
+        ({"seed": "-1"}, "seed is '-1', allowed: a whole number from 0 to 2147483647"),
+        ({"seed": "1e3"}, "seed is '1e3'"),
+        ({"seed": "2147483648"}, "seed is '2147483648'"),
+        ({"checkpoint": "/no/such"}, "checkpoint is '/no/such': no such directory"),
+        ({"checkpoint": ""}, "checkpoint is '': no such directory"),
+        ({"adp": "/no/such.yaml"}, "adp is '/no/such.yaml': no such file"),
+        ({"adp": ""}, "adp is '': no such file"),
+        ({"camera": "/dev/video99"}, "camera is '/dev/video99': no such file, allowed: auto, twin"),
+        ({"camera": "twin", "robot": "none"}, "camera is 'twin' with robot:=none"),
+        ({"policy": "expert", "robot": "kinova"}, "policy is 'expert' with robot:=kinova"),
+        ({"policy": "oft", "robot": "kinova"}, "random weights must not move a real arm"),
+        ({"log_level": "loud"}, "log_level is 'loud', allowed: debug, info"),
+    ],
+)
+def test_wrong_value_is_named(given: dict[str, str], message: str, share: Path) -> None:
+    """A wrong value is refused in one line that names the argument and what is allowed."""
+    with pytest.raises(ConfigError) as caught:
+        resolve_settings(given, share)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_directory_without_config_is_no_checkpoint(share: Path, tmp_path: Path) -> None:
+    """A directory that holds no config.json is refused before any process starts."""
+    with pytest.raises(ConfigError, match=r"there is no config\.json in it"):
+        resolve_settings({"checkpoint": str(tmp_path)}, share)
+
+
+def test_misspelled_argument_is_named() -> None:
+    """An argument that does not exist is refused with the nearest that does."""
+    arguments = launch_arguments(Path("/share"))
+    with pytest.raises(ConfigError, match="argument 'tsak' does not exist, did you mean 'task'"):
+        parse_assignments(["tsak:=wipe_table"], arguments)
+    with pytest.raises(ConfigError, match="argument 'zzz' does not exist, allowed: task, robot"):
+        parse_assignments(["zzz:=1"], arguments)
+    with pytest.raises(ConfigError, match=r"'task=wipe' is not of the form name:=value"):
+        parse_assignments(["task=wipe"], arguments)
+
+
+def test_last_assignment_wins_and_values_may_hold_signs() -> None:
+    """Words are split at the first ``:=``; a repeated name takes its last value."""
+    arguments = launch_arguments(Path("/share"))
+    assert parse_assignments(["seed:=1", "adp:=a:=b", "seed:=2"], arguments) == {
+        "seed": "2",
+        "adp": "a:=b",
+    }
+
+
+def test_auto_follows_the_robot(share: Path, checkpoint: Path) -> None:
+    """``auto`` never lets random weights or a missing twin move or feed a real arm."""
+    kinova = resolve_settings({"robot": "kinova"}, share)
+    assert (kinova.policy, kinova.camera) == ("hold", "/dev/video0")
+    replay = resolve_settings({"robot": "none"}, share)
+    assert (replay.policy, replay.camera) == ("hold", "none")
+    given = {"robot": "kinova", "checkpoint": str(checkpoint)}
+    assert resolve_settings(given, share).policy == "oft"
+
+
+def test_robot_decides_which_nodes_start(share: Path) -> None:
+    """The twin starts in simulation only; a replay starts no camera."""
+    settings = resolve_settings({}, share)
+    real = replace(settings, robot="kinova", camera="/dev/video0")
+    replay = replace(settings, robot="none", camera="none")
+    assert set(specs(settings, share)) == {
+        "sim_node",
+        "camera_node",
+        "controller_node",
+        "inference_node",
+    }
+    assert set(specs(real, share)) == {"camera_node", "controller_node", "inference_node"}
+    assert set(specs(replay, share)) == {"controller_node", "inference_node"}
+
+
+def test_arguments_reach_the_nodes(share: Path) -> None:
+    """Each argument ends up as a parameter of the node that needs it."""
+    given = {"task": "carrot_to_pan", "seed": "7", "robot_type": "j2n6s200", "dry_run": "true"}
+    nodes = specs(resolve_settings(given, share), share)
+    assert nodes["sim_node"].parameters["seed"] == 7
+    assert nodes["sim_node"].parameters["task"] == "carrot_to_pan"
+    assert nodes["controller_node"].parameters["dry_run"] is True
+    instruction = TASKS["carrot_to_pan"].instruction
+    assert nodes["inference_node"].parameters["instruction"] == instruction
+    assert nodes["inference_node"].nice == 10
+    for node in nodes.values():
+        assert node.parameters.get("robot_type", "j2n6s200") == "j2n6s200"
+
+
+@pytest.mark.parametrize("kind", ["video", "folder", "device"])
+def test_camera_argument_picks_the_source(kind: str, share: Path, tmp_path: Path) -> None:
+    """A folder, a file and a device each become their own kind of camera source."""
+    video = tmp_path / "clip.mp4"
+    video.write_bytes(b"")
+    value, source, name = {
+        "video": (str(video), "video", "path"),
+        "folder": (str(tmp_path), "images", "path"),
+        "device": ("/dev/null", "v4l2", "video_device"),
+    }[kind]
+    parameters = specs(resolve_settings({"camera": value}, share), share)["camera_node"].parameters
+    assert (parameters["source"], parameters[name]) == (source, value)
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, 3, -2, 0.5, 1e-9, "", "wipe the table", "it's", "true", "5", "a: b", "~"]
+)
+def test_scalar_keeps_type_and_value(value: bool | int | float | str) -> None:
+    """Parameters survive the way through YAML with type and value."""
+    read = yaml.safe_load(yaml_scalar(value))
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_ros_arguments_name_file_and_parameters(share: Path) -> None:
+    """The parameter file stands before the parameters, so that arguments win."""
+    words = specs(resolve_settings({}, share), share)["camera_node"].ros_arguments()
+    assert words[:3] == ["--ros-args", "-r", "__node:=camera_node"]
+    assert words.index("--params-file") < words.index("-p")
+    assert "source:='twin'" in words
+
+
+def test_environment_of_the_user_wins(share: Path) -> None:
+    """Variables that the user has set stay as they are."""
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    assert node_environment(share, {})[name] == str(share / "config" / "fastdds_large_images.xml")
+    assert name not in node_environment(share, {name: "/mine.xml"})
+
+
+def test_share_directory_is_named_when_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without config/ anywhere the error lists the places that were searched."""
+    (tmp_path / "ament/share/adp_ros/config").mkdir(parents=True)
+    monkeypatch.setattr("adp_ros.share.__file__", str(tmp_path / "site/adp_ros/share.py"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "prefix"))
+    found = share_directory({"AMENT_PREFIX_PATH": f"{tmp_path / 'empty'}:{tmp_path / 'ament'}"})
+    assert found == tmp_path / "ament/share/adp_ros"
+    with pytest.raises(ConfigError, match="config/ of adp_ros not found in .*prefix/share/adp_ros"):
+        share_directory({})
