@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from .errors import ConfigError
-from .tasks import TASK_NAMES
+from .sim.tasks import task_names
 
 AUTO: Final = "auto"
 NO_CAMERA: Final = "none"
@@ -74,7 +74,7 @@ def launch_arguments(share: Path) -> tuple[LaunchArgument, ...]:
             name="task",
             default="wipe_table",
             description="Task to perform",
-            choices=TASK_NAMES,
+            choices=task_names(),
         ),
         LaunchArgument(
             name="robot",

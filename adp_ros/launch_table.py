@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
-from .tasks import task_info
+from .sim.tasks import find_task
 
 INFERENCE_NICE: Final = 10
 
@@ -153,7 +153,7 @@ def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeS
             "policy": settings.policy,
             "checkpoint": str(checkpoint),
             "adp": str(settings.adp),
-            "instruction": task_info(settings.task).instruction,
+            "instruction": find_task(settings.task).instruction,
         },
         log_level=settings.log_level,
         nice=INFERENCE_NICE,

@@ -68,7 +68,7 @@ def test_bad_input_is_one_line_and_status_2() -> None:
     result = adp_ros("launch", "jaco2_task", "task:=fold_towel")
     assert result.returncode == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("error: task is 'fold_towel', allowed: pot_to_plate")
+    assert result.stderr.startswith("error: task is 'fold_towel', allowed: carrot_to_pan")
     assert result.stderr.count("\n") == 1
 
 

@@ -15,7 +15,7 @@ from adp_ros.launch_arguments import (
 )
 from adp_ros.launch_table import NodeSpec, node_environment, node_table, yaml_scalar
 from adp_ros.share import share_directory
-from adp_ros.tasks import TASKS
+from adp_ros.sim.tasks import find_task
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_every_choice_of_every_argument_is_accepted(share: Path, checkpoint: Pat
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"task": "fold_towel"}, "task is 'fold_towel', allowed: pot_to_plate, cube_to_plate"),
+        ({"task": "fold_towel"}, "task is 'fold_towel', allowed: carrot_to_pan, cube_to_plate"),
         ({"robot": "ur5"}, "robot is 'ur5', allowed: sim, kinova, none"),
         ({"robot_type": "j2n7"}, "robot_type is 'j2n7', allowed: j2n6s200, j2n6s300"),
         ({"dry_run": "yes"}, "dry_run is 'yes', allowed: true, false"),
@@ -146,7 +146,7 @@ def test_arguments_reach_the_nodes(share: Path) -> None:
     assert nodes["sim_node"].parameters["seed"] == 7
     assert nodes["sim_node"].parameters["task"] == "carrot_to_pan"
     assert nodes["controller_node"].parameters["dry_run"] is True
-    instruction = TASKS["carrot_to_pan"].instruction
+    instruction = find_task("carrot_to_pan").instruction
     assert nodes["inference_node"].parameters["instruction"] == instruction
     assert nodes["inference_node"].nice == 10
     for node in nodes.values():
