@@ -1,13 +1,17 @@
-"""Health of one component, as shown in diagnostics."""
+"""Health of one component in the terms of ROS diagnostics, without ROS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 
+from .latency import LatencySummary
+
+Value = str | int | float | bool
+
 
 class Level(IntEnum):
-    """Severity; the numbers are those of diagnostic_msgs/DiagnosticStatus (REP 107)."""
+    """Levels of diagnostic_msgs/DiagnosticStatus."""
 
     OK = 0
     WARN = 1
@@ -20,16 +24,40 @@ class Health:
     """State of one component.
 
     Attributes:
-        component: Short name such as ``frames``.
-        level: Severity.
-        message: One line with numbers.
-        values: Name -> text of each number worth looking at.
+        level: How bad it is.
+        message: The same in words, for people.
+        values: Name -> number or word, for machines; the unit is part of the name (``age_ms``).
     """
 
-    component: str
     level: Level
     message: str
-    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    values: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
 
-HealthCheck = Callable[[], Health]
+def worst(states: Iterable[Health]) -> Health:
+    """Return the first of the worst states; OK when there is none."""
+    return max(states, key=lambda s: s.level, default=Health(Level.OK, "OK"))
+
+
+def format_value(value: Value) -> str:
+    """Write a value as diagnostics carry it: numbers short, flags in lower case."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def latency_values(name: str, summary: LatencySummary, scale: float = 1.0) -> dict[str, Value]:
+    """Turn statistics into values ``<name>_p50`` and so on.
+
+    Args:
+        name: With the unit, such as ``request_ms``.
+        summary: The statistics.
+        scale: Factor from the summary's unit to the name's.
+    """
+    return {
+        f"{name}_mean": summary.mean * scale,
+        f"{name}_p50": summary.p50 * scale,
+        f"{name}_p95": summary.p95 * scale,
+        f"{name}_p99": summary.p99 * scale,
+        f"{name}_max": summary.maximum * scale,
+    }

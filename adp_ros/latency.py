@@ -1,64 +1,63 @@
-"""Time spent per stage of one window, and its statistics over the last windows."""
+"""Percentiles of the last durations, as every node reports them."""
 
 from collections import deque
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
+from math import nan
 from typing import Final
 
 import numpy as np
 
-from .types import FloatArray
-
-HISTORY: Final = 100  # windows that the statistics cover
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageTimes:
-    """Time of each stage of one window, in [ms].
-
-    Attributes:
-        frame_age: Capture of the picture to start of work.
-        preprocess: Picture to the towers' input.
-        vision: Both towers and the projector.
-        scoring: Scores and selection of the vision tokens.
-        llm: Language model.
-        head: Action head and un-normalisation.
-        total: Preprocess to head.
-        frame_to_chunk: Capture of the picture to the chunk's publication.
-    """
-
-    frame_age: float
-    preprocess: float
-    vision: float
-    scoring: float
-    llm: float
-    head: float
-    total: float
-    frame_to_chunk: float
-
-
-STAGES: Final = tuple(item.name for item in fields(StageTimes))
+WINDOW: Final = 100  # values that the statistics look back on
 
 
 @dataclass(frozen=True, slots=True)
-class LatencyStatistics:
-    """Statistics per stage, each of shape (8,) in the order of :data:`STAGES`, in [ms]."""
+class LatencySummary:
+    """Statistics of the last values, all in their unit; NaN when there is none.
 
-    mean: FloatArray
-    p50: FloatArray
-    p95: FloatArray
-    p99: FloatArray
+    Attributes:
+        count: Values that the statistics cover.
+        mean: Mean.
+        p50: Median.
+        p95: 95th percentile.
+        p99: 99th percentile.
+        maximum: Largest value.
+    """
+
+    count: int
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    maximum: float
 
 
-class LatencyLog:
-    """Remembers the last windows."""
+class RollingPercentiles:
+    """The last values of one duration and their percentiles (linear interpolation)."""
 
-    def __init__(self, history: int = HISTORY) -> None:
-        """Set how many windows the statistics cover."""
-        self._rows: deque[tuple[float, ...]] = deque(maxlen=history)
+    def __init__(self, size: int = WINDOW) -> None:
+        if size < 1:
+            raise ValueError(f"size is {size}, at least 1 is needed")
+        self._values: deque[float] = deque(maxlen=size)
 
-    def add(self, times: StageTimes) -> LatencyStatistics:
-        """Take one window and return the statistics with it."""
-        self._rows.append(astuple(times))
-        rows = np.array(self._rows)  # (windows, stages)
-        p50, p95, p99 = np.percentile(rows, (50, 95, 99), axis=0)
-        return LatencyStatistics(rows.mean(axis=0), p50, p95, p99)
+    def add(self, value: float) -> None:
+        """Take one value; the oldest falls out when the window is full."""
+        self._values.append(value)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._values.clear()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile, NaN when there is no value."""
+        return float(np.percentile(self._values, percent)) if self._values else nan
+
+    def summary(self) -> LatencySummary:
+        """Return the statistics of the values at hand."""
+        if not self._values:
+            return LatencySummary(0, nan, nan, nan, nan, nan)
+        values = np.array(self._values)
+        p50, p95, p99 = map(float, np.percentile(values, (50, 95, 99)))
+        return LatencySummary(len(values), float(values.mean()), p50, p95, p99, float(values.max()))

@@ -1,45 +1,51 @@
-"""Publishes the health of a node's components on /diagnostics once a second."""
+"""``/diagnostics`` of a node, once per second: one status per component, names as in REP 107."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from ..health import Health, HealthCheck
+from ..health import Health, format_value
 
-PERIOD: Final = 1.0  # [s]
+PERIOD = 1.0  # [s]
 
 
 class DiagnosticsPublisher:
-    """Asks each component for its health once a second and publishes all in one message."""
+    """Ask each component for its health and publish the answers.
 
-    def __init__(self, node: Node, hardware_id: str, checks: Sequence[HealthCheck]) -> None:
-        """Start the timer.
+    Args:
+        node: Node that owns the publisher and the timer.
+        components: Component name -> function that returns its health. It is called from the
+            node's executor.
+        hardware_id: Physical unit, such as the robot type.
+    """
 
-        Args:
-            node: Node that publishes; its name comes first in each status name (REP 107).
-            hardware_id: Device or arm that the node stands for.
-            checks: One per component, called from the node's executor.
-        """
+    def __init__(
+        self, node: Node, components: Mapping[str, Callable[[], Health]], hardware_id: str = ""
+    ) -> None:
         self._node = node
+        self._components = dict(components)
         self._hardware_id = hardware_id
-        self._checks = tuple(checks)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(PERIOD, self.publish)
 
     def publish(self) -> None:
-        """Publish the health of all components now."""
+        """Publish one array now."""
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        message.status = [self._status(check()) for check in self._checks]
+        name = self._node.get_name()
+        message.status = [
+            _status(f"{name}: {component}", self._hardware_id, ask())
+            for component, ask in self._components.items()
+        ]
         self._publisher.publish(message)
 
-    def _status(self, health: Health) -> DiagnosticStatus:
-        return DiagnosticStatus(
-            level=bytes([health.level]),
-            name=f"{self._node.get_name()}: {health.component}",
-            message=health.message,
-            hardware_id=self._hardware_id,
-            values=[KeyValue(key=key, value=value) for key, value in health.values.items()],
-        )
+
+def _status(name: str, hardware_id: str, health: Health) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=bytes([health.level]),
+        name=name,
+        message=health.message,
+        hardware_id=hardware_id,
+        values=[KeyValue(key=k, value=format_value(v)) for k, v in health.values.items()],
+    )
