@@ -46,17 +46,13 @@ class Preprocessor:
     center_crop: bool = True
 
     @classmethod
-    def from_checkpoint(
-        cls, directory: Path, center_crop: bool = True
-    ) -> "Preprocessor":
+    def from_checkpoint(cls, directory: Path, center_crop: bool = True) -> "Preprocessor":
         """Read the normalisation constants of ``preprocessor_config.json``.
 
         Raises:
             CheckpointError: The file is missing, not JSON or lacks the constants.
         """
-        return cls(
-            _normalisation_table(directory / "preprocessor_config.json"), center_crop
-        )
+        return cls(_normalisation_table(directory / "preprocessor_config.json"), center_crop)
 
     def __call__(self, images: Sequence[Rgb]) -> Float32:
         """Prepare the views.
@@ -70,8 +66,10 @@ class Preprocessor:
         Raises:
             ObservationError: A picture is not uint8 RGB or too large.
         """
-        pictures = [self._prepare(i, image) for i, image in enumerate(images)]
-        pixels = [self.table[c][p[:, :, c % 3]] for p in pictures for c in range(6)]
+        pixels = []
+        for view, image in enumerate(images):
+            planes = cv2.split(self._prepare(view, image))
+            pixels += [cv2.LUT(planes[c % 3], self.table[c]) for c in range(6)]
         return np.stack(pixels)  # (6 V, 224, 224)
 
     def _prepare(self, view: int, image: Rgb) -> Rgb:
@@ -101,12 +99,10 @@ def resize(image: Rgb) -> Rgb:
         return image
     pixels = jpeg_round_trip(image).astype(np.float32)
     rows = _lanczos_weights(height) @ pixels.reshape(height, width * 3)  # (224, W*3)
-    by_column = rows.reshape(IMAGE_SIZE, width, 3).transpose(1, 0, 2)  # (W, 224, 3)
-    out = _lanczos_weights(width) @ np.ascontiguousarray(by_column).reshape(width, -1)
-    out = np.rint(out).clip(0, 255).astype(np.uint8)  # (224, 224*3), column first
-    return np.ascontiguousarray(
-        out.reshape(IMAGE_SIZE, IMAGE_SIZE, 3).transpose(1, 0, 2)
-    )
+    by_column = cv2.transpose(rows.reshape(IMAGE_SIZE, width, 3))  # (W, 224, 3)
+    out = _lanczos_weights(width) @ by_column.reshape(width, -1)  # (224, 224*3), column first
+    grey = np.rint(out).clip(0, 255).astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE, 3)
+    return np.asarray(cv2.transpose(grey))
 
 
 def jpeg_round_trip(image: Rgb) -> Rgb:
@@ -133,10 +129,14 @@ def crop(image: Rgb) -> Rgb:
     low, high, weight = _crop_samples()
     pixels = image.astype(np.float32)
     pixels *= np.float32(1 / 255)  # not / 255: the two differ in the last bit
-    across = _blend(pixels[:, low], pixels[:, high], weight[:, None])
-    down = _blend(across[low], across[high], weight[:, None, None])
-    scaled = np.minimum(down.clip(0, 1) * np.float32(255.5), np.float32(255))
-    return scaled.astype(np.uint8)  # truncates, as tf.image.convert_image_dtype does
+    flat = (IMAGE_SIZE, IMAGE_SIZE * 3)
+    left, right = pixels.take(low, axis=1), pixels.take(high, axis=1)
+    across = _blend(left.reshape(flat), right.reshape(flat), weight.repeat(3))
+    down = _blend(across.take(low, axis=0), across.take(high, axis=0), weight[:, None])
+    down.clip(0, 1, out=down)
+    down *= np.float32(255.5)
+    np.minimum(down, np.float32(255), out=down)
+    return down.reshape(image.shape).astype(np.uint8)  # truncates, as TensorFlow's cast does
 
 
 def _blend(low: Float32, high: Float32, weight: Float32) -> Float32:
@@ -175,9 +175,7 @@ def _lanczos_weights(size: int) -> "sparse.csr_array[np.float32]":
         first = min(max(int(np.ceil(centre - reach - half)), 0), size - 1)
         last = min(max(int(np.floor(centre + reach - half)), 0), size - 1)
         source = np.arange(first, last + 1)
-        kernel = _lanczos(
-            np.abs(source.astype(np.float32) + half - centre) * (one / stretch)
-        )
+        kernel = _lanczos(np.abs(source.astype(np.float32) + half - centre) * (one / stretch))
         total = np.add.accumulate(kernel)[-1]  # one after the other, not pairwise
         columns.append(source)
         weights.append(kernel * (one / total))
@@ -209,8 +207,6 @@ def _normalisation_table(path: Path) -> Float32:
             f"{path}: cannot read tvf_normalize_params of two towers ({error!r})"
         ) from error
     if not (np.isfinite(mean).all() and (std > 0).all()):
-        raise CheckpointError(
-            f"{path}: tvf_normalize_params: a mean or std is unusable"
-        )
+        raise CheckpointError(f"{path}: tvf_normalize_params: a mean or std is unusable")
     unit = np.arange(256, dtype=np.float32) / np.float32(255)
     return (unit - mean) / std  # (6, 256)
