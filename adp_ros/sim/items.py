@@ -1,0 +1,217 @@
+"""What can lie on the table: shapes, sizes, colours and masses, as data.
+
+Sizes are in [m], masses in [kg]. ``half_height`` is where the origin of a resting item lies
+above the table.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+Rgba = tuple[float, float, float, float]
+Profile = tuple[tuple[float, float], ...]  # (radius, height) from the axis at the bottom upwards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A turned part of an item that is seen but touches nothing.
+
+    Attributes:
+        profile: Outline that is turned around the z axis, (radius, height) in [m].
+        rgba: Colour.
+        offset: Origin in the item's frame, in [m].
+        lying: True when the part's axis is the item's y axis instead of its z axis.
+    """
+
+    profile: Profile
+    rgba: Rgba
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    lying: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A free body: one simple shape that touches, and parts that are seen.
+
+    Attributes:
+        name: Name in a scene.
+        shape: ``cylinder`` (radius, half height) or ``box`` (half sizes).
+        size: Sizes of the shape in [m].
+        mass: In [kg].
+        radius: Radius of the circle that encloses it seen from above, in [m].
+        rgba: Colour of the shape; seen only when there are no parts.
+        parts: What is seen in place of the shape.
+    """
+
+    name: str
+    shape: str
+    size: tuple[float, ...]
+    mass: float
+    radius: float
+    rgba: Rgba
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def half_height(self) -> float:
+        """Height of the origin above the table at rest, in [m]."""
+        return self.size[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receptacle(Item):
+    """An item that others are put into.
+
+    Attributes:
+        inner_radius: Radius of the floor that counts as inside, in [m].
+        floor: Height of that floor above the table, in [m].
+    """
+
+    inner_radius: float
+    floor: float
+
+
+_ORANGE: Final[Rgba] = (0.96, 0.42, 0.05, 1.0)
+_DARK_ORANGE: Final[Rgba] = (0.80, 0.30, 0.03, 1.0)
+_CARROT: Final[Rgba] = (0.95, 0.40, 0.08, 1.0)
+_BLUE: Final[Rgba] = (0.07, 0.22, 0.62, 1.0)
+_LEAF: Final[Rgba] = (0.18, 0.50, 0.13, 1.0)
+
+POT: Final = Item(
+    name="pot",
+    shape="cylinder",
+    size=(0.027, 0.028),
+    mass=0.06,
+    radius=0.031,
+    rgba=_ORANGE,
+    parts=(
+        Part(
+            profile=(
+                (0.0, -0.028),
+                (0.021, -0.028),
+                (0.0255, -0.022),
+                (0.027, 0.010),
+                (0.0275, 0.017),
+                (0.030, 0.018),
+                (0.030, 0.021),
+                (0.022, 0.022),
+                (0.0, 0.022),
+            ),
+            rgba=_ORANGE,
+        ),
+        Part(
+            profile=(
+                (0.0, 0.0215),
+                (0.027, 0.0215),
+                (0.024, 0.026),
+                (0.008, 0.029),
+                (0.005, 0.032),
+                (0.009, 0.036),
+                (0.007, 0.040),
+                (0.0, 0.041),
+            ),
+            rgba=_DARK_ORANGE,
+        ),
+    ),
+)
+
+CUBE: Final = Item(
+    name="cube",
+    shape="box",
+    size=(0.022, 0.022, 0.022),
+    mass=0.05,
+    radius=0.032,
+    rgba=(0.08, 0.22, 0.85, 1.0),
+)
+
+CARROT: Final = Item(
+    name="carrot",
+    shape="box",
+    size=(0.014, 0.046, 0.014),
+    mass=0.04,
+    radius=0.064,
+    rgba=_CARROT,
+    parts=(
+        Part(
+            profile=(
+                (0.0, -0.058),
+                (0.004, -0.055),
+                (0.009, -0.032),
+                (0.0145, 0.015),
+                (0.016, 0.034),
+                (0.012, 0.042),
+                (0.0, 0.043),
+            ),
+            rgba=_CARROT,
+            lying=True,
+        ),
+        Part(
+            profile=((0.0, 0.041), (0.005, 0.042), (0.012, 0.056), (0.008, 0.063), (0.0, 0.064)),
+            rgba=_LEAF,
+            lying=True,
+        ),
+    ),
+)
+
+
+def _plate(name: str, rgba: Rgba, inside: Rgba) -> Receptacle:
+    outline = (
+        (0.0, -0.004),
+        (0.060, -0.004),
+        (0.105, 0.010),
+        (0.106, 0.0115),
+        (0.103, 0.0115),
+        (0.082, 0.004),
+        (0.0, 0.004),
+    )
+    well = ((0.0, 0.0041), (0.080, 0.0041), (0.080, 0.0045), (0.0, 0.0045))
+    return Receptacle(
+        name=name,
+        shape="cylinder",
+        size=(0.085, 0.004),
+        mass=0.30,
+        radius=0.107,
+        rgba=rgba,
+        parts=(Part(profile=outline, rgba=rgba), Part(profile=well, rgba=inside)),
+        inner_radius=0.085,
+        floor=0.008,
+    )
+
+
+GREEN_PLATE: Final = _plate("green_plate", (0.08, 0.45, 0.16, 1.0), (0.12, 0.58, 0.22, 1.0))
+WHITE_PLATE: Final = _plate("white_plate", (0.86, 0.86, 0.88, 1.0), (0.96, 0.96, 0.96, 1.0))
+
+PAN: Final = Receptacle(
+    name="pan",
+    shape="cylinder",
+    size=(0.088, 0.004),
+    mass=0.40,
+    radius=0.101,
+    rgba=_BLUE,
+    parts=(
+        Part(
+            profile=(
+                (0.0, -0.004),
+                (0.088, -0.004),
+                (0.098, 0.022),
+                (0.100, 0.023),
+                (0.095, 0.023),
+                (0.087, 0.004),
+                (0.0, 0.004),
+            ),
+            rgba=_BLUE,
+        ),
+        Part(
+            profile=((0.0, 0.0041), (0.085, 0.0041), (0.085, 0.0045), (0.0, 0.0045)),
+            rgba=(0.14, 0.34, 0.80, 1.0),
+        ),
+        Part(
+            profile=((0.0, 0.095), (0.008, 0.096), (0.010, 0.165), (0.006, 0.178), (0.0, 0.179)),
+            rgba=(0.10, 0.10, 0.12, 1.0),
+            offset=(0.0, 0.0, 0.018),
+            lying=True,
+        ),
+    ),
+    inner_radius=0.087,
+    floor=0.008,
+)
+
+ITEMS: Final = {item.name: item for item in (POT, CUBE, CARROT, GREEN_PLATE, WHITE_PLATE, PAN)}

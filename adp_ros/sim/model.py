@@ -1,0 +1,172 @@
+"""The arm as a MuJoCo model, made at run time from the files of the ``dm_control`` package.
+
+Those files are the Jaco2 with three fingers (j2n6s300); its forward kinematics equal the
+manufacturer's URDF. The authors' placeholders for rotor inertia and friction are replaced, the
+actuators hold a position (as the real arm does at zero velocity) and gravity is compensated.
+"""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import mujoco
+import numpy as np
+
+from ..errors import TwinError
+
+ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))
+HAND: Final = "hand_"  # prefix of the hand's names in the model
+TOOL_SITE: Final = "tool"
+FINGERS: Final[Mapping[str, int]] = MappingProxyType({"j2n6s300": 3, "j2n6s200": 2})
+HOME: Final = (
+    4.8047,
+    2.9248,
+    1.0020,
+    4.2032,
+    1.4458,
+    1.3233,
+)  # [rad], of the maker's MoveIt set-up
+PEAK_TORQUE: Final = (30.5, 30.5, 30.5, 6.8, 6.8, 6.8)  # [N m], actuator data sheet
+
+# Servo of each joint: torque = stiffness (reference - angle) + damping (rate error).
+STIFFNESS: Final = (3000.0, 3000.0, 3000.0, 800.0, 800.0, 800.0)  # [N m/rad]
+DAMPING: Final = (120.0, 120.0, 120.0, 30.0, 30.0, 30.0)  # [N m s/rad]
+_ARMATURE: Final = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)  # [kg m^2] at the joint
+_FINGER_STIFFNESS: Final = 20.0
+_FINGER_DAMPING: Final = 1.0
+_FINGER_TORQUE: Final = 2.0  # [N m], URDF
+_FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
+
+# Contact bits: the arm meets the scene but never itself; things of the scene meet each other.
+SCENE_CONTACT: Final = 1
+ROBOT_CONTACT: Final = 2
+_HALF: Final = float(np.sqrt(0.5))
+
+
+def check_robot_type(robot_type: str) -> str:
+    """Return the type unchanged.
+
+    Raises:
+        TwinError: When the twin has no model of it, naming those that it has.
+    """
+    if robot_type not in FINGERS:
+        raise TwinError(f"the twin has no robot_type {robot_type!r}, allowed: {', '.join(FINGERS)}")
+    return robot_type
+
+
+def finger_joints(robot_type: str) -> tuple[str, ...]:
+    """Return the names of the finger joints in the model."""
+    return tuple(f"{HAND}finger_{i}" for i in range(1, FINGERS[robot_type] + 1))
+
+
+def build_arm(robot_type: str) -> mujoco.MjSpec:
+    """Make the arm with hand, tool site, servos and torque sensors.
+
+    Args:
+        robot_type: ``j2n6s300``, or ``j2n6s200``: the same arm with two opposed fingers.
+
+    Returns:
+        A specification to which a scene can be added; base frame = world frame.
+
+    Raises:
+        TwinError: When the type has no model or the ``dm_control`` files are missing.
+    """
+    check_robot_type(robot_type)
+    folder = _model_folder()
+    spec = mujoco.MjSpec.from_file(str(folder / "jaco_arm.xml"))
+    hand = mujoco.MjSpec.from_file(str(folder / "jaco_hand.xml"))
+    if FINGERS[robot_type] == 2:
+        _oppose_two_fingers(hand)
+    spec.attach(hand, site=spec.site("wristsite"), prefix=HAND)
+    for body in spec.bodies:
+        body.gravcomp = 1.0
+    for geom in spec.geoms:
+        _soften(geom)
+    spec.body(f"{HAND}hand").add_site(
+        name=TOOL_SITE, pos=[0.0, 0.0, -0.160], quat=[0.0, _HALF, _HALF, 0.0], group=4
+    )
+    _add_servos(spec, robot_type)
+    _add_torque_sensors(spec)
+    return spec
+
+
+def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
+    """Replace the placeholders for rotor inertia and friction in a compiled model."""
+    arm = [model.joint(name).dofadr[0] for name in ARM_JOINTS]
+    model.dof_armature[arm] = _ARMATURE
+    model.dof_damping[arm] = 0.5
+    model.dof_frictionloss[arm] = 0.0
+    fingers = [model.joint(name).dofadr[0] for name in finger_joints(robot_type)]
+    model.dof_armature[fingers] = 0.01
+    model.dof_damping[fingers] = 0.2
+    model.dof_frictionloss[fingers] = 0.01
+
+
+def _model_folder() -> Path:
+    found = find_spec("dm_control")
+    if found is None or not found.submodule_search_locations:
+        raise TwinError("the twin needs the package dm_control, install it: pip install dm_control")
+    folder = Path(next(iter(found.submodule_search_locations))) / "third_party" / "kinova"
+    for name in ("jaco_arm.xml", "jaco_hand.xml"):
+        if not (folder / name).is_file():
+            raise TwinError(f"dm_control has no {name} in {folder}, reinstall dm_control")
+    return folder
+
+
+def _oppose_two_fingers(hand: Any) -> None:
+    """Keep finger 1, and make finger 2 its image under half a turn around the hand's axis."""
+    hand.delete(hand.body("b_finger_3"))
+    first, second = hand.body("b_finger_1"), hand.body("b_finger_2")
+    x, y, z = first.pos
+    second.pos = [-x, -y, z]
+    turned = np.zeros(4)
+    mujoco.mju_mulQuat(turned, np.array([0.0, 0.0, 0.0, 1.0]), np.array(first.quat))
+    second.quat = turned
+
+
+def _soften(geom: Any) -> None:
+    finger = "finger" in geom.name
+    geom.contype = ROBOT_CONTACT
+    geom.conaffinity = SCENE_CONTACT
+    geom.solref = [0.02, 1.0]
+    geom.solimp = [0.9, 0.95, 0.001, 0.5, 2.0]
+    if geom.name.startswith("ring"):
+        geom.contype = geom.conaffinity = 0
+    if finger:
+        geom.condim = 4
+        geom.friction = [1.8, 0.05, 0.001]
+
+
+def _add_servos(spec: Any, robot_type: str) -> None:
+    low, high = _FINGER_RANGE
+    for name, stiffness, damping, peak in zip(
+        ARM_JOINTS, STIFFNESS, DAMPING, PEAK_TORQUE, strict=True
+    ):
+        spec.joint(name).actgravcomp = True
+        _add_servo(spec, name, stiffness, damping, peak)
+    for name in finger_joints(robot_type):
+        spec.joint(name).range = [low, high]
+        _add_servo(spec, name, _FINGER_STIFFNESS, _FINGER_DAMPING, _FINGER_TORQUE)
+
+
+def _add_servo(spec: Any, joint: str, stiffness: float, damping: float, peak: float) -> None:
+    servo = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+    servo.gainprm[0] = stiffness
+    servo.biastype = mujoco.mjtBias.mjBIAS_AFFINE
+    servo.biasprm[:3] = [0.0, -stiffness, -damping]
+    servo.forcelimited = True
+    servo.forcerange = [-peak, peak]
+
+
+def _add_torque_sensors(spec: Any) -> None:
+    """Sense the torque that each joint's link side carries, gravity included."""
+    for i, joint in enumerate(ARM_JOINTS, start=1):
+        spec.body(f"b_{i}").add_site(name=f"torque_{joint}", group=4)
+        spec.add_sensor(
+            name=f"torque_{joint}",
+            type=mujoco.mjtSensor.mjSENS_TORQUE,
+            objtype=mujoco.mjtObj.mjOBJ_SITE,
+            objname=f"torque_{joint}",
+        )
