@@ -14,6 +14,8 @@ from ..errors import CheckpointError
 PATCHES_PER_VIEW: Final = 256  # 224 px pictures in patches of 14 px
 DEFAULT_CHUNK_LENGTH: Final = 8  # actions per chunk, NUM_ACTIONS_CHUNK of OpenVLA-OFT
 
+TowerKind = Literal["dinov2", "siglip"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TowerConfig:
@@ -32,7 +34,7 @@ class TowerConfig:
     """
 
     timm_id: str
-    kind: Literal["dinov2", "siglip"]
+    kind: TowerKind
     width: int
     depth: int
     heads: int
@@ -76,12 +78,15 @@ class ModelConfig:
         llm: Language model.
         chunk_length: Actions per chunk. No weight tells it; ``num_actions_chunk`` of config.json
             does where it is not upstream's 8.
+        views: Pictures per observation, ``num_images_in_input``, or None where config.json does
+            not tell (upstream's does not).
     """
 
     dino: TowerConfig
     siglip: TowerConfig
     llm: LlmConfig
     chunk_length: int = DEFAULT_CHUNK_LENGTH
+    views: int | None = None
 
     @property
     def vision_width(self) -> int:
@@ -89,7 +94,7 @@ class ModelConfig:
         return self.dino.width + self.siglip.width
 
 
-_TOWERS: Final[Mapping[str, tuple[str, int, int, int, float, int]]] = {
+_TOWERS: Final[Mapping[str, tuple[TowerKind, int, int, int, float, int]]] = {
     # timm id: kind, width, depth, heads, MLP ratio, registers
     "vit_large_patch14_reg4_dinov2": ("dinov2", 1024, 24, 16, 4.0, 4),
     "vit_so400m_patch14_siglip_224": ("siglip", 1152, 27, 16, 3.7362, 0),
@@ -129,7 +134,10 @@ def read_config(checkpoint_dir: Path) -> ModelConfig:
     llm = _llm(path, values.get("text_config", {}))
     length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
     _check_size(path, "num_actions_chunk", length)
-    return ModelConfig(dino=towers[0], siglip=towers[1], llm=llm, chunk_length=length)
+    views = values.get("num_images_in_input")
+    if views is not None:
+        _check_size(path, "num_images_in_input", views)
+    return ModelConfig(dino=towers[0], siglip=towers[1], llm=llm, chunk_length=length, views=views)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -145,9 +153,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(values, dict):
-        raise CheckpointError(
-            f"{path} holds a {type(values).__name__}, an object is needed"
-        )
+        raise CheckpointError(f"{path} holds a {type(values).__name__}, an object is needed")
     return values
 
 
@@ -168,9 +174,7 @@ def _check_needed(
 
 def _check_size(path: Path, name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(
-            f"{path}: {name} is {value!r}, a whole number from 1 is needed"
-        )
+        raise CheckpointError(f"{path}: {name} is {value!r}, a whole number from 1 is needed")
 
 
 def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerConfig]:
@@ -183,43 +187,46 @@ def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerCo
         )
     sizes = values.get("timm_model_overrides", [{}, {}])
     if not isinstance(sizes, list) or [type(s) for s in sizes] != [dict, dict]:
-        raise CheckpointError(
-            f"{path}: timm_model_overrides is {sizes!r}, two objects are needed"
-        )
+        raise CheckpointError(f"{path}: timm_model_overrides is {sizes!r}, two objects are needed")
     return _tower(path, plain[0], sizes[0]), _tower(path, plain[1], sizes[1])
 
 
+def real_tower(timm_id: str) -> TowerConfig:
+    """Return the sizes that timm gives to one of the two supported towers."""
+    return _sized_tower(timm_id, {})
+
+
 def _tower(path: Path, timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
-    kind, width, depth, heads, ratio, registers = _TOWERS[timm_id]
-    for name in sizes:
+    for name, value in sizes.items():
         if name not in _TOWER_SIZES:
             raise CheckpointError(
                 f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
                 f"allowed: {', '.join(_TOWER_SIZES)}"
             )
+        if name != "mlp_ratio":
+            _check_size(path, f"{name} of {timm_id}", value)
+    tower = _sized_tower(timm_id, sizes)
+    _check_heads(path, timm_id, tower.width, tower.heads)
+    return tower
+
+
+def _sized_tower(timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
+    kind, width, depth, heads, ratio, registers = _TOWERS[timm_id]
     width = sizes.get("embed_dim", width)
-    depth = sizes.get("depth", depth)
-    heads = sizes.get("num_heads", heads)
-    ratio = sizes.get("mlp_ratio", ratio)
-    for name, value in (("embed_dim", width), ("depth", depth), ("num_heads", heads)):
-        _check_size(path, f"{name} of {timm_id}", value)
-    _check_heads(path, timm_id, width, heads)
     return TowerConfig(
         timm_id=timm_id,
-        kind="dinov2" if kind == "dinov2" else "siglip",
+        kind=kind,
         width=width,
-        depth=depth,
-        heads=heads,
-        intermediate=int(width * ratio),
+        depth=sizes.get("depth", depth),
+        heads=sizes.get("num_heads", heads),
+        intermediate=int(width * sizes.get("mlp_ratio", ratio)),
         registers=registers,
     )
 
 
 def _check_heads(path: Path, name: str, width: int, heads: int) -> None:
     if width % heads:
-        raise CheckpointError(
-            f"{path}: {name}: width {width} is no multiple of {heads} heads"
-        )
+        raise CheckpointError(f"{path}: {name}: width {width} is no multiple of {heads} heads")
 
 
 def _llm(path: Path, values: Mapping[str, Any]) -> LlmConfig:
@@ -232,16 +239,12 @@ def _llm(path: Path, values: Mapping[str, Any]) -> LlmConfig:
         "num_attention_heads",
     )
     sizes = {name: values.get(name, getattr(base, name)) for name in names}
-    sizes["num_key_value_heads"] = values.get(
-        "num_key_value_heads", sizes["num_attention_heads"]
-    )
+    sizes["num_key_value_heads"] = values.get("num_key_value_heads", sizes["num_attention_heads"])
     for name in ("max_position_embeddings", "vocab_size"):
         sizes[name] = values.get(name, getattr(base, name))
     for name, value in sizes.items():
         _check_size(path, f"text_config.{name}", value)
-    _check_heads(
-        path, "text_config", sizes["hidden_size"], sizes["num_attention_heads"]
-    )
+    _check_heads(path, "text_config", sizes["hidden_size"], sizes["num_attention_heads"])
     return LlmConfig(
         **sizes,
         rms_norm_eps=values.get("rms_norm_eps", base.rms_norm_eps),

@@ -56,9 +56,7 @@ class CheckpointFiles:
         shards = tuple(sorted(set(weight_map.values())))
         for name, meaning in _UNSUPPORTED.items():
             if _matches(directory, name):
-                raise CheckpointError(
-                    f"{_matches(directory, name)[0]} belongs to {meaning}"
-                )
+                raise CheckpointError(f"{_matches(directory, name)[0]} belongs to {meaning}")
         components = {}
         for name in (ACTION_HEAD, PROPRIO_PROJECTOR):
             if found := _matches(directory, name):
@@ -93,9 +91,7 @@ class CheckpointFiles:
                 with safe_open(path, framework="pt") as shard:
                     tensor = shard.get_tensor(key)
             except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-                raise CheckpointError(
-                    f"{path}: {key} cannot be read: {error}"
-                ) from error
+                raise CheckpointError(f"{path}: {key} cannot be read: {error}") from error
             check_finite(path, key, tensor)
             yield key, tensor
 
@@ -119,20 +115,12 @@ def load_component(path: Path) -> dict[str, torch.Tensor]:
         ValueError,
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(
-            f"{path} cannot be read as plain tensors: {reason}"
-        ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(t, torch.Tensor) for t in state.values()
-    ):
+        raise CheckpointError(f"{path} cannot be read as plain tensors: {reason}") from error
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise CheckpointError(f"{path} does not hold a table of tensors")
-    tensors = {
-        str(key).removeprefix("module."): tensor for key, tensor in state.items()
-    }
+    tensors = {str(key).removeprefix("module."): tensor for key, tensor in state.items()}
     if any(key.startswith("noise_predictor.") for key in tensors):
-        raise CheckpointError(
-            f"{path} belongs to {_UNSUPPORTED['noisy_action_projector']}"
-        )
+        raise CheckpointError(f"{path} belongs to {_UNSUPPORTED['noisy_action_projector']}")
     for key, tensor in tensors.items():
         check_finite(path, key, tensor)
     return tensors
@@ -144,17 +132,13 @@ def check_finite(path: Path, key: str, tensor: torch.Tensor) -> None:
     Raises:
         CheckpointError: Names file and key.
     """
-    if tensor.is_floating_point() and not torch.isfinite(
-        tensor.sum(dtype=torch.float32)
-    ):
+    if tensor.is_floating_point() and not torch.isfinite(tensor.sum(dtype=torch.float32)):
         raise CheckpointError(f"{path}: {key} holds NaN or infinite weights")
 
 
 def _matches(directory: Path, name: str) -> list[Path]:
     found = directory.iterdir()
-    return sorted(
-        p for p in found if name in p.name and "checkpoint" in p.name and p.is_file()
-    )
+    return sorted(p for p in found if name in p.name and "checkpoint" in p.name and p.is_file())
 
 
 def _only(directory: Path, name: str, found: list[Path]) -> Path:
@@ -169,13 +153,11 @@ def _only(directory: Path, name: str, found: list[Path]) -> Path:
 def _weight_map(directory: Path) -> dict[str, Path]:
     index, single = directory / INDEX_FILE, directory / SINGLE_FILE
     if index.exists() and single.exists():
-        raise CheckpointError(
-            f"{directory} has both {INDEX_FILE} and {SINGLE_FILE}; remove one"
-        )
+        raise CheckpointError(f"{directory} has both {INDEX_FILE} and {SINGLE_FILE}; remove one")
     if index.exists():
         return _indexed(index)
     if single.exists():
-        return {key: single for key in shard_keys(single)}
+        return dict.fromkeys(shard_keys(single), single)
     raise CheckpointError(f"{directory} {_why_no_weights(directory)}")
 
 
@@ -197,9 +179,7 @@ def _indexed(index: Path) -> dict[str, Path]:
     listed: dict[str, set[str]] = {}
     for key, name in names.items():
         if not isinstance(name, str) or Path(name).name != name:
-            raise CheckpointError(
-                f"{index}: {key} lies in {name!r}, a file beside it is needed"
-            )
+            raise CheckpointError(f"{index}: {key} lies in {name!r}, a file beside it is needed")
         listed.setdefault(name, set()).add(key)
     for name, keys in listed.items():
         there = set(shard_keys(index.parent / name))
@@ -210,11 +190,7 @@ def _indexed(index: Path) -> dict[str, Path]:
                 f"{index.parent / name} does not fit {INDEX_FILE}: {len(odd)} keys differ, "
                 f"{odd[0]} is {where}"
             )
-    return {
-        key: index.parent / name
-        for name in sorted(listed)
-        for key in sorted(listed[name])
-    }
+    return {key: index.parent / name for name in sorted(listed) for key in sorted(listed[name])}
 
 
 def shard_keys(path: Path) -> list[str]:
