@@ -1,0 +1,148 @@
+"""Bidirectional Llama: every token sees every token, and only the action rows leave.
+
+OpenVLA-OFT decodes a whole chunk in one pass, so attention has no mask at all. The head reads
+one row per action number; what it does not read is not computed: no logits, no attention maps,
+and in the last layer queries, attention output and MLP only at those rows.
+
+Parameter names are those of the checkpoint below ``language_model.model``.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import LlamaConfig
+from transformers.models.llama.modeling_llama import (
+    LlamaAttention,
+    LlamaMLP,
+    LlamaRMSNorm,
+    LlamaRotaryEmbedding,
+    rotate_half,
+)
+
+Rotary = tuple[Tensor, Tensor]  # cosine and sine of each position, each (1, 1, S, d)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What leaves the decoder.
+
+    Attributes:
+        hidden: Hidden states after the final norm, one row per action number, shape (B, R, D).
+        lengths: Number of tokens that entered each layer, read off the tensors themselves.
+    """
+
+    hidden: Tensor
+    lengths: tuple[int, ...]
+
+
+class DecoderLayer(nn.Module):
+    """One Llama layer without mask, on all rows or on some."""
+
+    def __init__(self, config: LlamaConfig, index: int) -> None:
+        super().__init__()
+        self.self_attn = LlamaAttention(config, index)
+        self.mlp = LlamaMLP(config)
+        self.input_layernorm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.head_dim = int(self.self_attn.head_dim)
+        self.grouped = config.num_key_value_heads != config.num_attention_heads
+
+    def forward(self, hidden: Tensor, rotary: Rotary, rows: slice | None = None) -> Tensor:
+        """Run the layer.
+
+        Args:
+            hidden: Shape (B, S, D).
+            rotary: Rotation of the S positions.
+            rows: Rows to compute, None for all. Keys and values always come from all rows.
+
+        Returns:
+            Shape (B, R, D).
+        """
+        normed = self.input_layernorm(hidden)  # (B, S, D)
+        query = self._query(normed, rotary, rows)  # (B, H, R, d)
+        key = self._key(normed, rotary)  # (B, K, S, d)
+        value = self._heads(self.self_attn.v_proj(normed))  # (B, K, S, d)
+        mixed = scaled_dot_product_attention(query, key, value, enable_gqa=self.grouped)
+        mixed = self.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))  # (B, R, D)
+        hidden = mixed + (hidden if rows is None else hidden[:, rows])  # (B, R, D)
+        out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))  # (B, R, D)
+        return out
+
+    def attention_received(self, hidden: Tensor, rotary: Rotary, rows: slice) -> Tensor:
+        """Return the attention each token receives from some rows, mean over rows and heads.
+
+        Args:
+            hidden: Shape (B, S, D).
+            rotary: Rotation of the S positions.
+            rows: Rows whose queries count.
+
+        Returns:
+            Shape (B, S), float32.
+        """
+        normed = self.input_layernorm(hidden)  # (B, S, D)
+        query = self._query(normed, rotary, rows)  # (B, H, R, d)
+        key = self._key(normed, rotary)  # (B, K, S, d)
+        key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)  # (B, H, S, d)
+        logits = query @ key.mT * self.head_dim**-0.5  # (B, H, R, S)
+        return logits.float().softmax(-1).mean((1, 2))  # (B, S)
+
+    def _query(self, normed: Tensor, rotary: Rotary, rows: slice | None) -> Tensor:
+        cos, sin = rotary
+        if rows is not None:
+            normed, cos, sin = normed[:, rows], cos[:, :, rows], sin[:, :, rows]
+        return _rotate(self._heads(self.self_attn.q_proj(normed)), (cos, sin))
+
+    def _key(self, normed: Tensor, rotary: Rotary) -> Tensor:
+        return _rotate(self._heads(self.self_attn.k_proj(normed)), rotary)
+
+    def _heads(self, rows: Tensor) -> Tensor:
+        return rows.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, H, S, d)
+
+
+def _rotate(heads: Tensor, rotary: Rotary) -> Tensor:
+    cos, sin = rotary
+    out: Tensor = heads * cos + rotate_half(heads) * sin  # (B, H, S, d)
+    return out
+
+
+class Decoder(nn.Module):
+    """Token embedding, layers and final norm."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        layers = [DecoderLayer(config, i) for i in range(config.num_hidden_layers)]
+        self.layers = nn.ModuleList(layers)
+        self.norm = LlamaRMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        with torch.device("cpu"):  # a buffer no checkpoint holds, also when built without storage
+            self.rotary_emb = LlamaRotaryEmbedding(config)
+
+    def rotary(self, positions: Tensor, like: Tensor) -> Rotary:
+        """Return the rotation of some positions, shape (S,), in the type of another tensor."""
+        cos, sin = self.rotary_emb(like, positions[None])  # (1, S, d)
+        return cos[:, None], sin[:, None]
+
+    def run(self, hidden: Tensor, rotary: Rotary, first: int, last: int) -> Tensor:
+        """Run layers ``first`` to ``last`` - 1 on all rows, (B, S, D) to (B, S, D)."""
+        for layer in self.layers[first:last]:
+            hidden = layer(hidden, rotary)  # (B, S, D)
+        return hidden
+
+    def forward(self, hidden: Tensor, rotary: Rotary, rows: slice, first: int = 0) -> Decoded:
+        """Run the layers from ``first`` on and the final norm, for some rows.
+
+        Args:
+            hidden: Input of layer ``first``, shape (B, S, D).
+            rotary: Rotation of the S positions.
+            rows: Rows that leave.
+            first: First layer to run.
+        """
+        lengths = []
+        for layer in self.layers[first:-1]:
+            lengths.append(hidden.shape[1])
+            hidden = layer(hidden, rotary)  # (B, S, D)
+        lengths.append(hidden.shape[1])
+        hidden = self.layers[-1](hidden, rotary, rows)  # (B, R, D)
+        return Decoded(self.norm(hidden), tuple(lengths))
