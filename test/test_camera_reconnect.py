@@ -53,13 +53,13 @@ def test_link_tells_what_happened() -> None:
     clock = FakeClock()
     camera = wrapped(ScriptedSource([None, None], [1.0, "unplugged", 2.0]), clock)
     camera.read(0.1)
-    assert camera.link.error is None and camera.link.reconnects == 0
+    assert camera.current_link().error is None and camera.current_link().reconnects == 0
     assert camera.read(0.1) is None
-    assert camera.link.error == "unplugged"
+    assert camera.current_link().error == "unplugged"
     clock.time += 1.0
     frame = camera.read(0.1)
     assert frame is not None and frame.stamp == 2.0
-    assert camera.link.error is None and camera.link.reconnects == 1
+    assert camera.current_link().error is None and camera.current_link().reconnects == 1
 
 
 def test_reopened_device_without_a_picture_counts_as_gone() -> None:
@@ -70,12 +70,12 @@ def test_reopened_device_without_a_picture_counts_as_gone() -> None:
     camera.read(0.1)
     clock.time += 1.0
     assert camera.read(0.1) is None
-    assert camera.link.error == "stalled" and camera.link.attempts == 1
-    assert camera.link.gone_for == pytest.approx(1.0)
+    assert camera.current_link().error == "stalled" and camera.current_link().attempts == 1
+    assert camera.current_link().gone_for == pytest.approx(1.0)
     clock.time += 1.9
-    assert camera.read(0.05) is None and camera.link.attempts == 1
+    assert camera.read(0.05) is None and camera.current_link().attempts == 1
     clock.time += 0.1
-    assert camera.read(0.05) is not None and camera.link.reconnects == 1
+    assert camera.read(0.05) is not None and camera.current_link().reconnects == 1
 
 
 def test_after_the_limit_it_says_so_and_goes_on() -> None:
@@ -86,7 +86,7 @@ def test_after_the_limit_it_says_so_and_goes_on() -> None:
     camera.read(0.1)
     while clock.time < 112.0:
         camera.read(0.5)
-    assert camera.link.over_limit
-    while camera.link.error is not None:
+    assert camera.current_link().over_limit
+    while camera.current_link().error is not None:
         camera.read(0.5)
-    assert camera.link.reconnects == 1
+    assert camera.current_link().reconnects == 1

@@ -52,9 +52,8 @@ class ReconnectingSource:
         """Name of the wrapped source."""
         return self._source.name
 
-    @property
-    def link(self) -> Link:
-        """State of the connection now."""
+    def current_link(self) -> Link:
+        """Return the state of the connection now."""
         if self._error is None:
             return Link(reconnects=self._reconnects)
         gone_for = self._clock.monotonic() - self._lost_at

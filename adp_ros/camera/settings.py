@@ -94,7 +94,7 @@ class CameraSettings:
         low=0.0,
         high=255.0,
     )
-    camera_name: str = setting("camera", "Name in camera_info and in diagnostics.")
+    camera_name: str = setting("camera", "Hardware id in diagnostics.")
     frame_id: str = setting("camera_optical_frame", "Frame of the picture's header.")
     camera_info_url: str = setting(
         "", "Calibration YAML: a path, file:///path or package://name/path; empty: uncalibrated."

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..types import FloatArray, Frame, Rgb
 from .settings import CameraSettings
 
@@ -16,21 +19,21 @@ class TwinSnapshot:
         task: Name of the task, which selects the scene.
         seed: Seed of the scene.
         qpos: Generalised positions of the MuJoCo model.
-        cleaned: Per dirt cell: wiped.
+        cleaned: Per dirt cell: wiped, shape (cells,).
         stamp: Time of the state in [s].
     """
 
     task: str
     seed: int
     qpos: FloatArray
-    cleaned: tuple[bool, ...]
+    cleaned: NDArray[np.bool_]
     stamp: float
 
 
 class Renderer(Protocol):
     """Draws the scene; lives in the thread that made it."""
 
-    def render(self, qpos: FloatArray, cleaned: tuple[bool, ...]) -> Rgb:
+    def render(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> Rgb:
         """Return the front camera's picture, shape (height, width, 3)."""
         ...
 

@@ -1,13 +1,16 @@
 """Start and end of every node process: one-line errors, clean exit on Ctrl-C and SIGTERM."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, Executor, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
-from ..errors import AdpError
+from ..errors import AdpError, ConfigError
+from ..launch_table import node_environment
+from ..share import share_directory
 
 
 def run_node(
@@ -27,6 +30,7 @@ def run_node(
     Returns:
         Exit status: 0 after a stop on request, 2 after an :class:`AdpError`.
     """
+    _complete_environment()
     rclpy.init(args=None if args is None else list(args))
     node: Node | None = None
     try:
@@ -44,3 +48,13 @@ def run_node(
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _complete_environment() -> None:
+    """Set what a launch would have set, so that a node started on its own works as well."""
+    try:
+        share = share_directory(os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"warning: {error}\n")
+        return
+    os.environ.update(node_environment(share, os.environ))
