@@ -179,6 +179,8 @@ REQUIRES = (
     "mujoco>=3.17,<5",
     "dm_control==1.0.50",  # for the model of the arm; its code is not used
     "pyyaml>=6,<7",
+    "rich>=13,<16",  # tables and progress of the command line
+    "matplotlib>=3.8,<4",  # plots of the command line
 )
 EXTRAS = {
     "ros": (

@@ -1,6 +1,7 @@
 """The gate itself: a rule, a cold start and a forced refresh (ADP paper, Algorithm 1)."""
 
 import math
+from numbers import Real
 
 from ..errors import GateError
 from .config import GateConfig
@@ -70,20 +71,15 @@ class Gate:
         if not (cold and self.config.reads_motion):
             return verdict
         first = bool(self.config.initial_state)
-        return Verdict(
-            first, Reason.COLD_START, verdict.upper, verdict.lower, verdict.compared
-        )
+        return Verdict(first, Reason.COLD_START, verdict.upper, verdict.lower, verdict.compared)
 
     def _refresh_due(self, verdict: Verdict) -> bool:
         config = self.config
         limited = config.limit_consecutive_pruned_enabled and config.reads_motion
-        return (
-            limited and verdict.prune and self._pruned_run >= config.limit_max_consecutive_pruned
-        )
+        return limited and verdict.prune and self._pruned_run >= config.limit_max_consecutive_pruned
 
     def _checked(self, motion: float) -> float:
-        numeric = isinstance(motion, int | float) or hasattr(motion, "__float__")
-        value = float(motion) if numeric and not isinstance(motion, bool) else math.nan
+        value = float(motion) if isinstance(motion, Real) else math.nan
         if not math.isfinite(value) or value < 0.0:
             raise GateError(
                 f"motion of window {self.window} is {motion!r}, "

@@ -6,13 +6,12 @@ printed, so 7 of the 8 increments of a chunk do. ``sum`` counts all. ``net`` is 
 start to end over all steps, the released code's default.
 """
 
-
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.spatial.transform import Rotation
 
 from ..errors import ConfigError, GateError
-from ..types import ACTION_SIZE, ActionConvention, FloatArray
+from ..geometry import compose
+from ..types import ACTION_SIZE, ActionConvention, FloatArray, Pose
 
 
 def chunk_motion(
@@ -90,19 +89,9 @@ def _displacement(
 ) -> FloatArray:
     if frames.translation_frame == "base":
         return np.asarray(chunk[:, :3].sum(axis=0))
-    turns_in_base = frames.rotation_frame == "base"
-    if turns_in_base and start_rotation is None:
+    if frames.rotation_frame == "base" and start_rotation is None:
         raise GateError("net motion of tool-frame steps with base-frame turns needs the start pose")
-    rotation = np.eye(3) if start_rotation is None else start_rotation
-    total = np.zeros(3)
-    for action, turn in zip(chunk, _turns(chunk[:, 3:6], frames.rotation), strict=True):
-        total += rotation @ action[:3]
-        rotation = turn @ rotation if turns_in_base else rotation @ turn
-    return total
-
-
-def _turns(angles: FloatArray, order: str) -> FloatArray:
-    if order == "rotvec":
-        return np.asarray(Rotation.from_rotvec(angles).as_matrix())  # (T, 3, 3)
-    axes = "XYZ" if order == "euler_xyz" else "xyz"  # moving axes, fixed axes
-    return np.asarray(Rotation.from_euler(axes, angles).as_matrix())  # (T, 3, 3)
+    pose = Pose(np.zeros(3), np.eye(3) if start_rotation is None else start_rotation)
+    for action in chunk:
+        pose = compose(pose, action, frames)
+    return pose.position
