@@ -9,15 +9,13 @@ from typing import Any, Final
 import mujoco
 import numpy as np
 
-from ..types import FloatArray
 from .model import HAND, ROBOT_CONTACT, SCENE_CONTACT, TOOL_SITE
+from .wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 SPONGE: Final = "sponge"
 SPONGE_GRIP: Final = 0.95  # [rad], the finger angle at which it stops the fingers
 SPONGE_STIFFNESS: Final = 350.0  # [N/m]
-SPONGE_TRAVEL: Final = 0.020  # [m]
-SPONGE_HALF_SIZE: Final = (0.030, 0.050)  # [m], footprint along the tool's x and y
-SPONGE_BOTTOM: Final = 0.066  # [m] from the tool frame along its z to the relaxed underside
+_TRAVEL: Final = 0.020  # [m]
 
 _HEIGHT: Final = 0.054
 _MASS: Final = 0.03
@@ -36,7 +34,7 @@ def add_sponge(spec: Any, fingers: tuple[str, ...]) -> None:
         name=SPONGE,
         type=mujoco.mjtJoint.mjJNT_SLIDE,
         axis=-outward,
-        range=[0.0, SPONGE_TRAVEL],
+        range=[0.0, _TRAVEL],
         limited=True,
         stiffness=SPONGE_STIFFNESS,
         armature=0.02,
@@ -64,23 +62,3 @@ def add_sponge(spec: Any, fingers: tuple[str, ...]) -> None:
         conaffinity=0,
         mass=0.0,
     )
-
-
-def wiped_cells(
-    position: FloatArray, rotation: FloatArray, cells: FloatArray, reach: float
-) -> FloatArray:
-    """Tell which cells lie under the sponge and within its reach.
-
-    Args:
-        position: Middle of the sponge's underside, shape (3,), in [m], base frame.
-        rotation: Sponge -> base, shape (3, 3).
-        cells: Centres of the cells on the table, shape (n, 2), in [m].
-        reach: Largest distance from the underside to the cell, in [m].
-
-    Returns:
-        Shape (n,), bool.
-    """
-    points = np.concatenate([cells, np.zeros((len(cells), 1))], axis=1)
-    local = (points - position) @ rotation  # (n, 3), sponge frame, z outward
-    across = np.abs(local[:, :2]) <= np.array(SPONGE_HALF_SIZE)
-    return np.asarray(across.all(axis=1) & (np.abs(local[:, 2]) <= reach))

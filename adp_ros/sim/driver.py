@@ -1,0 +1,251 @@
+"""Kinova's driver and the controller in the arm's base, as far as commands can tell.
+
+Commands come in as the driver's callbacks, :meth:`Driver.tick` is called every 10 ms. What it
+emulates, and from which source: points of 10 ms in a queue of 2000, acceleration limits,
+silence while stopped, erasing on stop (kinova-ros README and source); angular velocity in the
+tool's frame (Kinova's staff); low-speed dead zone and shortfall (reports of users, off unless
+asked for).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+
+from ..kinematics import ArmModel
+from ..settings import check_settings, setting
+from ..types import FloatArray
+from .homing import Homing
+from .points import PointQueue, VelocityPoint
+from .rates import approach, clip_norm, joint_rates, within_limits
+
+TICK: Final = 0.01  # [s] for which one point is good
+CLOSED: Final = 6800.0  # [ticks]
+_CLOSURE_GAIN: Final = 2.0  # [1/s], of the driver's finger control
+_CLOSURE_DEAD_BAND: Final = 20.0  # [ticks]
+_MAX_LEAD: Final = 0.02  # [rad] of the reference before a joint that something blocks
+_MAX_FINGER_LEAD: Final = 600.0  # [ticks]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverConfig:
+    """How the emulated arm follows commands; the defaults are those of a well-tuned Jaco2."""
+
+    angular_frame: str = setting(
+        "tool", "Frame in which the angular velocity is read", choices=("tool", "base")
+    )
+    fifo_length: int = setting(
+        2000, "Points of 10 ms that the base keeps", unit="points", low=1, high=100_000
+    )
+    linear_speed_cap: float = setting(
+        0.20, "Largest linear tool speed", unit="m/s", low=0.01, high=0.5
+    )
+    angular_speed_cap: float = setting(
+        1.07, "Largest angular tool speed", unit="rad/s", low=0.05, high=3.0
+    )
+    linear_acceleration: float = setting(
+        0.64, "Largest linear acceleration", unit="m/s^2", low=0.05, high=10.0
+    )
+    angular_acceleration: float = setting(
+        2.75, "Largest angular acceleration", unit="rad/s^2", low=0.1, high=50.0
+    )
+    joint_acceleration: float = setting(
+        3.49, "Largest acceleration of joint speeds", unit="rad/s^2", low=0.1, high=50.0
+    )
+    linear_dead_zone: float = setting(
+        0.0, "Linear speed below which the arm does not move", unit="m/s", low=0.0, high=0.1
+    )
+    angular_dead_zone: float = setting(
+        0.0, "Angular speed below which the arm does not turn", unit="rad/s", low=0.0, high=0.5
+    )
+    speed_share: float = setting(
+        1.0, "Share of the commanded speed that the arm reaches", low=0.1, high=1.5
+    )
+    finger_speed_cap: float = setting(
+        5000.0, "Largest finger speed", unit="ticks/s", low=100.0, high=20_000.0
+    )
+    home_speed: float = setting(
+        0.35, "Joint speed on the way home", unit="rad/s", low=0.05, high=0.6
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+class DriverMode(str, Enum):
+    """What the driver does with commands."""
+
+    READY = "ready"
+    STOPPED = "stopped"
+    HOMING = "homing"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class ArmState:
+    """What the base knows of the arm when it takes a point.
+
+    Attributes:
+        joints: Shape (6,), in [rad].
+        jacobian: Shape (6, 6), linear over angular, base frame.
+        rotation: Tool -> base, shape (3, 3).
+        fingers: Shape (n,), in [ticks].
+    """
+
+    joints: FloatArray
+    jacobian: FloatArray
+    rotation: FloatArray
+    fingers: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where the servos should be at the end of the tick.
+
+    Attributes:
+        joints: Shape (6,), in [rad].
+        speeds: Shape (6,), in [rad/s].
+        fingers: Shape (n,), in [ticks].
+    """
+
+    joints: FloatArray
+    speeds: FloatArray
+    fingers: FloatArray
+
+
+class Driver:
+    """One arm's driver. Commands are refused silently while stopped, as the real one does."""
+
+    def __init__(self, arm: ArmModel, config: DriverConfig | None = None) -> None:
+        self._arm = arm
+        self._config = config or DriverConfig()
+        self._queue = PointQueue(self._config.fifo_length)
+        self._linear = np.zeros(3)
+        self._angular = np.zeros(3)
+        self._joint_rates = np.zeros(6)
+        self._stopped = False
+        self._homing: Homing | None = None
+        self._joints = arm.home.copy()
+        self._fingers = np.zeros(arm.fingers)
+        self._measured_finger = 0.0
+
+    @property
+    def mode(self) -> DriverMode:
+        """Whether commands are taken."""
+        if self._stopped:
+            return DriverMode.STOPPED
+        return DriverMode.HOMING if self._homing else DriverMode.READY
+
+    @property
+    def queued(self) -> int:
+        """Points that wait."""
+        return len(self._queue)
+
+    @property
+    def lost(self) -> int:
+        """Points that a full queue refused."""
+        return self._queue.lost
+
+    def settle(self, joints: FloatArray, fingers: FloatArray) -> None:
+        """Take the arm's present state as the reference, at standstill; forget all else."""
+        self._queue.clear()
+        self._linear, self._angular = np.zeros(3), np.zeros(3)
+        self._joint_rates = np.zeros(6)
+        self._stopped, self._homing = False, None
+        self._joints, self._fingers = joints.copy(), fingers.copy()
+        self._measured_finger = float(fingers[0])
+
+    def send(self, point: VelocityPoint) -> bool:
+        """Queue a point. Returns False when it was ignored: not finite, stopped or homing."""
+        parts = (point.linear, point.angular, point.joints, point.fingers)
+        finite = all(part is None or bool(np.isfinite(part).all()) for part in parts)
+        if self.mode is not DriverMode.READY or not finite:
+            return False
+        self._queue.put(point)
+        return True
+
+    def finger_speeds(self, closure: float) -> FloatArray:
+        """Return the finger speeds with which the driver follows a closure percentage.
+
+        Proportional control on finger 1, the same command to all fingers.
+
+        Args:
+            closure: 0 (open) to 100 (closed).
+
+        Returns:
+            Shape (3,), in [ticks/s].
+        """
+        gap = closure / 100.0 * CLOSED - self._measured_finger
+        speed = _CLOSURE_GAIN * gap if abs(gap) > _CLOSURE_DEAD_BAND else 0.0
+        return np.full(3, speed)
+
+    def stop(self) -> None:
+        """Erase all points, stand still and ignore commands until :meth:`start`."""
+        self._stopped, self._homing = True, None
+        self._queue.clear()
+
+    def start(self) -> None:
+        """Take commands again."""
+        self._stopped = False
+
+    def clear(self) -> None:
+        """Erase all points."""
+        self._queue.clear()
+
+    def home(self) -> bool:
+        """Go home and open the fingers. Returns False when nothing is done: stopped, or there."""
+        at_home = bool(np.max(np.abs(self._arm.home - self._joints)) < Homing.TOLERANCE)
+        if self._stopped or at_home:
+            return False
+        self._queue.clear()
+        self._homing = Homing(self._arm, self._config.home_speed)
+        return True
+
+    def tick(self, state: ArmState) -> Reference:
+        """Take one point and move the servos' reference by 10 ms."""
+        self._measured_finger = float(state.fingers[0])
+        point = self._next_point(state)
+        self._ramp(point)
+        turn = self._angular
+        if self._config.angular_frame == "tool":
+            turn = state.rotation @ turn
+        rates = joint_rates(state.jacobian, np.concatenate([self._linear, turn]))
+        arm = self._arm
+        rates = within_limits(
+            rates + self._joint_rates, state.joints, arm.lower, arm.upper, arm.max_joint_speed
+        )
+        ahead = self._joints + rates * TICK - state.joints
+        self._joints = state.joints + np.clip(ahead, -_MAX_LEAD, _MAX_LEAD)
+        if point.fingers is not None:
+            self._move_fingers(point.fingers, state.fingers)
+        return Reference(self._joints.copy(), rates, self._fingers.copy())
+
+    def _next_point(self, state: ArmState) -> VelocityPoint:
+        if self._homing is not None:
+            joints, fingers = self._homing.speeds(state.joints, state.fingers)
+            if self._homing.done:
+                self._homing = None
+            return VelocityPoint(joints=joints, fingers=fingers)
+        return self._queue.take() or VelocityPoint()
+
+    def _ramp(self, point: VelocityPoint) -> None:
+        c = self._config
+        linear = clip_norm(point.linear * c.speed_share, c.linear_speed_cap)
+        angular = clip_norm(point.angular * c.speed_share, c.angular_speed_cap)
+        if np.linalg.norm(point.linear) < c.linear_dead_zone:
+            linear = np.zeros(3)
+        if np.linalg.norm(point.angular) < c.angular_dead_zone:
+            angular = np.zeros(3)
+        self._linear = approach(self._linear, linear, c.linear_acceleration * TICK)
+        self._angular = approach(self._angular, angular, c.angular_acceleration * TICK)
+        step = c.joint_acceleration * TICK
+        self._joint_rates += np.clip(point.joints - self._joint_rates, -step, step)
+
+    def _move_fingers(self, speeds: FloatArray, measured: FloatArray) -> None:
+        cap = self._config.finger_speed_cap
+        moved = self._fingers + np.clip(speeds[: len(measured)], -cap, cap) * TICK
+        near = np.clip(moved, measured - _MAX_FINGER_LEAD, measured + _MAX_FINGER_LEAD)
+        self._fingers = np.clip(near, 0.0, CLOSED)

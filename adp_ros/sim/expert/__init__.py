@@ -1,0 +1,54 @@
+"""Scripted experts: functions of the twin's true state, in the form of a policy's chunks.
+
+An expert has no memory and no state that a policy could not have learnt from pictures; it can
+therefore plan from any state, also one that another policy has brought about.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConfigError
+from ...types import FloatArray
+from ..tasks import Task, find_task
+from .motion import STEP, STEPS
+from .wipe import WipeExpert
+
+__all__ = ["EXPERTS", "STEP", "STEPS", "Expert", "make_expert"]
+
+
+class Expert(Protocol):
+    """Plans chunks from the twin's true state."""
+
+    task: str
+    seed: int
+
+    def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
+        """Return increments at 10 Hz, shape (8, 7), in the default action convention."""
+        ...
+
+
+EXPERTS: Final[Mapping[str, Callable[[Task, int, str], Expert]]] = MappingProxyType(
+    {"wipe_table": WipeExpert}
+)
+
+
+def make_expert(task: str, seed: int, robot_type: str = "j2n6s300") -> Expert:
+    """Make the expert of one scene.
+
+    Args:
+        task: Name of the task.
+        seed: Seed of the scene.
+        robot_type: Kind of arm.
+
+    Raises:
+        ConfigError: When there is no such task or robot type, or the task has no expert.
+        TwinError: When the seed is negative.
+    """
+    found = find_task(task)
+    if task not in EXPERTS:
+        raise ConfigError(f"task {task!r} has no expert, allowed: {', '.join(EXPERTS)}")
+    return EXPERTS[task](found, seed, robot_type)

@@ -1,0 +1,140 @@
+"""Expert for wiping: lane after lane over the stain, the sponge pressed lightly.
+
+It has no memory: the next step follows from the tool pose and the cells that are still dirty.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import TwinError
+from ...kinematics import arm_model, forward
+from ...types import ACTION_SIZE, FloatArray, Pose
+from ..placement import place
+from ..tasks import Task
+from ..wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE, sponge_underside, wiped_cells
+from .motion import STEPS, Step, angle_between, towards, turning
+
+# Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
+_DOWN: Final = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
+_PRESS: Final = 0.007  # [m] that the sponge gives way: 2.5 N
+_RAISED: Final = 0.15  # [m], tool height for turning and for long ways
+_DONE: Final = 0.22  # [m], tool height when all is clean
+_FREE_SPEED: Final = 0.10  # [m/s]
+_WIPE_SPEED: Final = 0.045  # [m/s]
+_LOWER_SPEED: Final = 0.03  # [m/s], down to the table
+_TURN_SPEED: Final = 0.4  # [rad/s]
+_NEAR: Final = 0.13  # [m] to a dirty cell: the sponge stays on the table
+_OVER: Final = 0.03  # [m] to a dirty cell: the sponge comes down
+_CLEAR: Final = 0.02  # [m] from the table, above which it comes down only over a dirty cell
+_ALIGNED: Final = 0.12  # [rad] from tool-down within which the sponge may touch
+
+
+class WipeExpert:
+    """Plans chunks for one scene of a wiping task."""
+
+    def __init__(self, task: Task, seed: int, robot_type: str) -> None:
+        """Learn where the stain is.
+
+        Args:
+            task: A task with a stain.
+            seed: Seed of the scene.
+            robot_type: Kind of arm.
+
+        Raises:
+            TwinError: When the task has no stain.
+        """
+        placement = place(task, seed)
+        if task.dirt is None or placement.dirt is None:
+            raise TwinError(f"task {task.name!r} has no stain to wipe")
+        self.task = task.name
+        self.seed = seed
+        self._arm = arm_model(robot_type)
+        self._cells = placement.dirt + task.dirt.offsets()
+        self._lanes, self._order = _lanes(self._cells)
+
+    def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
+        """Plan one chunk.
+
+        Args:
+            qpos: Positions of the twin's model, shape (nq,).
+            cleaned: Per cell of the stain: wiped, shape (cells,).
+
+        Returns:
+            Increments at 10 Hz, shape (8, 7): base frame, rotation vectors; [m], [rad], gripper
+            0 to 1.
+
+        Raises:
+            TwinError: When the cells are not those of this scene.
+        """
+        if len(cleaned) != len(self._cells):
+            raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
+        pose = forward(self._arm, qpos[:6])
+        clean = np.array(cleaned, dtype=bool)
+        chunk = np.empty((STEPS, ACTION_SIZE))
+        for i in range(STEPS):
+            step = self._step(pose, clean)
+            chunk[i] = step.as_action()
+            pose = step.after(pose)
+            clean |= self._wiped(pose)
+        return chunk
+
+    def _step(self, pose: Pose, clean: NDArray[np.bool_]) -> Step:
+        down = _nearest_down(pose.rotation)
+        turn = turning(pose.rotation, down, _TURN_SPEED)
+        aligned = angle_between(pose.rotation, down) < _ALIGNED
+        target = self._target(pose, clean, aligned)
+        return Step(towards(pose.position, target, _speed(pose, target)), turn, 0.0)
+
+    def _target(self, pose: Pose, clean: NDArray[np.bool_], aligned: bool) -> FloatArray:
+        dirty = self._order[~clean[self._order]]
+        if not len(dirty):
+            return np.array([*pose.position[:2], _DONE])
+        over = np.array([self._lanes[dirty[0]], self._cells[dirty[0], 1]])
+        away = float(np.linalg.norm(over - pose.position[:2]))
+        pressed = SPONGE_BOTTOM - _PRESS
+        if not aligned:
+            return np.array([*over, _RAISED])
+        height = pressed + float(np.clip(1.5 * (away - _NEAR), 0.0, _RAISED - pressed))
+        if pose.position[2] > SPONGE_BOTTOM + _CLEAR and _OVER < away < _NEAR:
+            height = max(height, min(float(pose.position[2]), _RAISED))  # first over it, then down
+        return np.array([*over, height])
+
+    def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
+        underside, rotation = sponge_underside(pose.position, pose.rotation)
+        underside[2] = max(underside[2], 0.0)  # the table does not give way
+        return wiped_cells(underside, rotation, self._cells)
+
+
+def _lanes(cells: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Cut the stain into lanes along y, as wide as the sponge.
+
+    Args:
+        cells: Centres, shape (n, 2), in [m].
+
+    Returns:
+        Middle of each cell's lane along x, shape (n,), in [m]; the order in which the cells come
+        when the lanes are wiped to and fro, shape (n,).
+    """
+    low, high = float(cells[:, 0].min()), float(cells[:, 0].max())
+    width = 2.0 * SPONGE_HALF_SIZE[1]
+    count = max(1, int(np.ceil((high - low) / width)))
+    lane = np.minimum(((cells[:, 0] - low) / (high - low + 1e-9) * count).astype(int), count - 1)
+    middles = low + (np.arange(count) + 0.5) * (high - low) / count
+    along = np.where(lane % 2 == 0, -cells[:, 1], cells[:, 1])
+    return middles[lane], np.lexsort((along, lane))
+
+
+def _nearest_down(rotation: FloatArray) -> FloatArray:
+    """Return tool-down, turned by half a turn where that is nearer: the sponge is symmetric."""
+    down = np.array(_DOWN)
+    other = down @ np.diag([-1.0, -1.0, 1.0])
+    return min(down, other, key=lambda r: angle_between(rotation, r))
+
+
+def _speed(pose: Pose, target: FloatArray) -> float:
+    low = pose.position[2] < _RAISED - 0.03
+    if not low:
+        return _FREE_SPEED
+    return _LOWER_SPEED if target[2] < pose.position[2] - 0.01 else _WIPE_SPEED
