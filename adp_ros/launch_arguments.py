@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from .errors import ConfigError
+from .kinematics import ROBOT_TYPES
 from .sim.tasks import task_names
 
 AUTO: Final = "auto"
 NO_CAMERA: Final = "none"
 TWIN_CAMERA: Final = "twin"
 FIRST_DEVICE: Final = "/dev/video0"
-ROBOT_TYPES: Final = ("j2n6s200", "j2n6s300", "j2s6s200", "j2s6s300")
+
 MAX_SEED: Final = 2**31 - 1
 
 

@@ -1,0 +1,150 @@
+"""``adp-ros demo``: the whole loop in the twin, with progress, summary and video."""
+
+import argparse
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..checkpoint_cache import default_checkpoint
+from ..launch_arguments import LaunchSettings, resolve_settings
+from ..launch_table import node_table
+from ..share import share_directory
+from ..sim.tasks import find_task, task_names
+from .launch import child_environment
+from .runner import StopRequest
+
+if TYPE_CHECKING:
+    from ..demo.summary import Summary
+    from ..demo.video import VideoLog
+
+LOOPBACK_DOMAINS = 100  # domain ids 1 to 100 are free of port clashes on Linux
+LONGEST = 3600.0  # [s]
+MOVERS = {
+    "expert": "the scripted expert, which reads the twin's true state; the OpenVLA-OFT policy "
+    "plans every window beside it and moves nothing",
+    "oft": "the OpenVLA-OFT policy",
+    "hold": "nobody: policy hold keeps the arm still; the OpenVLA-OFT policy plans beside it",
+}
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="wipe the table in the twin, with summary and video",
+        description="Run one task in the simulated Jaco2 with the real nodes. Exit status 0 if "
+        "and only if the task succeeds. Results: RUNS/<time>/summary.json and video.mp4.",
+    )
+    parser.add_argument("--task", choices=task_names(), default="wipe_table")
+    parser.add_argument("--policy", choices=("expert", "oft", "hold"), default="expert")
+    parser.add_argument("--seed", default="0", help="seed of the scene (default: 0)")
+    parser.add_argument("--checkpoint", help="OpenVLA-OFT checkpoint (default: a small one)")
+    parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
+    parser.add_argument(
+        "--duration", type=_seconds, help="longest run in [s] (default: the task's own limit)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
+    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demonstration; return 0 if the task succeeded, else 1."""
+    share = share_directory(os.environ)
+    names = ("task", "policy", "seed", "checkpoint", "adp")
+    given = {name: vars(arguments)[name] for name in names if vars(arguments)[name] is not None}
+    settings = resolve_settings(given, share)
+    use_private_domain()
+    with StopRequest().listening() as request:
+        checkpoint = settings.checkpoint or default_checkpoint(os.environ)
+        directory = new_directory(arguments.runs, datetime.now())
+        _introduce(settings, checkpoint, directory)
+        summary, video = _perform(arguments, settings, checkpoint, directory, request)
+    summary.write(directory / "summary.json")
+    _write_video(video, directory / "video.mp4")
+    text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
+    sys.stdout.write(text)
+    sys.stderr.write(f"results in {directory}\n")
+    return 0 if summary.success else 1
+
+
+def use_private_domain() -> None:
+    """Keep the run to this machine and, unless the user chose one, to a domain of its own.
+
+    A real arm's driver listens to the very topics that the twin's controller publishes.
+    """
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % LOOPBACK_DOMAINS))
+    os.environ.update(child_environment())
+
+
+def new_directory(runs: Path, now: datetime) -> Path:
+    """Make and return ``runs/<stamp>``; a number is added where it exists."""
+    stamp = now.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1000):
+        directory = runs / (f"{stamp}-{attempt}" if attempt else stamp)
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return directory
+    raise FileExistsError(f"{runs / stamp}: a thousand runs in one second")
+
+
+def _introduce(settings: LaunchSettings, checkpoint: Path, directory: Path) -> None:
+    weights = "random weights" if settings.checkpoint is None else "given"
+    sys.stderr.write(
+        f"{settings.task} in the twin, seed {settings.seed}\n"
+        f"moved by   {MOVERS[settings.policy]}\n"
+        f"checkpoint {checkpoint} ({weights})\n"
+        f"ROS domain {os.environ['ROS_DOMAIN_ID']}, log {directory / 'nodes.log'}\n"
+    )
+
+
+def _perform(
+    arguments: argparse.Namespace,
+    settings: LaunchSettings,
+    checkpoint: Path,
+    directory: Path,
+    request: StopRequest,
+) -> "tuple[Summary, VideoLog]":
+    from ..demo.node_log import node_log
+    from ..demo.progress import progress_display
+    from ..demo.run import RunPlan, perform
+
+    plan = RunPlan(
+        settings=settings,
+        nodes=node_table(settings, checkpoint, share_directory(os.environ)),
+        environment=os.environ,
+        time_limit=arguments.duration or find_task(settings.task).time_limit,
+    )
+    echo = sys.stderr if arguments.verbose else None
+    with (
+        node_log(directory / "nodes.log", echo) as log,
+        progress_display(settings.task, sys.stderr) as show,
+    ):
+        return perform(plan, log, request, show)
+
+
+def _write_video(video: "VideoLog", path: Path) -> None:
+    from ..policy.preprocess import CROP_AREA
+
+    if video.pictures > 0:
+        sys.stderr.write(f"encoding {video.pictures} pictures\n")
+        video.write(path, CROP_AREA)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1.0 <= value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 1 to {LONGEST:.0f} [s]")
+    return value
