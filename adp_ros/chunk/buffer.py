@@ -1,0 +1,234 @@
+"""Buffer of planned actions on the grid of policy steps.
+
+The grid has one slot per step. In pipelined execution an action's due time counts from the stamp
+of the frame it was planned from, and it goes into the slot whose start is nearest, rather early
+than late; actions whose slot has passed are dropped. In sync execution the first action goes into
+the first slot after the chunk's arrival.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+
+from ..errors import PolicyError
+from ..types import ActionConvention, Chunk, FloatArray
+from .config import ChunkConfig, check_chunk
+from .grid import StepGrid
+from .request import RequestClock
+
+_PLANNED_LATENESS: Final = 0.6  # share of the late limit; the rest is left for a late tick
+_BLEND: Final = (1 / 3, 2 / 3)  # weight of the new chunk in the first steps of the overlap
+
+
+class Outcome(str, Enum):
+    """What became of a chunk."""
+
+    ACCEPTED = "accepted"
+    UNREQUESTED = "unrequested"  # duplicate, reordered, of another episode, or nobody's
+    STALE = "stale"  # its frame is too old, or every action is past due
+    INVALID = "invalid"  # wrong shape, non-finite or out of range
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class StepAction:
+    """The action of one policy step.
+
+    Attributes:
+        window: Window it belongs to.
+        index: Its number in the chunk.
+        action: Shape (7,), see :class:`adp_ros.types.Chunk`.
+        due: When it is due, in [s].
+        convention: Frames and rotation order of the increment.
+    """
+
+    window: int
+    index: int
+    action: FloatArray
+    due: float
+    convention: ActionConvention
+
+
+@dataclass(slots=True)
+class ChunkCounters:
+    """Counts since the episode began.
+
+    Attributes:
+        steps: Policy steps that were executed.
+        steps_missed: Steps that were due while nothing was planned, or whose tick came too late.
+        steps_idle: Steps spent waiting for the policy in sync execution.
+        late_actions_dropped: Actions that were past due and therefore never executed.
+        chunks: Chunks that were accepted.
+        chunks_refused: Chunks that were not.
+    """
+
+    steps: int = 0
+    steps_missed: int = 0
+    steps_idle: int = 0
+    late_actions_dropped: int = 0
+    chunks: int = 0
+    chunks_refused: int = 0
+
+
+class ChunkBuffer:
+    """Plan of the coming policy steps. Times are in [s] on one clock of the caller's choice."""
+
+    def __init__(self, config: ChunkConfig) -> None:
+        self._config = config
+        self.requests = RequestClock(config)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start an episode with an empty plan."""
+        self.requests.restart()
+        self.counters = ChunkCounters()
+        self.fault = ""
+        self._plan: dict[int, StepAction] = {}
+        self._grid: StepGrid | None = None
+        self._slot = -1  # slot that was begun last
+        self._active: StepAction | None = None
+
+    def clear(self) -> None:
+        """Drop what is planned; the active step ends at the next tick."""
+        self._plan.clear()
+        self._active = None
+
+    def remaining(self, now: float) -> float:
+        """Return the time until the planned actions end, in [s]; 0 when there is none."""
+        if self._grid is None:
+            return 0.0
+        last = max(self._plan, default=self._slot if self._active else -1)
+        return max(0.0, self._grid.start(last + 1) - now)
+
+    def request(self, now: float) -> int | None:
+        """Return the window to ask the policy for now, or None."""
+        return self.requests.poll(now, self.remaining(now))
+
+    def offer(self, chunk: Chunk, now: float) -> Outcome:
+        """Take a chunk from the policy.
+
+        An invalid chunk also drops what is planned: a policy that emits nonsense must not move
+        the arm, whatever it planned before.
+
+        Args:
+            chunk: The chunk; its stamp is on the buffer's clock.
+            now: Time of arrival in [s].
+        """
+        outcome = self._judge(chunk, now)
+        if outcome is Outcome.ACCEPTED:
+            self.fault = ""
+            self.counters.chunks += 1
+            self.requests.answered(now)
+        else:
+            self.counters.chunks_refused += 1
+        return outcome
+
+    def tick(self, now: float) -> StepAction | None:
+        """Return the action that moves the arm now, None when it must come to rest.
+
+        Args:
+            now: Time in [s]; never decreases.
+        """
+        if self._grid is None:
+            return None
+        slot = self._grid.slot_at(now)
+        if slot > self._slot:
+            self._begin_slot(slot, now)
+        return self._active
+
+    @property
+    def slot(self) -> int:
+        """Number of the policy step in the episode, -1 before the first."""
+        return self._slot
+
+    def _judge(self, chunk: Chunk, now: float) -> Outcome:
+        try:
+            check_chunk(chunk, self._config)
+        except PolicyError as error:
+            self.fault = str(error)
+            self.clear()
+            self.requests.refused()
+            return Outcome.INVALID
+        if not self.requests.pending or chunk.window != self.requests.next_window:
+            return Outcome.UNREQUESTED
+        age = now - chunk.stamp
+        if not -self._config.step_period <= age <= self._config.max_age:
+            self._refuse_stale(f"chunk's frame is {age:.2f} s old")
+            return Outcome.STALE
+        if not self._insert(chunk, now):
+            self._refuse_stale(f"chunk's frame is {age:.2f} s old, every action is past due")
+            return Outcome.STALE
+        return Outcome.ACCEPTED
+
+    def _refuse_stale(self, text: str) -> None:
+        self.fault = f"{text}, allowed: up to {self._config.max_age:g} s"
+        self.requests.refused()
+
+    def _insert(self, chunk: Chunk, now: float) -> bool:
+        """Plan a chunk's actions; False when every one of them is past due."""
+        grid, start = self._placed(chunk, now)
+        first = grid.slot_for(start, self._planned_lateness)
+        count = len(chunk.actions)
+        late = min(max(0, self._slot + 1 - first), count)
+        self.counters.late_actions_dropped += late
+        if late == count:
+            return False
+        self._grid = grid
+        old = {slot: self._plan.pop(slot) for slot in [*self._plan] if slot >= first + late}
+        for i in range(late, count):
+            action, slot = np.array(chunk.actions[i], dtype=np.float64), first + i
+            if self._config.merge == "blend" and i - late < len(_BLEND) and slot in old:
+                action = _blended(action, old[slot], _BLEND[i - late], chunk.convention)
+            due = start + i * grid.period
+            self._plan[slot] = StepAction(chunk.window, i, action, due, chunk.convention)
+        return True
+
+    @property
+    def _planned_lateness(self) -> float:
+        return _PLANNED_LATENESS * self._config.late_limit
+
+    def _placed(self, chunk: Chunk, now: float) -> tuple[StepGrid, float]:
+        """Return the grid and the due time of the chunk's first action.
+
+        The first chunk that is executed lays out the grid on its own due times.
+        """
+        sync, grid = self._config.execution == "sync", self._grid
+        if grid is None:
+            start = now if sync else chunk.stamp
+            period = self._config.step_period
+            return StepGrid.through(start, period, now, self._planned_lateness), start
+        if sync:
+            return grid, grid.start(max(grid.slot_at(now), self._slot) + 1)
+        return grid, chunk.stamp
+
+    def _begin_slot(self, slot: int, now: float) -> None:
+        counters = self.counters
+        for passed in range(self._slot + 1, slot):
+            counters.late_actions_dropped += self._plan.pop(passed, None) is not None
+            counters.steps_missed += 1
+        self._slot = slot
+        self._active = self._plan.pop(slot, None)
+        if self._active is not None and now - self._active.due > self._config.late_limit:
+            counters.late_actions_dropped += 1
+            self._active = None
+        if self._active is not None:
+            counters.steps += 1
+        elif self._config.execution == "sync":
+            counters.steps_idle += 1
+        else:
+            counters.steps_missed += 1
+
+
+def _blended(
+    action: FloatArray, old: StepAction, weight: float, convention: ActionConvention
+) -> FloatArray:
+    """Mix the motion of two actions; gripper and unlike conventions are not mixed."""
+    if old.convention != convention:
+        return action
+    mixed = action.copy()
+    mixed[:6] = weight * action[:6] + (1.0 - weight) * old.action[:6]
+    return mixed

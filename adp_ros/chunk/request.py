@@ -1,0 +1,72 @@
+"""When to ask the policy for the next chunk, and how long it usually takes."""
+
+from math import isnan
+
+from ..latency import LatencySummary, RollingPercentiles
+from .config import ChunkConfig
+
+
+class RequestClock:
+    """One request at a time: sent, answered or repeated.
+
+    The lead is the 95th percentile of the last latencies plus one step, so that the next chunk is
+    there before the current one ends.
+    """
+
+    def __init__(self, config: ChunkConfig) -> None:
+        self._config = config
+        self._latency = RollingPercentiles()
+        self.restart()
+
+    def restart(self) -> None:
+        """Start an episode: the next request is for window 0. What was learnt stays."""
+        self.next_window = 0
+        self.repeated = 0
+        self._sent: float | None = None
+        self._first_sent = 0.0
+
+    @property
+    def pending(self) -> bool:
+        """True while a request is unanswered."""
+        return self._sent is not None
+
+    @property
+    def lead(self) -> float:
+        """Time before the end of a chunk at which the next one is requested, in [s]."""
+        p95 = self._latency.percentile(95)
+        return (self._config.initial_latency if isnan(p95) else p95) + self._config.step_period
+
+    def summary(self) -> LatencySummary:
+        """Return the statistics from request to chunk, in [s]."""
+        return self._latency.summary()
+
+    def poll(self, now: float, remaining: float) -> int | None:
+        """Decide whether a request is due.
+
+        Args:
+            now: Time in [s].
+            remaining: Time until the planned actions end, in [s].
+
+        Returns:
+            Number of the window to ask for, or None.
+        """
+        if self._sent is not None:
+            if now - self._sent < self._config.request_timeout:
+                return None
+            self.repeated += 1
+        elif remaining > (self.lead if self._config.execution == "pipelined" else 0.0):
+            return None
+        else:
+            self._first_sent = now
+        self._sent = now
+        return self.next_window
+
+    def answered(self, now: float) -> None:
+        """Note that the chunk asked for has arrived and is usable."""
+        self._latency.add(now - self._first_sent)
+        self._sent = None
+        self.next_window += 1
+
+    def refused(self) -> None:
+        """Note that the answer is unusable; the same window is asked for again."""
+        self._sent = None

@@ -1,0 +1,173 @@
+"""Limits on a tool velocity that keep the arm inside its envelope.
+
+Towards a border the speed is at most gain * distance: the border is approached, never crossed.
+What leads away from a border is free, so that the arm can always come back.
+"""
+
+from dataclasses import dataclass
+from math import hypot, sqrt
+from typing import Final
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..kinematics import ArmModel, Chain
+from ..types import FloatArray, Twist
+from .config import EnvelopeConfig
+from .place import Place
+
+__all__ = ["Envelope", "Limited", "Place"]
+
+_LOOK_AHEAD: Final = 0.05  # [s] over which the trend of the condition number is judged
+_TINY: Final = 1e-9
+_UNCHANGED: Final = 1.0 - 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A velocity inside the envelope.
+
+    Attributes:
+        twist: The velocity.
+        reasons: Limits that reduced it, such as ``workspace``; empty when none did.
+    """
+
+    twist: Twist
+    reasons: tuple[str, ...]
+
+
+class Envelope:
+    """The envelope of one arm.
+
+    Args:
+        config: Its settings.
+        model: The arm.
+        deceleration: With which the arm slows before the table, in [m/s^2].
+
+    Raises:
+        ConfigError: When the envelope does not contain the arm's home pose.
+    """
+
+    def __init__(self, config: EnvelopeConfig, model: ArmModel, deceleration: float) -> None:
+        self._config = config
+        self._model = model
+        self._deceleration = 0.5 * deceleration  # half is left for the path's own turns
+        self._box = config.box
+        self._lower = model.lower + config.joint_margin
+        self._upper = model.upper - config.joint_margin
+        self._check_home()
+
+    def outside(self, place: Place) -> str:
+        """Name the border that a posture is beyond, empty when it is inside."""
+        position, config = place.pose.position, self._config
+        if np.any(position < self._box[0]) or np.any(position > self._box[1]):
+            return "workspace"
+        if hypot(position[0], position[1]) < config.base_radius:
+            return "base"
+        if np.any(place.joints < self._lower) or np.any(place.joints > self._upper):
+            return "joint_limit"
+        if place.condition > config.singularity_stop:
+            return "singularity"
+        heights, _ = place.link_heights(np.zeros(6))
+        if np.any(heights < config.table_height + config.link_clearance):
+            return "link_clearance"
+        return ""
+
+    def limit(self, twist: Twist, place: Place) -> Limited:
+        """Reduce a velocity until it leads nowhere outside.
+
+        The tool slides along the box, the base and the table; joint limits, singularities and
+        link clearance slow the whole motion, so that its direction stays.
+
+        Args:
+            twist: Wanted tool velocity in the base frame.
+            place: Where the arm is.
+        """
+        reasons: list[str] = []
+        linear = np.array(twist.linear)
+        for name, clip in (
+            ("workspace", self._inside_box),
+            ("base", self._off_base),
+            ("table", self._slow_descent),
+        ):
+            clipped = clip(linear, place)
+            if not np.allclose(clipped, linear, rtol=0.0, atol=_TINY):
+                reasons.append(name)
+            linear = clipped
+        share, reason = self._posture_share(np.concatenate([linear, twist.angular]), place)
+        if share < _UNCHANGED:
+            reasons.append(reason)
+        return Limited(Twist(linear * share, twist.angular * share), tuple(reasons))
+
+    def _inside_box(self, linear: FloatArray, place: Place) -> FloatArray:
+        gain, position = self._config.approach_gain, place.pose.position
+        down = np.minimum(0.0, gain * (self._box[0] - position))
+        up = np.maximum(0.0, gain * (self._box[1] - position))
+        return np.clip(linear, down, up)
+
+    def _off_base(self, linear: FloatArray, place: Place) -> FloatArray:
+        x, y = place.pose.position[:2]
+        distance = hypot(x, y)
+        if distance < _TINY:
+            return linear
+        outward = np.array([x / distance, y / distance, 0.0])
+        allowed = -self._config.approach_gain * max(0.0, distance - self._config.base_radius)
+        excess = min(0.0, float(outward @ linear) - allowed)
+        return linear - excess * outward
+
+    def _slow_descent(self, linear: FloatArray, place: Place) -> FloatArray:
+        config, pose = self._config, place.pose
+        end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
+        above = max(0.0, end - config.table_height - config.table_zone)
+        allowed = sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
+        return np.array([linear[0], linear[1], max(linear[2], -allowed)])
+
+    def _posture_share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
+        """Return the share of a velocity that the posture allows, and what bounds it."""
+        speeds = place.joint_speeds(twist)
+        if not np.any(np.abs(speeds) > _TINY):
+            return 1.0, ""
+        shares = {
+            "joint_speed": self._joint_speed_share(speeds),
+            "joint_limit": self._joint_limit_share(speeds, place),
+            "singularity": self._singularity_share(speeds, place),
+            "link_clearance": self._clearance_share(speeds, place),
+        }
+        reason = min(shares, key=lambda name: shares[name])
+        return shares[reason], reason
+
+    def _joint_speed_share(self, speeds: FloatArray) -> float:
+        top = self._config.joint_speed_share * self._model.max_joint_speed
+        return min(1.0, 1.0 / float(np.max(np.abs(speeds) / top)))
+
+    def _joint_limit_share(self, speeds: FloatArray, place: Place) -> float:
+        room = np.where(speeds > 0.0, self._upper - place.joints, place.joints - self._lower)
+        allowed = self._config.approach_gain * np.maximum(0.0, room)
+        moving = np.maximum(np.abs(speeds), _TINY)
+        return min(1.0, float(np.min(np.where(moving > _TINY, allowed / moving, 1.0))))
+
+    def _singularity_share(self, speeds: FloatArray, place: Place) -> float:
+        slow, stop = self._config.singularity_slow, self._config.singularity_stop
+        if place.condition < slow:
+            return 1.0
+        if place.condition_after(speeds, _LOOK_AHEAD) <= place.condition:
+            return 1.0
+        return max(0.0, (stop - place.condition) / (stop - slow))
+
+    def _clearance_share(self, speeds: FloatArray, place: Place) -> float:
+        heights, rates = place.link_heights(speeds)
+        room = heights - self._config.table_height - self._config.link_clearance
+        allowed = self._config.approach_gain * np.maximum(0.0, room)
+        sinking = np.maximum(-rates, 0.0)
+        falls = sinking > _TINY
+        return min(1.0, float(np.min(np.where(falls, allowed / np.maximum(sinking, _TINY), 1.0))))
+
+    def _check_home(self) -> None:
+        home = Place.at(self._model, self._model.home, Chain.at(self._model, self._model.home).tool)
+        border = self.outside(home)
+        if border:
+            x, y, z = home.pose.position
+            raise ConfigError(
+                f"envelope does not contain the home pose of {self._model.robot_type}, tool at "
+                f"({x:.3f}, {y:.3f}, {z:.3f}) m: it is beyond the border {border!r}"
+            )

@@ -1,0 +1,7 @@
+"""From the policy's increments to tool velocities: path, feedback, speed and acceleration."""
+
+from .config import VelocityConfig
+from .path import PathFollower, limited_increment
+from .ramp import Ramp, scaled_to
+
+__all__ = ["PathFollower", "Ramp", "VelocityConfig", "limited_increment", "scaled_to"]
