@@ -52,7 +52,7 @@ class CheckpointFiles:
         directory = Path(directory)
         if not directory.is_dir():
             raise CheckpointError(f"checkpoint {directory} is not a directory")
-        weight_map = _weight_map(directory)
+        weight_map = find_weights(directory)
         shards = tuple(sorted(set(weight_map.values())))
         for name, meaning in _UNSUPPORTED.items():
             if _matches(directory, name):
@@ -150,7 +150,13 @@ def _only(directory: Path, name: str, found: list[Path]) -> Path:
     return found[0]
 
 
-def _weight_map(directory: Path) -> dict[str, Path]:
+def find_weights(directory: Path) -> dict[str, Path]:
+    """Return key -> safetensors file of every tensor of a model directory.
+
+    Raises:
+        CheckpointError: There are no merged weights, or files are missing, damaged or do not
+            belong together.
+    """
     index, single = directory / INDEX_FILE, directory / SINGLE_FILE
     if index.exists() and single.exists():
         raise CheckpointError(f"{directory} has both {INDEX_FILE} and {SINGLE_FILE}; remove one")

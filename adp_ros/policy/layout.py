@@ -22,6 +22,18 @@ def model_shapes(config: ModelConfig) -> Shapes:
     return {key: shape for part in parts for key, shape in part}
 
 
+def unused_keys(config: ModelConfig) -> frozenset[str]:
+    """Return the keys that a forward pass with the L1 head never reads.
+
+    Features leave each tower before its last block, and the head reads hidden states, not logits.
+    """
+    unused = ["language_model.lm_head."]
+    for name, tower in (("featurizer", config.dino), ("fused_featurizer", config.siglip)):
+        parts = (f"blocks.{tower.depth - 1}.", "norm.", "attn_pool.")
+        unused += [f"vision_backbone.{name}.{part}" for part in parts]
+    return frozenset(key for key in model_shapes(config) if key.startswith(tuple(unused)))
+
+
 def action_head_shapes(hidden: int, action_size: int) -> Shapes:
     """Return key -> shape of ``action_head--*.pt``, without the prefix ``module.``."""
     wide = action_size * hidden
