@@ -13,7 +13,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,7 +24,8 @@ PYTHON_DIR = "python"  # where CMake stages Python packages
 NO_MESSAGES = os.environ.get("ADP_ROS_NO_MESSAGES") == "1"
 NO_ROSIDL = """
 The messages of adp_ros can't be built: rosidl, the message generator of ROS 2, was not found.
-  - With ROS 2 from Python wheels: pip install '.[ros,build]', or leave build isolation on.
+  - Without a ROS installation: 'make setup', or 'pip install .[ros]' with build isolation, pip's
+    default. Without isolation the packages of the extra 'build' (setup.py) must be there first.
   - With ROS 2 from apt: source /opt/ros/jazzy/setup.bash and use colcon build.
   - For the library alone, without messages and nodes: ADP_ROS_NO_MESSAGES=1 pip install .
 """
@@ -83,25 +83,26 @@ class BuildMessages(Command):
         """Configure, build and install the CMake project; return the staging folder."""
         folder = Path(self.build_temp).resolve() / "messages"
         stage = folder.parent / "stage"
+        for leftover in (folder, stage):  # made for another environment, perhaps
+            shutil.rmtree(leftover, ignore_errors=True)
         search = ":".join(str(prefix) for prefix in prefixes)
-        scripts = sysconfig.get_path("scripts")
         environment = {
             **os.environ,
             "AMENT_PREFIX_PATH": search,
             "CMAKE_PREFIX_PATH": f"{search}:{os.environ.get('CMAKE_PREFIX_PATH', '')}".strip(":"),
-            "PATH": f"{Path(sys.executable).parent}:{scripts}:{os.environ['PATH']}",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-DBUILD_TESTING=OFF"]
-        configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={stage}"]
+        configure = ["cmake", "-S", str(ROOT), "-B", str(folder)]
+        configure += ["-G", "Ninja"] if shutil.which("ninja", path=environment["PATH"]) else []
         configure += [
+            "-DBUILD_TESTING=OFF",
+            "-DCMAKE_BUILD_TYPE=Release",
+            f"-DCMAKE_INSTALL_PREFIX={stage}",
             f"-DPython3_EXECUTABLE={sys.executable}",
             f"-DPYTHON_INSTALL_DIR={PYTHON_DIR}",
         ]
-        if shutil.which("ninja", path=environment["PATH"]):
-            configure += ["-G", "Ninja"]
-        jobs = str(os.cpu_count() or 1)
-        build_command = ["cmake", "--build", str(folder), "--parallel", jobs]
-        for command in (configure, build_command, ["cmake", "--install", str(folder)]):
+        compile_all = ["cmake", "--build", str(folder), "--parallel", str(os.cpu_count() or 1)]
+        for command in (configure, compile_all, ["cmake", "--install", str(folder)]):
             subprocess.check_call(command, env=environment)
         return stage
 
@@ -111,18 +112,18 @@ class BuildMessages(Command):
         The editable finder sees only the source tree's adp_ros: its generated half goes there,
         where git ignores it. A folder adp_ros in site-packages would hide the sources.
         """
-        installed = Path(self.get_finalized_command("install").install_lib)
-        build_lib = Path(self.build_lib)
-        for path in sorted(p for p in staged.rglob("*") if p.is_file()):
+        targets = dict.fromkeys(("adp_ros", "kinova_msgs"), Path(self.build_lib))
+        if self.editable_mode:
+            site_packages = Path(self.get_finalized_command("install").install_lib)
+            targets = {"adp_ros": ROOT, "kinova_msgs": site_packages}
+            shutil.rmtree(ROOT / "adp_ros" / "msg", ignore_errors=True)
+        for path in files(staged):
             relative = path.relative_to(staged)
-            if "__pycache__" in relative.parts:
-                continue
-            if relative.parts[0] == "kinova_msgs":
-                copy(path, (installed if self.editable_mode else build_lib) / relative)
-            elif relative.parts[:2] == ("adp_ros", "msg") or (
-                relative.parts[0] == "adp_ros" and path.suffix == ".so"
+            package, module = relative.parts[:2]
+            if package == "kinova_msgs" or (
+                package == "adp_ros" and (module == "msg" or path.suffix == ".so")
             ):
-                copy(path, (ROOT if self.editable_mode else build_lib) / relative)
+                copy(path, targets[package] / relative)
 
     def place_data(self, stage: Path) -> None:
         """Put libraries, share/ and lib/adp_ros under the environment's prefix.
@@ -131,7 +132,7 @@ class BuildMessages(Command):
         bin/, whose commands pip makes itself.
         """
         data: dict[str, list[str]] = {}
-        for path in sorted(p for p in stage.rglob("*") if p.is_file()):
+        for path in files(stage):
             relative = path.relative_to(stage)
             if relative.parts[0] not in ("lib", "share") or "cmake" in relative.parts:
                 continue
@@ -153,6 +154,12 @@ class PlatformDistribution(Distribution):
 
     def has_ext_modules(self) -> bool:
         return not NO_MESSAGES
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files below a folder, without Python's caches."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in found if "__pycache__" not in path.parts]
 
 
 def copy(source: Path, target: Path) -> None:
