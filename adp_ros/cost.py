@@ -9,10 +9,13 @@ paper's tables follow. Its Eq. 19 prints 4SD^2, and both count one of attention'
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
+from typing import Final
 
 from .errors import ConfigError
 from .settings import check_settings, setting
+
+COUNTS: Final = ("tables", "paper", "code")
 
 
 class FlopFormula(str, Enum):
@@ -153,22 +156,22 @@ def expected_flops(full: float, pruned: float, pruned_share: float) -> float:
     return pruned_share * pruned + (1.0 - pruned_share) * full
 
 
-def kept_tokens(total: int, keep: float, counts: str = "paper") -> int:
+def kept_tokens(total: int, keep: float, counts: str = "tables") -> int:
     """Vision tokens that a keep ratio leaves.
 
     Args:
         total: Vision tokens before pruning.
         keep: Keep ratio, above 0, at most 1.
-        counts: ``paper`` rounds up, which reproduces the paper's tables (its text prints a
-            floor); ``code`` rounds half to even, as the released code does.
+        counts: ``tables`` rounds up, which reproduces the paper's tables; ``paper`` rounds down
+            as its text prints; ``code`` rounds half to even as the released code does.
 
     Raises:
         ConfigError: The ratio or the way of counting is not allowed.
     """
     if not 0.0 < keep <= 1.0:
         raise ConfigError(f"keep is {keep}, allowed: above 0, at most 1")
-    if counts not in ("paper", "code"):
-        raise ConfigError(f"counts is {counts!r}, allowed: 'paper', 'code'")
-    if counts == "code":
-        return max(1, round(total * keep))
-    return ceil(total * Fraction(str(keep)))
+    if counts not in COUNTS:
+        raise ConfigError(f"counts is {counts!r}, allowed: {', '.join(COUNTS)}")
+    share = total * Fraction(str(keep))  # so that 0.7 of 10 is exactly 7
+    rounded = {"tables": ceil(share), "paper": floor(share), "code": round(share)}[counts]
+    return max(1, rounded)

@@ -93,7 +93,7 @@ class TableQuery:
     ratios: Sequence[float] = TABLE_RATIOS
     layers: Sequence[int] = (0,)
     pruned_share: float = TABLE_SHARE
-    counts: str = "paper"
+    counts: str = "tables"
     formula: str = FlopFormula.TABLES.value
 
     @property
@@ -102,7 +102,7 @@ class TableQuery:
         return (
             self.geometry == Geometry()
             and self.pruned_share == TABLE_SHARE
-            and self.counts == "paper"
+            and self.counts == "tables"
             and self.formula == FlopFormula.TABLES
         )
 

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..cost import FlopFormula, Geometry
+from ..cost import COUNTS, FlopFormula, Geometry
 from ..cost_stages import forward_stages
 from ..cost_tables import (
     PRINTED_FULL,
@@ -71,9 +71,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument(
         "--counts",
-        choices=("paper", "code"),
-        default="paper",
-        help="kept tokens: rounded up as in the paper's tables, or as the released code does",
+        choices=COUNTS,
+        default="tables",
+        help="kept tokens: up as in the paper's tables, down as in its text, or as released",
     )
     parser.add_argument(
         "--formula",

@@ -109,8 +109,9 @@ class GateConfig:
         Args:
             settings: Names of the released configuration and of Table 14; names that are
                 missing take the released code's defaults, those of the pruner are left alone.
-                Some names are read by nobody there: see
-                :attr:`adp_ros.gate.ReleasedGateSettings.inert`.
+                It accepts names that it never reads, and so do we: ``adjacent_variant``,
+                ``adjacent_lookback``, ``L_eff``, ``min_delta_rot``, ``hysteresis_up``,
+                ``hysteresis_down``, ``tol_equal``.
 
         Raises:
             ConfigError: A name is unknown, or a value is of the wrong type or out of range.

@@ -6,7 +6,7 @@ least three, have the initial state; ``avg`` is an exponential mean without cold
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..settings import check_settings, config_from_mapping, setting
@@ -30,7 +30,8 @@ RUN_NAMES: Final = (
     "task_suite_name",
     "video_fps",
 )
-INERT_NAMES: Final = ("L_eff", "min_delta_rot", "hysteresis_up", "hysteresis_down", "tol_equal")
+UNREAD_NAMES: Final = ("L_eff", "min_delta_rot", "hysteresis_up", "hysteresis_down", "tol_equal")
+_UNREAD: Final = "Accepted, read by nobody."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +46,11 @@ class ReleasedGateSettings:
         True, "Let the gate decide; false prunes every window."
     )
     decision_method: str = setting("avg", "avg: exponential mean; any other word: adjacent.")
-    adjacent_variant: str = setting("classic", "Read by nobody.")
+    adjacent_variant: str = setting("classic", _UNREAD)
     adjacent_extrema_window: int = setting(
         3, "Windows that the extrema span, the current one included; at least 3.", unit="windows"
     )
-    adjacent_lookback: int = setting(2, "Read by nobody.", unit="windows")
+    adjacent_lookback: int = setting(2, _UNREAD, unit="windows")
     adjacent_last_state: bool = setting(
         False, "Motion between the extrema: true keeps the state, false prunes."
     )
@@ -59,14 +60,14 @@ class ReleasedGateSettings:
     delta_method: str = setting(
         "net", "sum, arc_sum, hypot: path length; any other word: net displacement."
     )
-    L_eff: float = setting(0.15, "Read by nobody.")
+    L_eff: float = setting(0.15, _UNREAD)
     min_delta_pos: float = setting(
         0.0, "Steps shorter than this count as none in path lengths.", unit="m", low=0.0, high=1.0
     )
-    min_delta_rot: float = setting(0.0, "Read by nobody.")
-    hysteresis_up: float = setting(0.0, "Read by nobody.")
-    hysteresis_down: float = setting(0.0, "Read by nobody.")
-    tol_equal: float = setting(0.0, "Read by nobody.")
+    min_delta_rot: float = setting(0.0, _UNREAD)
+    hysteresis_up: float = setting(0.0, _UNREAD)
+    hysteresis_down: float = setting(0.0, _UNREAD)
+    tol_equal: float = setting(0.0, _UNREAD)
     limit_consecutive_pruned_enabled: bool = setting(
         True, "Force one window of full vision after too many pruned ones in a row."
     )
@@ -87,11 +88,3 @@ class ReleasedGateSettings:
         others = (*PRUNER_NAMES, *RUN_NAMES)
         gate = {name: value for name, value in settings.items() if name not in others}
         return config_from_mapping(cls, gate, "gate settings")
-
-    @property
-    def inert(self) -> tuple[str, ...]:
-        """Settings that differ from their default and yet change nothing."""
-        names = ("adjacent_variant", "adjacent_lookback", *INERT_NAMES)
-        defaults = {item.name: item.default for item in fields(self)}
-        values = {name: object.__getattribute__(self, name) for name in names}
-        return tuple(name for name in names if values[name] != defaults[name])
