@@ -6,13 +6,12 @@ really is.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings import check_settings, setting
 from .types import Rgb
 
 GRID: Final = 16  # patches along one side of a view
@@ -20,19 +19,8 @@ PATCHES: Final = GRID * GRID  # patches of one view
 INPUT_SIDE: Final = 224  # side of the towers' input in [px]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverlayStyle:
-    """Look of a pruned patch (ADP paper, Table 14)."""
-
-    overlay_pruned_color: tuple[int, int, int] = setting(
-        (0, 0, 255), "Colour of pruned patches: red, green, blue.", low=0, high=255, length=3
-    )
-    overlay_pruned_alpha: int = setting(
-        120, "Opacity of that colour: 0 invisible, 255 solid.", low=0, high=255
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
+COLOR: Final = (0, 0, 255)  # of pruned patches, red green blue (ADP paper, Table 14)
+ALPHA: Final = 120  # opacity of that colour, 255 covers all
 
 
 def patch_edges(length: int, crop_area: float) -> NDArray[np.int64]:
@@ -75,7 +63,11 @@ def pruned_patches(kept: NDArray[np.int64] | None, view: int) -> NDArray[np.bool
 
 
 def draw_pruned(
-    rgb: Rgb, pruned: NDArray[np.bool_], crop_area: float, style: OverlayStyle | None = None
+    rgb: Rgb,
+    pruned: NDArray[np.bool_],
+    crop_area: float,
+    color: Sequence[int] = COLOR,
+    alpha: int = ALPHA,
 ) -> Rgb:
     """Return a copy of the picture with the pruned patches coloured.
 
@@ -83,22 +75,22 @@ def draw_pruned(
         rgb: Camera picture, shape (H, W, 3), uint8.
         pruned: Shape (16, 16), see :func:`pruned_patches`.
         crop_area: Share of the area that the centre crop keeps; 1 without crop.
-        style: Colour and opacity.
+        color: Red, green, blue, each 0 to 255.
+        alpha: Opacity of the colour, 0 to 255.
 
     Returns:
         Shape (H, W, 3), uint8. Borders that the crop removes stay as they are.
     """
-    look = OverlayStyle() if style is None else style
     rows = patch_edges(rgb.shape[0], crop_area)
     columns = patch_edges(rgb.shape[1], crop_area)
     mask = np.zeros(rgb.shape[:2], dtype=np.bool_)
     inside = np.repeat(np.repeat(pruned, np.diff(rows), axis=0), np.diff(columns), axis=1)
     mask[rows[0] : rows[-1], columns[0] : columns[-1]] = inside
-    alpha = look.overlay_pruned_alpha / 255.0
+    opacity = alpha / 255.0
     grey_levels = np.arange(256)
     drawn = rgb.copy()
-    for channel, colour in enumerate(look.overlay_pruned_color):
-        blended = np.rint(grey_levels * (1 - alpha) + colour * alpha).astype(np.uint8)
+    for channel, level in enumerate(color):
+        blended = np.rint(grey_levels * (1 - opacity) + level * opacity).astype(np.uint8)
         plane = drawn[:, :, channel]
         plane[mask] = blended[plane[mask]]
     return drawn

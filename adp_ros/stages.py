@@ -7,7 +7,7 @@ from .latency import LatencySummary, RollingPercentiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageTimes:
+class WindowTimes:
     """Time of each stage of one window, in [ms].
 
     Attributes:
@@ -31,7 +31,7 @@ class StageTimes:
     frame_to_chunk: float
 
 
-STAGES: Final = tuple(item.name for item in fields(StageTimes))
+STAGES: Final = tuple(item.name for item in fields(WindowTimes))
 
 
 class StageLog:
@@ -40,7 +40,7 @@ class StageLog:
     def __init__(self) -> None:
         self._stages = tuple(RollingPercentiles() for _ in STAGES)
 
-    def add(self, times: StageTimes) -> tuple[LatencySummary, ...]:
+    def add(self, times: WindowTimes) -> tuple[LatencySummary, ...]:
         """Take one window and return the statistics per stage, in the order of :data:`STAGES`."""
         for stage, value in zip(self._stages, astuple(times), strict=True):
             stage.add(value)

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from adp_ros.errors import ConfigError
-from adp_ros.overlay import OverlayStyle, draw_pruned, patch_edges, pruned_patches
+from adp_ros.overlay import draw_pruned, patch_edges, pruned_patches
 
 
 def towers_view(rgb: np.ndarray) -> np.ndarray:
@@ -20,9 +19,7 @@ def towers_view(rgb: np.ndarray) -> np.ndarray:
 def test_masked_pixels_are_those_of_the_pruned_patches() -> None:
     """Seen through squash and crop, exactly the pruned 14x14 blocks are coloured."""
     pruned = np.random.default_rng(1).random((16, 16)) < 0.5
-    drawn = draw_pruned(
-        np.zeros((480, 640, 3), np.uint8), pruned, 0.9, OverlayStyle(overlay_pruned_alpha=255)
-    )
+    drawn = draw_pruned(np.zeros((480, 640, 3), np.uint8), pruned, 0.9, alpha=255)
     seen = towers_view(drawn)[:, :, 2] > 0
     share = seen.reshape(16, 14, 16, 14).mean(axis=(1, 3))
     assert share[pruned].min() > 0.85  # a border may be off by one pixel of 14
@@ -81,9 +78,3 @@ def test_patches_tile_what_the_towers_see() -> None:
         covered += drawn[:, :, 2] > 0
     assert set(np.unique(covered)) == {0, 1}
     assert covered.mean() == pytest.approx(0.9, abs=0.05)
-
-
-def test_wrong_style_is_refused_by_name() -> None:
-    """Alpha is 0 to 255, not 0 to 1000."""
-    with pytest.raises(ConfigError, match=r"overlay_pruned_alpha is 1000, allowed: 0 to 255"):
-        OverlayStyle(overlay_pruned_alpha=1000)

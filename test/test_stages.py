@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from adp_ros.meters import DurationMeter, RateMeter
-from adp_ros.stages import STAGES, StageLog, StageTimes
+from adp_ros.stages import STAGES, StageLog, WindowTimes
 
 
-def times(value: float) -> StageTimes:
+def times(value: float) -> WindowTimes:
     """Return stage times that are multiples of ``value``."""
-    return StageTimes(**{name: value * (i + 1) for i, name in enumerate(STAGES)})
+    return WindowTimes(**{name: value * (i + 1) for i, name in enumerate(STAGES)})
 
 
 def test_statistics_cover_the_last_hundred_windows() -> None:

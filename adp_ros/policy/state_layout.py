@@ -1,0 +1,124 @@
+"""Which numbers of the arm a checkpoint's proprioceptive state consists of, and in which order.
+
+No upstream file tells, so a checkpoint for this package declares it in ``state_layout.json``
+beside its statistics: ``{"state": ["x", "y", "z", "rx", ...]}``. It is never guessed.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from ..errors import CheckpointError, ConfigError, ObservationError
+from ..geometry import (
+    euler_xyz_from_rotation,
+    quaternion_from_rotation,
+    rotvec_from_rotation,
+    rpy_from_rotation,
+)
+from ..types import FloatArray, Pose
+from .config import read_json
+
+LAYOUT_FILE: Final = "state_layout.json"
+JACO_LAYOUT: Final = ("x", "y", "z", "rx", "ry", "rz", "finger_1", "finger_2")
+
+
+@dataclass(frozen=True, slots=True)
+class ArmState:
+    """What the arm's driver measured last.
+
+    Attributes:
+        pose: Tool pose in the base frame.
+        joints: Shape (6,), in [rad].
+        fingers: Angle of each finger's first joint, shape (2,) or (3,), in [rad].
+    """
+
+    pose: Pose
+    joints: FloatArray
+    fingers: FloatArray
+
+
+Part = Callable[[ArmState], FloatArray]
+
+_PARTS: Final[Sequence[tuple[tuple[str, ...], Part]]] = (
+    (("x", "y", "z"), lambda arm: arm.pose.position),
+    (("rx", "ry", "rz"), lambda arm: rotvec_from_rotation(arm.pose.rotation)),
+    (("ex", "ey", "ez"), lambda arm: euler_xyz_from_rotation(arm.pose.rotation)),
+    (("roll", "pitch", "yaw"), lambda arm: rpy_from_rotation(arm.pose.rotation)),
+    (("qx", "qy", "qz", "qw"), lambda arm: quaternion_from_rotation(arm.pose.rotation)),
+    (tuple(f"joint_{i}" for i in range(1, 7)), lambda arm: arm.joints),
+    (tuple(f"finger_{i}" for i in range(1, 4)), lambda arm: arm.fingers),
+)
+ELEMENTS: Final[Mapping[str, tuple[Part, int]]] = MappingProxyType(
+    {name: (part, i) for names, part in _PARTS for i, name in enumerate(names)}
+)
+"""Name -> where it comes from: position [m]; rotation vector, Euler XYZ, RPY or joints [rad];
+quaternion; angle of a finger's first joint [rad]."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateLayout:
+    """Order of a state's numbers.
+
+    Attributes:
+        names: Names out of :data:`ELEMENTS`.
+
+    Raises:
+        ConfigError: Names an unknown element.
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            if name not in ELEMENTS:
+                raise ConfigError(
+                    f"state_layout: {name!r} is unknown, known: {', '.join(ELEMENTS)}"
+                )
+
+    def assemble(self, arm: ArmState) -> FloatArray:
+        """Return the state, shape (len(names),).
+
+        Raises:
+            ObservationError: The arm has no such finger.
+        """
+        values: dict[Part, FloatArray] = {}
+        state = np.empty(len(self.names))
+        for k, name in enumerate(self.names):
+            part, index = ELEMENTS[name]
+            if part not in values:
+                values[part] = part(arm)
+            if index >= len(values[part]):
+                raise ObservationError(
+                    f"state needs {name!r}, but the arm has {len(values[part])} fingers"
+                )
+            state[k] = values[part][index]
+        return state
+
+
+def read_state_layout(checkpoint_dir: Path) -> StateLayout | None:
+    """Read the declared layout, or None when the checkpoint declares none.
+
+    Raises:
+        CheckpointError: The file is broken or names an unknown element.
+    """
+    path = checkpoint_dir / LAYOUT_FILE
+    if not path.exists():
+        return None
+    names = read_json(path).get("state")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{path}: state is {names!r}, a list of names is needed")
+    try:
+        return StateLayout(tuple(names))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def write_state_layout(checkpoint_dir: Path, layout: StateLayout) -> None:
+    """Declare the layout of a checkpoint's state."""
+    text = json.dumps({"state": list(layout.names)}) + "\n"
+    (checkpoint_dir / LAYOUT_FILE).write_text(text, encoding="utf-8")
