@@ -18,7 +18,8 @@ class VisionProjector(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(..., E) to (..., D)."""
-        return self.fc3(gelu(self.fc2(gelu(self.fc1(features)))))  # type: ignore[no-any-return]
+        out: Tensor = self.fc3(gelu(self.fc2(gelu(self.fc1(features)))))
+        return out
 
 
 class ProprioProjector(nn.Module):
@@ -31,7 +32,8 @@ class ProprioProjector(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """(..., P) to (..., D)."""
-        return self.fc2(gelu(self.fc1(state)))  # type: ignore[no-any-return]
+        out: Tensor = self.fc2(gelu(self.fc1(state)))
+        return out
 
 
 class ResidualBlock(nn.Module):
@@ -43,7 +45,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
-        return hidden + self.ffn(hidden)  # type: ignore[no-any-return]
+        out: Tensor = hidden + self.ffn(hidden)
+        return out
 
 
 class ActionHead(nn.Module):
@@ -65,4 +68,5 @@ class ActionHead(nn.Module):
         rows = relu(self.fc1(self.layer_norm1(rows)))  # (B, T, D)
         for block in self.mlp_resnet_blocks:
             rows = block(rows)  # (B, T, D)
-        return self.fc2(self.layer_norm2(rows))  # type: ignore[no-any-return]
+        out: Tensor = self.fc2(self.layer_norm2(rows))
+        return out

@@ -86,7 +86,8 @@ class DecoderLayer(nn.Module):
         key = self._key(normed, rotary)  # (B, K, S, d)
         key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)  # (B, H, S, d)
         logits = query @ key.mT * self.head_dim**-0.5  # (B, H, R, S)
-        return logits.float().softmax(-1).mean((1, 2))  # (B, S)
+        attention: Tensor = logits.float().softmax(-1)  # (B, H, R, S)
+        return attention.mean((1, 2))  # (B, S)
 
     def _query(self, normed: Tensor, rotary: Rotary, rows: slice | None) -> Tensor:
         cos, sin = rotary
@@ -98,7 +99,8 @@ class DecoderLayer(nn.Module):
         return _rotate(self._heads(self.self_attn.k_proj(normed)), rotary)
 
     def _heads(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)  # (B, H, S, d)
+        heads: Tensor = rows.unflatten(-1, (-1, self.head_dim))  # (B, S, H, d)
+        return heads.transpose(1, 2)  # (B, H, S, d)
 
 
 def _rotate(heads: Tensor, rotary: Rotary) -> Tensor:

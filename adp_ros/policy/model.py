@@ -4,18 +4,16 @@ Sequence: BOS | vision patches | proprioception | rest of the prompt | one empty
 number | stop. The text is one tensor, BOS, prompt and stop in their order; the slots are zeros.
 """
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig
 
-from .config import LlmConfig, ModelConfig
+from ..errors import ConfigError
+from ..pruning.scoring import QueryKey, fold_text, score_patches
+from .config import PATCHES_PER_VIEW, LlmConfig, ModelConfig
 from .heads import ActionHead, ProprioProjector, VisionProjector
-from .llama import Decoder
+from .llama import Decoder, DecoderLayer
 from .vision import VisionBackbone
-
-AFTER_SLOTS: Final = 1  # the stop token
 
 
 class OpenVla(nn.Module):
@@ -23,6 +21,8 @@ class OpenVla(nn.Module):
 
     Attributes:
         slots: Empty tokens the decoder fills, one per number of the chunk.
+        patches_per_view: Patches of one view.
+        max_length: Tokens the decoder was made for.
     """
 
     def __init__(self, config: ModelConfig, action_size: int, state_size: int | None) -> None:
@@ -36,6 +36,8 @@ class OpenVla(nn.Module):
         super().__init__()
         hidden = config.llm.hidden_size
         self.slots = config.chunk_length * action_size
+        self.patches_per_view = PATCHES_PER_VIEW
+        self.max_length = config.llm.max_position_embeddings
         self.vision_backbone = VisionBackbone(config.dino, config.siglip)
         self.projector = VisionProjector(config.vision_width, hidden)
         self.language_model = Decoder(llama_config(config.llm))
@@ -44,7 +46,8 @@ class OpenVla(nn.Module):
 
     def see(self, pixels: Tensor) -> Tensor:
         """Turn pixel values (B, 6 * views, H, W) into patch tokens (B, V, D)."""
-        return self.projector(self.vision_backbone(pixels))  # type: ignore[no-any-return]
+        patches: Tensor = self.projector(self.vision_backbone(pixels))
+        return patches
 
     def sequence(self, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
         """Join the tokens.
@@ -58,9 +61,8 @@ class OpenVla(nn.Module):
             Shape (B, S, D).
         """
         slots = text.new_zeros(len(text), self.slots, text.shape[2])  # (B, A, D)
-        tail = text.shape[1] - AFTER_SLOTS
-        parts = [text[:, :1], patches, proprio, text[:, 1:tail], slots, text[:, tail:]]
-        return torch.cat([p for p in parts if p is not None], dim=1)  # (B, S, D)
+        parts = [text[:, :1], patches, proprio, text[:, 1:-1], slots, text[:, -1:]]
+        return torch.cat([part for part in parts if part is not None], dim=1)  # (B, S, D)
 
     def action_rows(self, length: int, offset: int = 0) -> slice:
         """Return the rows the head reads from a sequence of some length.
@@ -70,8 +72,56 @@ class OpenVla(nn.Module):
             offset: 0 begins at the last prompt token, since each row predicts the next token
                 (OpenVLA-OFT); 1 begins at the first slot (the released ADP code).
         """
-        start = length - AFTER_SLOTS - self.slots - 1 + offset
+        start = length - 2 - self.slots + offset
         return slice(start, start + self.slots)
+
+    def layer(self, index: int) -> DecoderLayer:
+        """Return a layer of the decoder.
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+        layers = self.language_model.layers
+        if not 0 <= index < len(layers):
+            raise ConfigError(f"layer is {index}, this model has layers 0 to {len(layers) - 1}")
+        layer = layers[index]
+        if not isinstance(layer, DecoderLayer):
+            raise TypeError(f"layer {index} is a {type(layer).__name__}")
+        return layer
+
+    def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of a layer at the text (T, D) and at the patches (V, D).
+
+        Args:
+            layer: Layer of the decoder.
+            patches: Patch tokens, shape (V, D).
+            text: BOS, prompt and stop, shape (T, D).
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+        self.layer(layer)
+        hidden = self.sequence(patches[None], None, text[None])  # (1, S, D)
+        places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
+        rotary = self.language_model.rotary(places, hidden)
+        hidden = self.language_model.run(hidden, rotary, 0, layer)[0]  # (S, D)
+        tail = 1 + len(patches)
+        prompt = hidden[tail : tail + len(text) - 2]  # (T - 2, D)
+        return torch.cat([hidden[:1], prompt, hidden[-1:]]), hidden[1:tail]
+
+    def fold_text(self, layer: int, text: Tensor) -> Tensor:
+        """Fold text states (T, D) and a layer's projections into one vector (D,), float32."""
+        return fold_text(text, self._query_key(layer))
+
+    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
+        """Score patch states (V, D) with a folded text, giving (V,) float32."""
+        return score_patches(patches, folded, self._query_key(layer).eps)
+
+    def _query_key(self, layer: int) -> QueryKey:
+        block = self.layer(layer)
+        norm, attention = block.input_layernorm, block.self_attn
+        query, key = attention.q_proj.weight, attention.k_proj.weight
+        return QueryKey(query, key, norm.weight, norm.variance_epsilon, block.head_dim)
 
 
 def llama_config(config: LlmConfig) -> LlamaConfig:

@@ -30,7 +30,8 @@ class PatchEmbedding(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, P, E)."""
-        return self.proj(pixels).flatten(2).transpose(1, 2)  # type: ignore[no-any-return]
+        grid: Tensor = self.proj(pixels)  # (N, E, n, n)
+        return grid.flatten(2).transpose(1, 2)
 
 
 class SiglipTower(nn.Module):
@@ -52,7 +53,7 @@ class SiglipTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, P, E)."""
-        hidden = self.patch_embed(pixels) + self.pos_embed  # (N, P, E)
+        hidden: Tensor = self.patch_embed(pixels) + self.pos_embed  # (N, P, E)
         for block in self.blocks:
             hidden = block(hidden, attention_mask=None)  # (N, P, E)
         return hidden
@@ -111,4 +112,5 @@ class VisionBackbone(nn.Module):
         dino = self.featurizer(views[:, 0])  # (B * views, P, E1)
         siglip = self.fused_featurizer(views[:, 1])  # (B * views, P, E2)
         fused = torch.cat([dino, siglip], dim=-1)  # (B * views, P, E)
-        return fused.unflatten(0, (len(pixels), -1)).flatten(1, 2)  # (B, views * P, E)
+        patches: Tensor = fused.unflatten(0, (len(pixels), -1))  # (B, views, P, E)
+        return patches.flatten(1, 2)

@@ -18,7 +18,7 @@ def fill(
     model: nn.Module,
     files: CheckpointFiles,
     components: Components,
-    device: str,
+    device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[str, ...]:
     """Give every parameter of a model its values.
@@ -54,7 +54,7 @@ def fill(
 class _Filler:
     """Copies tensors as they come; notes those that do not fit."""
 
-    def __init__(self, model: nn.Module, device: str, dtype: torch.dtype) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
         self._device = device
         self._dtype = dtype
         self._shapes = {name: p.shape for name, p in model.named_parameters()}
@@ -70,9 +70,8 @@ class _Filler:
             users = self.wanted.get(key, [])
             needed = self._needed(users)
             if users and not (tensor.shape == needed and tensor.is_floating_point()):
-                self.wrong.append(
-                    f"{key} is {tuple(tensor.shape)} {tensor.dtype}, floating-point {needed} is needed"
-                )
+                there = f"{tuple(tensor.shape)} {tensor.dtype}"
+                self.wrong.append(f"{key} is {there}, floating-point {needed} is needed")
                 continue
             for name, third in users:
                 part = tensor if third is None else tensor.tensor_split(3)[third]

@@ -59,4 +59,5 @@ def change(before: Tensor, after: Tensor, patches: int) -> Tensor:
     side = round(patches**0.5)
     difference = (after.float() - before.float()).abs()  # (6 * views, H, W)
     cells = difference.unflatten(2, (side, -1)).unflatten(1, (side, -1))  # (6 v, n, h, n, w)
-    return cells.unflatten(0, (-1, 6)).mean((1, 3, 5)).flatten()  # (views * P,)
+    mean: Tensor = cells.unflatten(0, (-1, 6)).mean((1, 3, 5))  # (views, n, n)
+    return mean.flatten()  # (views * P,)

@@ -23,7 +23,7 @@ def highest(scores: Tensor, counts: Sequence[int], order: Order = "index") -> Te
         wins.
     """
     patches = len(scores) // len(counts)
-    ranked = scores.view(len(counts), patches).argsort(1, descending=True, stable=True)
+    ranked = scores.view(len(counts), patches).argsort(dim=1, descending=True, stable=True)
     best = [ranked[i, :count] + i * patches for i, count in enumerate(counts)]
     kept = torch.cat(best)  # (k,)
     return kept if order == "score" and len(counts) == 1 else kept.sort().values

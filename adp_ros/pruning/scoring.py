@@ -52,7 +52,7 @@ def fold_text(text: Tensor, layer: QueryKey) -> Tensor:
     heads = query.numel() // layer.head_dim
     groups = layer.key.shape[0] // layer.head_dim
     query = query.view(groups, heads // groups, layer.head_dim).sum(1).flatten()  # (K * d,)
-    folded = query @ layer.key.float() / (heads * layer.head_dim**0.5)  # (D,)
+    folded: Tensor = query @ layer.key.float() / (heads * layer.head_dim**0.5)  # (D,)
     return folded * layer.gain.float()  # (D,)
 
 
@@ -69,4 +69,5 @@ def score_patches(patches: Tensor, folded: Tensor, eps: float) -> Tensor:
     """
     patches = patches.float()
     inverse_rms = (torch.linalg.vecdot(patches, patches) / patches.shape[1] + eps).rsqrt()  # (V,)
-    return patches @ folded * inverse_rms  # (V,)
+    scores: Tensor = patches @ folded * inverse_rms  # (V,)
+    return scores

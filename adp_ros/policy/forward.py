@@ -1,0 +1,225 @@
+"""One forward pass of the language model in stages that each have fixed shapes."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..errors import ObservationError, PolicyError
+from ..pruning.base import Attending, Positions, PruneContext, Pruner, Selection
+from .graphs import Runner
+from .llama import Decoded, Rotary
+from .model import OpenVla
+from .stopwatch import Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTokens:
+    """One observation on the device.
+
+    Attributes:
+        views: Number of views.
+        pixels: Normalised pixel values, shape (6 * views, H, W).
+        patches: Projected patches, shape (1, V, D).
+        proprio: Shape (1, 1, D), or None.
+        text: Embeddings of BOS, prompt and stop token, shape (1, T, D).
+        folded: The text folded through layer 0, shape (D,).
+    """
+
+    views: int
+    pixels: Tensor
+    patches: Tensor
+    proprio: Tensor | None
+    text: Tensor
+    folded: Tensor
+
+
+class ForwardPass:
+    """Runs the language model on all patches or on those a pruner chooses."""
+
+    def __init__(self, model: OpenVla, run: Runner, offset: int) -> None:
+        """Take a model.
+
+        Args:
+            model: The network.
+            run: Runs the stages.
+            offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+        """
+        self._model = model
+        self._run = run
+        self._offset = offset
+
+    def check(self, views: int, text: int, proprio: bool, pruner: Pruner | None) -> None:
+        """Refuse what cannot run, before any work is done.
+
+        Args:
+            views: Number of views.
+            text: Tokens of BOS, prompt and stop.
+            proprio: True when the sequence has a token of proprioception.
+            pruner: None for all patches.
+
+        Raises:
+            ObservationError: The sequence is longer than the model's positions.
+            ConfigError: The pruner does not fit the model or the number of views.
+        """
+        model = self._model
+        length = views * model.patches_per_view + text + proprio + model.slots
+        if length > model.max_length:
+            raise ObservationError(
+                f"{views} views and the instruction make {length} tokens, the model was made for "
+                f"{model.max_length}"
+            )
+        if pruner is not None:
+            pruner.kept_per_view(views, model.patches_per_view)
+            model.layer(pruner.cut_layer)
+
+    def decode(
+        self, tokens: FrameTokens, pruner: Pruner | None, watch: Stopwatch
+    ) -> tuple[Decoded, Selection | None]:
+        """Run the language model.
+
+        Args:
+            tokens: One observation.
+            pruner: Chooses the patches that go on, None for all.
+            watch: Times scoring and language model.
+
+        Returns:
+            Hidden states of the rows the head reads, and the pruner's choice.
+
+        Raises:
+            PolicyError: The pruner kept another number of patches than its budget.
+        """
+        if pruner is None or pruner.keep >= 1:
+            with watch.stage("llm"):
+                return self._llm(tokens, None, "reindexed"), None
+        if pruner.cut_layer > 0:
+            return self._decode_cut_inside(tokens, pruner, watch)
+        with watch.stage("scoring"):
+            selection = self._choose(tokens, pruner, None)
+        with watch.stage("llm"):
+            return self._llm(tokens, selection.kept, pruner.positions), selection
+
+    def _decode_cut_inside(
+        self, tokens: FrameTokens, pruner: Pruner, watch: Stopwatch
+    ) -> tuple[Decoded, Selection]:
+        cut, patches = pruner.cut_layer, tokens.patches.shape[1]
+        with watch.stage("llm"):
+            stage = partial(self._begin, cut - 1)
+            inputs = (tokens.patches, tokens.proprio, tokens.text)
+            hidden = self._run(("begin", cut), stage, *inputs)  # (1, S, D)
+        with watch.stage("scoring"):
+            selection = self._choose(tokens, pruner, hidden)
+        with watch.stage("llm"):
+            end = partial(self._end, cut, patches, pruner.positions)
+            key = ("end", cut, patches, pruner.positions)
+            return self._run(key, end, hidden, selection.kept), selection
+
+    def _choose(self, tokens: FrameTokens, pruner: Pruner, hidden: Tensor | None) -> Selection:
+        stage = partial(self._select, pruner, tokens.views)
+        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded, hidden)
+        selection = (
+            self._run(("choose", pruner, tokens.views), stage, *inputs)
+            if pruner.graph_safe
+            else stage(*inputs)
+        )
+        budget = sum(pruner.kept_per_view(tokens.views, self._model.patches_per_view))
+        if selection.kept.shape != (budget,):
+            raise PolicyError(
+                f"pruner {pruner.name} kept {tuple(selection.kept.shape)}, its budget is {budget}"
+            )
+        return selection
+
+    def _select(
+        self,
+        pruner: Pruner,
+        views: int,
+        pixels: Tensor,
+        patches: Tensor,
+        text: Tensor,
+        folded: Tensor,
+        hidden: Tensor | None,
+    ) -> Selection:
+        attention = None
+        if hidden is not None:
+            attention = partial(
+                self._attention, pruner.cut_layer - 1, hidden, patches.shape[1], text.shape[1]
+            )
+        return pruner.select(
+            PruneContext(views, pixels, patches[0], text[0], folded, self._model, attention)
+        )
+
+    def _attention(
+        self, layer: int, hidden: Tensor, patches: int, text: int, attending: Attending
+    ) -> Tensor:
+        length = hidden.shape[1]
+        slots = length - 1 - self._model.slots
+        rows = {
+            "last": slice(length - 1, length),
+            "text": slice(slots - (text - 2), slots),
+            "actions": self._model.action_rows(length, self._offset),
+        }[attending]
+        received = self._model.layer(layer).attention_received(hidden, self._rotary(hidden), rows)
+        return received[0, 1 : 1 + patches]  # (V,)
+
+    def _llm(self, tokens: FrameTokens, kept: Tensor | None, positions: Positions) -> Decoded:
+        stage = partial(self._whole, positions)
+        inputs = (tokens.patches, tokens.proprio, tokens.text, kept)
+        return self._run(("whole", positions), stage, *inputs)
+
+    def _whole(
+        self,
+        positions: Positions,
+        patches: Tensor,
+        proprio: Tensor | None,
+        text: Tensor,
+        kept: Tensor | None,
+    ) -> Decoded:
+        chosen = patches if kept is None else patches.index_select(1, kept)  # (1, k, D)
+        hidden = self._model.sequence(chosen, proprio, text)  # (1, S, D)
+        if kept is None or positions == "reindexed":
+            return self._rest(hidden, self._rotary(hidden), 0)
+        full = hidden.shape[1] + patches.shape[1] - len(kept)
+        places = survivors(kept, patches.shape[1], full)  # (S,)
+        return self._rest(hidden, self._rotary(hidden, places), 0)
+
+    def _begin(self, last: int, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
+        hidden = self._model.sequence(patches, proprio, text)  # (1, S, D)
+        return self._model.language_model.run(hidden, self._rotary(hidden), 0, last)
+
+    def _end(
+        self, cut: int, patches: int, positions: Positions, hidden: Tensor, kept: Tensor
+    ) -> Decoded:
+        full = hidden.shape[1]
+        hidden = self._model.language_model.run(hidden, self._rotary(hidden), cut - 1, cut)
+        places = survivors(kept, patches, full)  # (S,)
+        hidden = hidden.index_select(1, places)  # (1, S, D)
+        rotary = self._rotary(hidden, places if positions == "kept" else None)
+        decoded = self._rest(hidden, rotary, cut)
+        return Decoded(decoded.hidden, (full,) * cut + decoded.lengths)
+
+    def _rest(self, hidden: Tensor, rotary: Rotary, first: int) -> Decoded:
+        rows = self._model.action_rows(hidden.shape[1], self._offset)
+        decoded: Decoded = self._model.language_model(hidden, rotary, rows, first)
+        return decoded
+
+    def _rotary(self, hidden: Tensor, places: Tensor | None = None) -> Rotary:
+        if places is None:
+            places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
+        return self._model.language_model.rotary(places, hidden)
+
+
+def survivors(kept: Tensor, patches: int, length: int) -> Tensor:
+    """Return where the tokens that remain stood in the full sequence.
+
+    Args:
+        kept: Indices of the patches that remain, shape (k,).
+        patches: Patches in the full sequence.
+        length: Tokens in the full sequence.
+
+    Returns:
+        Shape (length - patches + k,), int64.
+    """
+    first = torch.zeros(1, dtype=kept.dtype, device=kept.device)
+    tail = torch.arange(1 + patches, length, device=kept.device)
+    return torch.cat([first, kept + 1, tail])

@@ -1,0 +1,185 @@
+"""OpenVLA-OFT as a policy: observation in, chunk in physical units out."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import ObservationError, PolicyError
+from ..pruning.base import Pruner
+from ..types import ActionConvention, Observation
+from .config import ModelConfig
+from .forward import ForwardPass, FrameTokens
+from .graphs import Runner
+from .model import OpenVla
+from .preprocess import Preprocessor
+from .result import Prediction
+from .statistics import ConstantProprio, Statistics
+from .stopwatch import Clock, CudaStopwatch, Stopwatch
+from .tokenizer import STOP_ID, PromptTokenizer
+
+_CACHED_PROMPTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointParts:
+    """What a checkpoint consists of, besides its weights.
+
+    Attributes:
+        config: Sizes of the model.
+        statistics: Ranges of actions and state.
+        tokenizer: Turns instructions into ids.
+        preprocessor: Turns pictures into pixel values.
+        convention: Frames and rotation of the actions, None where none is declared.
+        unused_keys: Tensors of the checkpoint that the model doesn't use.
+    """
+
+    config: ModelConfig
+    statistics: Statistics
+    tokenizer: PromptTokenizer
+    preprocessor: Preprocessor
+    convention: ActionConvention | None
+    unused_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    text: Tensor  # BOS, prompt and stop, (1, T, D)
+    folded: Tensor  # the text folded through layer 0, (D,)
+
+
+class OpenVlaPolicy:
+    """A loaded checkpoint. Not to be called from several threads at once.
+
+    Attributes:
+        model: The network.
+        parts: What else the checkpoint holds.
+        device: Where the network lives.
+        dtype: Type of its weights.
+    """
+
+    def __init__(
+        self,
+        model: OpenVla,
+        parts: CheckpointParts,
+        *,
+        run: Runner,
+        clock: Clock,
+        row_offset: int = 0,
+        constant_proprio: ConstantProprio = "training",
+    ) -> None:
+        """Put the parts together; :func:`~adp_ros.policy.load_policy` does it for a directory.
+
+        Args:
+            model: The network, with its weights.
+            parts: What else the checkpoint holds.
+            run: Runs the stages of a call.
+            clock: Monotonic time in [s].
+            row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+            constant_proprio: What constant dimensions of the state become.
+        """
+        weight = model.language_model.embed_tokens.weight
+        self.model = model
+        self.parts = parts
+        self.device: torch.device = weight.device
+        self.dtype: torch.dtype = weight.dtype
+        self._run = run
+        self._clock = clock
+        self._constant_proprio = constant_proprio
+        self._forward = ForwardPass(model, run, row_offset)
+        self._prompt = lru_cache(maxsize=_CACHED_PROMPTS)(self._make_prompt)
+
+    @property
+    def unused_keys(self) -> tuple[str, ...]:
+        """Tensors of the checkpoint that the model doesn't use."""
+        return self.parts.unused_keys
+
+    @property
+    def chunk_length(self) -> int:
+        """Actions per chunk."""
+        return self.parts.config.chunk_length
+
+    @property
+    def state_size(self) -> int | None:
+        """Numbers of the proprioceptive state, None when the checkpoint takes none."""
+        projector = self.model.proprio_projector
+        return None if projector is None else projector.fc1.in_features
+
+    @torch.inference_mode()
+    def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
+        """Plan one chunk.
+
+        Args:
+            observation: Pictures, instruction and state.
+            pruner: Chooses the vision patches that go on, None for all.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+            ConfigError: The pruner does not fit the model or the number of views.
+            PolicyError: The model gave actions that are not finite.
+        """
+        watch = (CudaStopwatch if self.device.type == "cuda" else Stopwatch)(self._clock)
+        with watch.stage("preprocess"):
+            self._check_views(len(observation.images))
+            prompt = self._prompt(observation.instruction)
+            state = self._state(observation)
+            views = len(observation.images)
+            self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
+            pixels = self._on_device(self.parts.preprocessor(observation.images))
+        with watch.stage("vision"):
+            patches, proprio = self._run("vision", self._see, pixels, state)
+        tokens = FrameTokens(views, pixels, patches, proprio, prompt.text, prompt.folded)
+        decoded, selection = self._forward.decode(tokens, pruner, watch)
+        with watch.stage("head"):
+            actions = self._run("head", self.model.action_head, decoded.hidden)
+        normalized = actions[0].float().cpu().numpy()  # (T, 7)
+        if not np.isfinite(normalized).all():
+            raise PolicyError("the model gave actions that are not finite")
+        scores = None if selection is None else selection.scores
+        return Prediction(
+            actions=self.parts.statistics.unnormalize(normalized),
+            normalized_actions=normalized,
+            kept=None if selection is None else selection.kept.cpu().numpy(),
+            scores=None if scores is None else scores.cpu().numpy(),
+            sequence_lengths=(decoded.lengths[0], decoded.lengths[-1]),
+            timing=watch.stop(),
+            views=views,
+            vision_tokens=patches.shape[1],
+        )
+
+    def _see(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        projector = self.model.proprio_projector
+        proprio = None
+        if state is not None and projector is not None:
+            proprio = projector(state[None, None])  # (1, 1, D)
+        return self.model.see(pixels[None]), proprio  # (1, V, D)
+
+    def _state(self, observation: Observation) -> Tensor | None:
+        state, needed = observation.state, self.state_size
+        if needed is None and state is not None:
+            raise ObservationError("state is given, but this checkpoint takes none")
+        if needed is None:
+            return None
+        if state is None:
+            raise ObservationError(f"state is missing, this checkpoint needs {needed} numbers")
+        return self._on_device(
+            self.parts.statistics.normalize_proprio(state, self._constant_proprio)
+        )
+
+    def _check_views(self, views: int) -> None:
+        needed = self.parts.config.views
+        if needed is not None and views != needed:
+            raise ObservationError(
+                f"observation has {views} images, this checkpoint needs {needed}"
+            )
+
+    def _make_prompt(self, instruction: str) -> _Prompt:
+        ids = torch.tensor([*self.parts.tokenizer.encode(instruction), STOP_ID])
+        text = self.model.language_model.embed_tokens(ids.to(self.device))  # (T, D)
+        return _Prompt(text[None], self.model.fold_text(0, text))
+
+    def _on_device(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device, self.dtype)
