@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..errors import ObservationError, PolicyError
-from ..pruning.base import Attending, Positions, PruneContext, Pruner, Selection
+from ..pruning.base import Positions, Pruner, Selection
+from .choose import Choose
 from .graphs import Runner
 from .llama import Decoded, Rotary
 from .model import OpenVla
@@ -116,51 +117,18 @@ class ForwardPass:
             return self._run(key, end, hidden, selection.kept), selection
 
     def _choose(self, tokens: FrameTokens, pruner: Pruner, hidden: Tensor | None) -> Selection:
-        stage = partial(self._select, pruner, tokens.views)
-        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded, hidden)
-        selection = (
-            self._run(("choose", pruner, tokens.views), stage, *inputs)
-            if pruner.graph_safe
-            else stage(*inputs)
-        )
+        stage = Choose(self._model, pruner, tokens.views, self._offset)
+        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded)
+        if pruner.graph_safe:
+            selection = self._run(("choose", pruner, tokens.views), stage, *inputs, hidden)
+        else:
+            selection = stage(*inputs, hidden)
         budget = sum(pruner.kept_per_view(tokens.views, self._model.patches_per_view))
         if selection.kept.shape != (budget,):
             raise PolicyError(
                 f"pruner {pruner.name} kept {tuple(selection.kept.shape)}, its budget is {budget}"
             )
         return selection
-
-    def _select(
-        self,
-        pruner: Pruner,
-        views: int,
-        pixels: Tensor,
-        patches: Tensor,
-        text: Tensor,
-        folded: Tensor,
-        hidden: Tensor | None,
-    ) -> Selection:
-        attention = None
-        if hidden is not None:
-            attention = partial(
-                self._attention, pruner.cut_layer - 1, hidden, patches.shape[1], text.shape[1]
-            )
-        return pruner.select(
-            PruneContext(views, pixels, patches[0], text[0], folded, self._model, attention)
-        )
-
-    def _attention(
-        self, layer: int, hidden: Tensor, patches: int, text: int, attending: Attending
-    ) -> Tensor:
-        length = hidden.shape[1]
-        slots = length - 1 - self._model.slots
-        rows = {
-            "last": slice(length - 1, length),
-            "text": slice(slots - (text - 2), slots),
-            "actions": self._model.action_rows(length, self._offset),
-        }[attending]
-        received = self._model.layer(layer).attention_received(hidden, self._rotary(hidden), rows)
-        return received[0, 1 : 1 + patches]  # (V,)
 
     def _llm(self, tokens: FrameTokens, kept: Tensor | None, positions: Positions) -> Decoded:
         stage = partial(self._whole, positions)
@@ -178,23 +146,23 @@ class ForwardPass:
         chosen = patches if kept is None else patches.index_select(1, kept)  # (1, k, D)
         hidden = self._model.sequence(chosen, proprio, text)  # (1, S, D)
         if kept is None or positions == "reindexed":
-            return self._rest(hidden, self._rotary(hidden), 0)
+            return self._rest(hidden, self._model.rotary(hidden), 0)
         full = hidden.shape[1] + patches.shape[1] - len(kept)
         places = survivors(kept, patches.shape[1], full)  # (S,)
-        return self._rest(hidden, self._rotary(hidden, places), 0)
+        return self._rest(hidden, self._model.rotary(hidden, places), 0)
 
     def _begin(self, last: int, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
         hidden = self._model.sequence(patches, proprio, text)  # (1, S, D)
-        return self._model.language_model.run(hidden, self._rotary(hidden), 0, last)
+        return self._model.language_model.run(hidden, self._model.rotary(hidden), 0, last)
 
     def _end(
         self, cut: int, patches: int, positions: Positions, hidden: Tensor, kept: Tensor
     ) -> Decoded:
         full = hidden.shape[1]
-        hidden = self._model.language_model.run(hidden, self._rotary(hidden), cut - 1, cut)
+        hidden = self._model.language_model.run(hidden, self._model.rotary(hidden), cut - 1, cut)
         places = survivors(kept, patches, full)  # (S,)
         hidden = hidden.index_select(1, places)  # (1, S, D)
-        rotary = self._rotary(hidden, places if positions == "kept" else None)
+        rotary = self._model.rotary(hidden, places if positions == "kept" else None)
         decoded = self._rest(hidden, rotary, cut)
         return Decoded(decoded.hidden, (full,) * cut + decoded.lengths)
 
@@ -202,11 +170,6 @@ class ForwardPass:
         rows = self._model.action_rows(hidden.shape[1], self._offset)
         decoded: Decoded = self._model.language_model(hidden, rotary, rows, first)
         return decoded
-
-    def _rotary(self, hidden: Tensor, places: Tensor | None = None) -> Rotary:
-        if places is None:
-            places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
-        return self._model.language_model.rotary(places, hidden)
 
 
 def survivors(kept: Tensor, patches: int, length: int) -> Tensor:

@@ -12,7 +12,7 @@ from ..errors import ConfigError
 from ..pruning.scoring import QueryKey, fold_text, score_patches
 from .config import PATCHES_PER_VIEW, LlmConfig, ModelConfig
 from .heads import ActionHead, ProprioProjector, VisionProjector
-from .llama import Decoder, DecoderLayer
+from .llama import Decoder, DecoderLayer, Rotary
 from .vision import VisionBackbone
 
 
@@ -75,6 +75,17 @@ class OpenVla(nn.Module):
         start = length - 2 - self.slots + offset
         return slice(start, start + self.slots)
 
+    def rotary(self, hidden: Tensor, places: Tensor | None = None) -> Rotary:
+        """Return the rotation of the rows of a sequence (B, S, D).
+
+        Args:
+            hidden: The sequence.
+            places: Position of each row, shape (S,); None counts from 0.
+        """
+        if places is None:
+            places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
+        return self.language_model.rotary(places, hidden)
+
     def layer(self, index: int) -> DecoderLayer:
         """Return a layer of the decoder.
 
@@ -102,9 +113,7 @@ class OpenVla(nn.Module):
         """
         self.layer(layer)
         hidden = self.sequence(patches[None], None, text[None])  # (1, S, D)
-        places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
-        rotary = self.language_model.rotary(places, hidden)
-        hidden = self.language_model.run(hidden, rotary, 0, layer)[0]  # (S, D)
+        hidden = self.language_model.run(hidden, self.rotary(hidden), 0, layer)[0]  # (S, D)
         tail = 1 + len(patches)
         prompt = hidden[tail : tail + len(text) - 2]  # (T - 2, D)
         return torch.cat([hidden[:1], prompt, hidden[-1:]]), hidden[1:tail]
