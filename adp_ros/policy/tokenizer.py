@@ -36,11 +36,9 @@ class PromptTokenizer:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise CheckpointError(f"{path} is not a tokeniser: {error}") from error
+        self._special = frozenset(self._tokenizer.get_added_tokens_decoder())
         self._cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
-        if (
-            self._cached("move")[0] != BOS_ID
-            or self._tokenizer.id_to_token(SPACE_ID) != "▁"
-        ):
+        if self._cached("move")[0] != BOS_ID or self._tokenizer.id_to_token(SPACE_ID) != "▁":
             raise CheckpointError(
                 f"{path}: prompts do not start with id {BOS_ID} or id {SPACE_ID} is not the bare "
                 "word boundary; only tokenisers of the Llama 2 layout are supported"
@@ -53,14 +51,15 @@ class PromptTokenizer:
             instruction: What to do, in plain words; case does not matter.
 
         Raises:
-            ObservationError: The instruction is empty.
+            ObservationError: The instruction is empty or spells one of the special tokens.
         """
         if not instruction.strip():
-            raise ObservationError(
-                "instruction is empty, say in words what the arm should do"
-            )
+            raise ObservationError("instruction is empty, say in words what the arm should do")
         return self._cached(instruction)
 
     def _encode(self, instruction: str) -> tuple[int, ...]:
         ids = tuple(self._tokenizer.encode(prompt_text(instruction)).ids)
+        if special := self._special.intersection(ids[1:]):
+            spelled = ", ".join(str(self._tokenizer.id_to_token(i)) for i in sorted(special))
+            raise ObservationError(f"instruction {instruction!r} contains {spelled}")
         return ids if ids[-1] == SPACE_ID else (*ids, SPACE_ID)
