@@ -13,7 +13,7 @@ from ..pruning.base import Pruner
 from ..types import ActionConvention, Observation
 from .config import ModelConfig
 from .forward import ForwardPass, FrameTokens
-from .graphs import Runner
+from .graphs import EagerRunner, Runner
 from .model import OpenVla
 from .preprocess import Preprocessor
 from .result import Prediction
@@ -51,6 +51,14 @@ class _Prompt:
     folded: Tensor  # the text folded through layer 0, (D,)
 
 
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    views: int
+    pixels: Tensor  # (6 * views, H, W)
+    state: Tensor | None  # (P,)
+    prompt: _Prompt
+
+
 class OpenVlaPolicy:
     """A loaded checkpoint. Not to be called from several threads at once.
 
@@ -59,6 +67,7 @@ class OpenVlaPolicy:
         parts: What else the checkpoint holds.
         device: Where the network lives.
         dtype: Type of its weights.
+        row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
     """
 
     def __init__(
@@ -86,6 +95,7 @@ class OpenVlaPolicy:
         self.parts = parts
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = weight.dtype
+        self.row_offset = row_offset
         self._run = run
         self._clock = clock
         self._constant_proprio = constant_proprio
@@ -123,15 +133,9 @@ class OpenVlaPolicy:
         """
         watch = (CudaStopwatch if self.device.type == "cuda" else Stopwatch)(self._clock)
         with watch.stage("preprocess"):
-            self._check_views(len(observation.images))
-            prompt = self._prompt(observation.instruction)
-            state = self._state(observation)
-            views = len(observation.images)
-            self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
-            pixels = self._on_device(self.parts.preprocessor(observation.images))
+            inputs = self._read(observation, pruner)
         with watch.stage("vision"):
-            patches, proprio = self._run("vision", self._see, pixels, state)
-        tokens = FrameTokens(views, pixels, patches, proprio, prompt.text, prompt.folded)
+            tokens = self._tokens(inputs, self._run)
         decoded, selection = self._forward.decode(tokens, pruner, watch)
         with watch.stage("head"):
             actions = self._run("head", self.model.action_head, decoded.hidden)
@@ -146,8 +150,36 @@ class OpenVlaPolicy:
             scores=None if scores is None else scores.cpu().numpy(),
             sequence_lengths=(decoded.lengths[0], decoded.lengths[-1]),
             timing=watch.stop(),
-            views=views,
-            vision_tokens=patches.shape[1],
+            views=tokens.views,
+            vision_tokens=tokens.patches.shape[1],
+        )
+
+    @torch.inference_mode()
+    def tokens(self, observation: Observation) -> FrameTokens:
+        """Return what enters the language model before anything is pruned.
+
+        Args:
+            observation: Pictures, instruction and state.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+        """
+        return self._tokens(self._read(observation, None), EagerRunner())
+
+    def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
+        views = len(observation.images)
+        self._check_views(views)
+        prompt = self._prompt(observation.instruction)
+        state = self._state(observation)
+        self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
+        pixels = self._on_device(self.parts.preprocessor(observation.images))
+        return _Inputs(views, pixels, state, prompt)
+
+    def _tokens(self, inputs: _Inputs, run: Runner) -> FrameTokens:
+        patches, proprio = run("vision", self._see, inputs.pixels, inputs.state)
+        prompt = inputs.prompt
+        return FrameTokens(
+            inputs.views, inputs.pixels, patches, proprio, prompt.text, prompt.folded
         )
 
     def _see(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
