@@ -32,6 +32,13 @@ class SensorConfig:
         1e-5, "Standard deviation of the tool position", unit="m", low=0.0, high=0.1
     )
 
+    speed_factor: float = setting(
+        1.0,
+        "Factor on joint speeds: 2 is firmware that does not halve what the driver doubles",
+        low=0.1,
+        high=4.0,
+    )
+
     def __post_init__(self) -> None:
         check_settings(self)
 
@@ -103,7 +110,7 @@ class ArmSensors:
         turn = rotation_from_rotvec(rng.normal(0.0, c.joint_noise, 3))
         return ArmReading(
             joints=data.qpos[:6] + rng.normal(0.0, c.joint_noise, 6),
-            speeds=data.qvel[:6].copy(),
+            speeds=data.qvel[:6] * c.speed_factor,
             torques=raw + rng.normal(0.0, c.torque_noise, 6),
             pose=Pose(pose.position + rng.normal(0.0, c.pose_noise, 3), turn @ pose.rotation),
             fingers=self.fingers(data),

@@ -139,7 +139,7 @@ class Twin:
         self._data = mujoco.MjData(model)
         self._sensors = ArmSensors(model, scene.robot_type, self._sensor_config)
         self._rng = np.random.default_rng(scene.seed)
-        self._arm_bodies = _subtree(model, "b_base")
+        self._is_arm = _subtree(model, "b_base")
         self._substeps = round(TICK / model.opt.timestep)
         self._arm_servos = [model.actuator(name).id for name in ARM_JOINTS]
         self._finger_servos = [model.actuator(n).id for n in finger_joints(scene.robot_type)]
@@ -183,33 +183,30 @@ class Twin:
     def _position(self, item: str) -> FloatArray:
         return np.array(self._data.body(item).xpos)
 
-    def _arm_contacts(self) -> list[tuple[int, int]]:
-        """Return (contact number, other body) of each contact between the arm and the scene."""
-        found = []
-        body = self._scene.model.geom_bodyid
-        for number, contact in enumerate(self._data.contact):
-            first, second = int(body[contact.geom[0]]), int(body[contact.geom[1]])
-            if first in self._arm_bodies:
-                found.append((number, second))
-            elif second in self._arm_bodies:
-                found.append((number, first))
-        return found
+    def _arm_contacts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the numbers of the contacts between arm and scene, and the other bodies."""
+        bodies = self._scene.model.geom_bodyid[self._data.contact.geom]  # (contacts, 2)
+        arm = self._is_arm[bodies]
+        numbers = np.flatnonzero(arm[:, 0] != arm[:, 1])
+        others = np.where(arm[numbers, 0], bodies[numbers, 1], bodies[numbers, 0])
+        return numbers, others
 
     def _touched(self) -> set[str]:
-        return {self._scene.model.body(other).name for _, other in self._arm_contacts()}
+        _, others = self._arm_contacts()
+        return {self._scene.model.body(int(other)).name for other in others}
 
     def _contact_force(self) -> float:
         total, wrench = 0.0, np.zeros(6)
-        for number, _ in self._arm_contacts():
-            mujoco.mj_contactForce(self._scene.model, self._data, number, wrench)
+        for number in self._arm_contacts()[0]:
+            mujoco.mj_contactForce(self._scene.model, self._data, int(number), wrench)
             total += float(np.linalg.norm(wrench[:3]))
         return total
 
 
-def _subtree(model: mujoco.MjModel, root: str) -> frozenset[int]:
-    """Return the numbers of a body and of all bodies that hang on it."""
-    inside = {model.body(root).id}
+def _subtree(model: mujoco.MjModel, root: str) -> NDArray[np.bool_]:
+    """Tell for each body whether it is or hangs on another. Shape (nbody,)."""
+    inside = np.zeros(model.nbody, dtype=bool)
+    inside[model.body(root).id] = True
     for body in range(model.nbody):
-        if int(model.body_parentid[body]) in inside:
-            inside.add(body)
-    return frozenset(inside)
+        inside[body] |= inside[model.body_parentid[body]]
+    return inside
