@@ -70,7 +70,7 @@ class PruningSettings:
     def __post_init__(self) -> None:
         check_settings(self)
         if self.qk_keep_ratio == 0.0:
-            raise ConfigError("qk_keep_ratio is 0.0, allowed: above 0 to 1")
+            raise ConfigError(f"qk_keep_ratio is {self.qk_keep_ratio}, allowed: above 0 to 1")
         if self.qk_keep_split and sum(self.qk_keep_split) == 0.0:
             raise ConfigError(f"qk_keep_split is {self.qk_keep_split}, a positive sum is needed")
 
