@@ -76,8 +76,8 @@ class Envelope:
     def limit(self, twist: Twist, place: Place) -> Limited:
         """Reduce a velocity until it leads nowhere outside.
 
-        The tool slides along the box, the base and the table; joint limits, singularities and
-        link clearance slow the whole motion, so that its direction stays.
+        The tool slides along the box and the table; everything else slows the whole motion, so
+        that its direction stays.
 
         Args:
             twist: Wanted tool velocity in the base frame.
@@ -87,14 +87,13 @@ class Envelope:
         linear = np.array(twist.linear)
         for name, clip in (
             ("workspace", self._inside_box),
-            ("base", self._off_base),
             ("table", self._slow_descent),
         ):
             clipped = clip(linear, place)
             if not np.allclose(clipped, linear, rtol=0.0, atol=_TINY):
                 reasons.append(name)
             linear = clipped
-        share, reason = self._posture_share(np.concatenate([linear, twist.angular]), place)
+        share, reason = self._share(np.concatenate([linear, twist.angular]), place)
         if share < _UNCHANGED:
             reasons.append(reason)
         return Limited(Twist(linear * share, twist.angular * share), tuple(reasons))
@@ -105,16 +104,6 @@ class Envelope:
         up = np.maximum(0.0, gain * (self._box[1] - position))
         return np.clip(linear, down, up)
 
-    def _off_base(self, linear: FloatArray, place: Place) -> FloatArray:
-        x, y = place.pose.position[:2]
-        distance = hypot(x, y)
-        if distance < _TINY:
-            return linear
-        outward = np.array([x / distance, y / distance, 0.0])
-        allowed = -self._config.approach_gain * max(0.0, distance - self._config.base_radius)
-        excess = min(0.0, float(outward @ linear) - allowed)
-        return linear - excess * outward
-
     def _slow_descent(self, linear: FloatArray, place: Place) -> FloatArray:
         config, pose = self._config, place.pose
         end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
@@ -122,12 +111,13 @@ class Envelope:
         allowed = sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
         return np.array([linear[0], linear[1], max(linear[2], -allowed)])
 
-    def _posture_share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
-        """Return the share of a velocity that the posture allows, and what bounds it."""
+    def _share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
+        """Return the share of a velocity that is allowed, and what bounds it."""
         speeds = place.joint_speeds(twist)
         if not np.any(np.abs(speeds) > _TINY):
             return 1.0, ""
         shares = {
+            "base": self._base_share(twist, place),
             "joint_speed": self._joint_speed_share(speeds),
             "joint_limit": self._joint_limit_share(speeds, place),
             "singularity": self._singularity_share(speeds, place),
@@ -135,6 +125,13 @@ class Envelope:
         }
         reason = min(shares, key=lambda name: shares[name])
         return shares[reason], reason
+
+    def _base_share(self, twist: FloatArray, place: Place) -> float:
+        x, y = place.pose.position[:2]
+        distance = max(hypot(x, y), _TINY)
+        inward = -(x * twist[0] + y * twist[1]) / distance
+        allowed = self._config.approach_gain * max(0.0, distance - self._config.base_radius)
+        return min(1.0, allowed / inward) if inward > _TINY else 1.0
 
     def _joint_speed_share(self, speeds: FloatArray) -> float:
         top = self._config.joint_speed_share * self._model.max_joint_speed

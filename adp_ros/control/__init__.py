@@ -1,0 +1,21 @@
+"""The controller without ROS: samples and chunks in, one command per tick out."""
+
+from .controller import Command, Controller, Output, WindowRequest
+from .motion import Motion
+from .pacer import Pacer
+from .settings import ArmConfig, ControllerSettings, StopConfig, StreamConfig
+from .stopping import StopSequence
+
+__all__ = [
+    "ArmConfig",
+    "Command",
+    "Controller",
+    "ControllerSettings",
+    "Motion",
+    "Output",
+    "Pacer",
+    "StopConfig",
+    "StopSequence",
+    "StreamConfig",
+    "WindowRequest",
+]

@@ -1,0 +1,65 @@
+"""Pace of the stream: absolute deadlines, never a burst, and counts of what went wrong."""
+
+from ..latency import LatencySummary, RollingPercentiles
+from .settings import StreamConfig
+
+_STATISTICS = 1000  # periods that the percentiles look back on, 10 s
+
+
+class Pacer:
+    """Deadlines of one loop. Times are in [s]; waiting is the caller's business.
+
+    Each deadline is one period after the last deadline, not after the last wake-up, so that the
+    rate does not drift. After a late wake-up the next message still keeps the minimum gap, and
+    periods that passed altogether are skipped.
+    """
+
+    def __init__(self, config: StreamConfig, now: float) -> None:
+        self._config = config
+        self.deadline = now
+        self.delivered = 0
+        self.late = 0
+        self.skipped = 0
+        self._error = RollingPercentiles(_STATISTICS)
+        self._last: float | None = None
+
+    @property
+    def on_time_share(self) -> float:
+        """Share of the messages whose period was right, 1 before there is one."""
+        due = self.delivered + self.skipped
+        return 1.0 - (self.late + self.skipped) / due if due else 1.0
+
+    def summary(self) -> LatencySummary:
+        """Return the statistics of the deviation from the period, in [s]."""
+        return self._error.summary()
+
+    def sent(self, now: float) -> None:
+        """Note that a message has just been sent."""
+        if self._last is not None:
+            error = abs(now - self._last - self._config.period)
+            self._error.add(error)
+            self.late += error >= self._config.on_time
+        self.delivered += 1
+        self._last = now
+
+    def paused(self) -> None:
+        """Note that this tick sends nothing; the next message starts a new stretch."""
+        self._last = None
+
+    def advance(self, now: float) -> float:
+        """Return the next deadline.
+
+        Args:
+            now: Time after this tick's message.
+        """
+        period = self._config.period
+        following = self.deadline + period
+        if now >= following + period:
+            passed = int((now - following) / period)
+            following += passed * period
+            if self._last is not None:
+                self.skipped += passed
+        if self._last is not None:
+            following = max(following, self._last + self._config.minimum_gap)
+        self.deadline = following
+        return following

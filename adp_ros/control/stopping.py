@@ -1,0 +1,42 @@
+"""What follows a stop: zeros at once, then the driver's stop service, asked until it answers."""
+
+from .settings import StopConfig
+
+
+class StopSequence:
+    """Progress of one stop. Times are in [s]."""
+
+    def __init__(self, config: StopConfig) -> None:
+        self._config = config
+        self._begun: float | None = None
+        self._asked: float | None = None
+        self.answered = False
+        self.attempts = 0
+
+    def begin(self, now: float) -> None:
+        """Start with zeros."""
+        self._begun, self._asked, self.answered, self.attempts = now, None, False, 0
+
+    def end(self) -> None:
+        """Nothing more is to be done: the latch was cleared."""
+        self._begun = None
+
+    def confirm(self) -> None:
+        """Note that the driver has stopped."""
+        self.answered = True
+
+    def sends_zero(self, now: float) -> bool:
+        """Tell whether zero velocity is to be sent now."""
+        return self._begun is not None and (
+            not self.answered or now - self._begun < self._config.zero_time
+        )
+
+    def asks_driver(self, now: float) -> bool:
+        """Tell, once per attempt, that the driver's stop service is to be called now."""
+        if self._begun is None or self.answered or now - self._begun < self._config.zero_time:
+            return False
+        if self._asked is not None and now - self._asked < self._config.retry_time:
+            return False
+        self._asked = now
+        self.attempts += 1
+        return True

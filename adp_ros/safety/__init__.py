@@ -1,0 +1,29 @@
+"""When the arm may move and when it must stop: state machine and monitors, without ROS.
+
+A software stop like this one is not a safety-rated stop.
+"""
+
+from .config import FeedConfig, TorqueConfig, WatchConfig
+from .feed import Fault, FeedMonitor
+from .machine import TRANSITIONS, Event, Machine, Status
+from .supervisor import SafetyConfig, SafetySnapshot, Supervisor
+from .torque import TorqueLevel, TorqueMonitor
+from .watch import MotionWatch
+
+__all__ = [
+    "TRANSITIONS",
+    "Event",
+    "Fault",
+    "FeedConfig",
+    "FeedMonitor",
+    "Machine",
+    "MotionWatch",
+    "SafetyConfig",
+    "SafetySnapshot",
+    "Status",
+    "Supervisor",
+    "TorqueConfig",
+    "TorqueLevel",
+    "TorqueMonitor",
+    "WatchConfig",
+]

@@ -1,0 +1,121 @@
+"""The one state machine: every transition is in one table, what is not there does not happen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Status(IntEnum):
+    """States, numbered as in adp_ros/msg/SafetyState."""
+
+    DISARMED = 0  # feedback incomplete or bad; nothing is sent to the arm
+    ARMED = 1  # feedback good, waiting for start
+    RUNNING = 2  # the policy moves the arm
+    SLOWED = 3  # the same at reduced speed
+    STOPPED = 4  # latched until reset
+
+    @property
+    def moving(self) -> bool:
+        """True while the policy moves the arm."""
+        return self in (Status.RUNNING, Status.SLOWED)
+
+
+class Event(str, Enum):
+    """What the machine reacts to."""
+
+    FEEDBACK_GOOD = "feedback_good"  # torque, pose and joints are fresh and plausible
+    FEEDBACK_BAD = "feedback_bad"  # one of them is missing, stale, NaN, out of order or frozen
+    TORQUE_SLOW = "torque_slow"  # residual torque over the slow level
+    TORQUE_CLEAR = "torque_clear"  # below it for long enough
+    TORQUE_STOP = "torque_stop"  # residual torque over the stop level
+    START = "start"  # asked for by a person
+    STOP = "stop"  # asked for by a person, or the node ends
+    RESET = "reset"  # asked for by a person, after all is quiet
+    BROKEN = "broken"  # the controller's own code failed
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def _table() -> dict[tuple[Status, Event], Status]:
+    s, e = Status, Event
+    table = {
+        (s.DISARMED, e.FEEDBACK_GOOD): s.ARMED,
+        (s.ARMED, e.FEEDBACK_BAD): s.DISARMED,  # nothing moves yet, so nothing is to be stopped
+        (s.ARMED, e.TORQUE_STOP): s.STOPPED,
+        (s.ARMED, e.START): s.RUNNING,
+        (s.RUNNING, e.TORQUE_SLOW): s.SLOWED,
+        (s.SLOWED, e.TORQUE_CLEAR): s.RUNNING,
+        (s.STOPPED, e.RESET): s.DISARMED,  # armed again by good feedback, moved by start alone
+    }
+    for moving in (s.RUNNING, s.SLOWED):
+        table[moving, e.FEEDBACK_BAD] = s.STOPPED
+        table[moving, e.TORQUE_STOP] = s.STOPPED
+    for unlatched in (s.DISARMED, s.ARMED, s.RUNNING, s.SLOWED):
+        table[unlatched, e.STOP] = s.STOPPED
+        table[unlatched, e.BROKEN] = s.STOPPED
+    return table
+
+
+TRANSITIONS: Final[Mapping[tuple[Status, Event], Status]] = MappingProxyType(_table())
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of state.
+
+    Attributes:
+        time: In [s].
+        source: State before.
+        event: What happened.
+        target: State after.
+        cause: Stable short name.
+        message: The same in words, with numbers.
+    """
+
+    time: float
+    source: Status
+    event: Event
+    target: Status
+    cause: str
+    message: str
+
+
+class Machine:
+    """State of the controller; starts disarmed."""
+
+    def __init__(self) -> None:
+        self.status = Status.DISARMED
+        self.last: Transition | None = None
+        self.stops = 0
+
+    @property
+    def latched(self) -> bool:
+        """True from a stop to the reset."""
+        return self.status is Status.STOPPED
+
+    def allows(self, event: Event) -> bool:
+        """Tell whether an event would change the state now."""
+        return (self.status, event) in TRANSITIONS
+
+    def fire(self, event: Event, time: float, cause: str = "", message: str = "") -> bool:
+        """Let an event happen.
+
+        Args:
+            event: What happened.
+            time: When, in [s].
+            cause: Stable short name for people's scripts.
+            message: The same in words, with numbers.
+
+        Returns:
+            True when the state changed.
+        """
+        target = TRANSITIONS.get((self.status, event))
+        if target is None:
+            return False
+        self.last = Transition(time, self.status, event, target, cause, message)
+        self.status = target
+        self.stops += target is Status.STOPPED
+        return True
