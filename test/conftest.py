@@ -1,0 +1,52 @@
+"""Fixtures of several test files."""
+
+import json
+import lzma
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden_checkpoint(tmp_path_factory):
+    """Directory of the recorded checkpoint, its shards unpacked."""
+    directory = tmp_path_factory.mktemp("golden_checkpoint")
+    for source in (GOLDEN / "checkpoint").iterdir():
+        if source.suffix == ".xz":
+            (directory / source.stem).write_bytes(lzma.decompress(source.read_bytes()))
+        else:
+            (directory / source.name).symlink_to(source)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def golden_policy(golden_checkpoint):
+    """The recorded checkpoint, loaded."""
+    from adp_ros.policy import load_policy
+
+    return load_policy(golden_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def golden_runs():
+    """The recorded arrays by name."""
+    return dict(np.load(GOLDEN / "policy.npz"))
+
+
+@pytest.fixture(scope="session")
+def golden_observations(golden_runs):
+    """The recorded observations by case."""
+    from adp_ros.policy import Observation
+
+    def observation(case):
+        files = [GOLDEN / "policy_images" / f"{case['name']}.view{i}.png" for i in (0, 1)]
+        bgr = [cv2.imread(str(file)) for file in files[: case["views"]]]
+        images = tuple(cv2.cvtColor(image, cv2.COLOR_BGR2RGB) for image in bgr)
+        return Observation(images, case["instruction"], golden_runs[f"{case['name']}.state"])
+
+    cases = json.loads((GOLDEN / "policy.json").read_text())["cases"]
+    return {case["name"]: observation(case) for case in cases}
