@@ -114,8 +114,22 @@ class OpenVla(nn.Module):
         self.layer(layer)
         hidden = self.sequence(patches[None], None, text[None])  # (1, S, D)
         hidden = self.language_model.run(hidden, self.rotary(hidden), 0, layer)[0]  # (S, D)
-        tail = 1 + len(patches)
-        prompt = hidden[tail : tail + len(text) - 2]  # (T - 2, D)
+        return self.text_and_patches(hidden, len(text), len(patches))
+
+    @staticmethod
+    def text_and_patches(hidden: Tensor, text: int, patches: int) -> tuple[Tensor, Tensor]:
+        """Take text and patches out of a sequence without proprioception.
+
+        Args:
+            hidden: States of the sequence, shape (S, D).
+            text: Tokens of BOS, prompt and stop, T.
+            patches: Number of patches, V.
+
+        Returns:
+            Shapes (T, D) and (V, D).
+        """
+        tail = 1 + patches
+        prompt = hidden[tail : tail + text - 2]  # (T - 2, D)
         return torch.cat([hidden[:1], prompt, hidden[-1:]]), hidden[1:tail]
 
     def fold_text(self, layer: int, text: Tensor) -> Tensor:
