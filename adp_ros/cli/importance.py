@@ -1,0 +1,146 @@
+"""``adp-ros importance``: how each layer's text-to-patch scores single patches out."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ..camera.files import SUFFIXES
+from ..errors import CameraError, ConfigError
+from ..importance import WEIGHT_KINDS, LayerStatistics, layer_statistics, mass_curve, weights_of
+from ..importance_plots import plot_layers, plot_mass
+from ..policy import load_policy
+from ..types import FloatArray, Observation, Rgb
+
+PLOTS: Final = ("importance_layers.png", "importance_mass.png")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "importance",
+        help="which patches the instruction attends to",
+        description="Participation ratio and entropy of the text-to-patch scores per layer "
+        "(ADP paper Eq. 26), as a table and as plots, from any checkpoint and pictures.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="directory of an OpenVLA-OFT fine-tune")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="one folder of pictures (or one picture) per view, the main camera first",
+    )
+    parser.add_argument("--instruction", required=True, help="what the policy is told")
+    parser.add_argument("--output", type=Path, default=Path("importance"), help="folder for plots")
+    parser.add_argument(
+        "--frames", type=int, default=16, metavar="N", help="at most so many, evenly chosen"
+    )
+    parser.add_argument(
+        "--weights",
+        choices=WEIGHT_KINDS,
+        default="softmax",
+        help="how scores become weights that sum to 1; default: %(default)s",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score the frames, print the table, write the plots."""
+    from ..policy.layer_scores import layer_scores  # torch takes seconds
+
+    frames = list(_frames(arguments.images, arguments.frames))
+    policy = load_policy(arguments.checkpoint, device=arguments.device)
+    size = policy.state_size
+    state = None if size is None else np.zeros(size)
+    scores = np.stack(
+        [layer_scores(policy, Observation(f, arguments.instruction, state)) for f in frames]
+    )  # (F, L, V)
+    statistics = layer_statistics(scores, arguments.weights)
+    curves = mass_curve(weights_of(scores, arguments.weights)).mean(axis=0)  # (L, V)
+    plots = _write_plots(arguments.output, statistics, curves)
+    if arguments.json:
+        report = {
+            "frames": len(frames),
+            "patches": scores.shape[-1],
+            "weights": arguments.weights,
+            "layers": [asdict(entry) for entry in statistics],
+            "plots": [str(path) for path in plots],
+        }
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        _print(statistics, len(frames), scores.shape[-1], plots)
+    return 0
+
+
+def _frames(views: Sequence[Path], limit: int) -> Iterator[tuple[Rgb, ...]]:
+    if limit < 1:
+        raise ConfigError(f"frames is {limit}, 1 or more is needed")
+    files = [_pictures(path) for path in views]
+    counts = {len(found) for found in files}
+    if len(counts) > 1:
+        raise ConfigError(f"the views have {sorted(counts)} pictures, as many each are needed")
+    count = counts.pop()
+    for i in np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)):
+        yield tuple(_read(found[i]) for found in files)
+
+
+def _pictures(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise CameraError(f"{path} does not exist, a picture or a folder of pictures is needed")
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not found:
+        raise CameraError(f"{path} has no picture, allowed: {', '.join(SUFFIXES)}")
+    return found
+
+
+def _read(path: Path) -> Rgb:
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise CameraError(f"picture {path} cannot be read")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _write_plots(
+    folder: Path, statistics: Sequence[LayerStatistics], curves: FloatArray
+) -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    layers, mass = (folder / name for name in PLOTS)
+    plot_layers(statistics, curves.shape[-1], layers)
+    plot_mass(curves, 0.5, mass)
+    return layers, mass
+
+
+def _print(
+    statistics: Sequence[LayerStatistics], frames: int, patches: int, plots: Sequence[Path]
+) -> None:
+    console = Console(highlight=False)
+    title = f"{frames} frames, {patches} patches; mean and standard deviation over the frames"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    heads = ("layer", "participation ratio", "entropy / log V", "half the weight", "as layer 0")
+    for head in heads:
+        table.add_column(head, justify="right")
+    for entry in statistics:
+        table.add_row(
+            str(entry.layer),
+            f"{entry.participation:.1f} ({entry.participation_deviation:.1f})",
+            f"{entry.entropy:.4f} ({entry.entropy_deviation:.4f})",
+            f"{entry.patches_for_half:.1f} patches",
+            f"{entry.agreement:.2f}",
+        )
+    console.print(table)
+    console.print(f"Plots: {', '.join(str(path) for path in plots)}")
