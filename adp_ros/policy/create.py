@@ -82,6 +82,17 @@ def create_checkpoint(
     if settings.state:
         shapes = proprio_projector_shapes(hidden, settings.state)
         _write_component(directory, PROPRIO_PROJECTOR, shapes, random, torch.float32)
+    write_description(directory, model, settings)
+
+
+def write_description(directory: Path, model: ModelConfig, settings: NewCheckpoint) -> None:
+    """Write every file of a new checkpoint but its weights.
+
+    Args:
+        directory: Exists; files of the same names are replaced.
+        model: Sizes.
+        settings: State size and names.
+    """
     write_tokenizer(directory)
     write_convention(directory, ActionConvention())
     _write_json(directory / STATISTICS_FILE, {settings.dataset: _statistics(settings.state)})
@@ -136,7 +147,7 @@ def _write_model(directory: Path, model: ModelConfig, limit: int, random: torch.
     for i, keys in enumerate(shards, start=1):
         many = f"model-{i:05d}-of-{len(shards):05d}.safetensors"
         name = many if len(shards) > 1 else SINGLE_FILE
-        tensors = {key: _draw(key, shapes[key], random).bfloat16() for key in keys}
+        tensors = {key: draw_weight(key, shapes[key], random).bfloat16() for key in keys}
         save_file(tensors, directory / name, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(keys, name)
     if len(shards) > 1:
@@ -169,14 +180,26 @@ def _write_component(
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
     tensors = {
-        f"module.{key}": _draw(key, shape, random).to(dtype) for key, shape in shapes.items()
+        f"module.{key}": draw_weight(key, shape, random).to(dtype) for key, shape in shapes.items()
     }
     torch.save(tensors, directory / f"{name}{_SUFFIX}")
 
 
-def _draw(key: str, shape: tuple[int, ...], random: torch.Generator) -> torch.Tensor:
-    """Draw values that keep activations near 1 through any number of layers."""
-    values = torch.randn(shape, generator=random)
+def draw_weight(
+    key: str,
+    shape: tuple[int, ...],
+    random: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Draw values that keep activations near 1 through any number of layers.
+
+    Args:
+        key: Name of the parameter; it tells weights, biases, norms and embeddings apart.
+        shape: Its shape.
+        random: Draws on its own device, where the result lives.
+        dtype: Type of the result.
+    """
+    values = torch.randn(shape, generator=random, device=random.device, dtype=dtype)
     if key.endswith(".bias") or any(name in key for name in _EMBEDDING):
         return values.mul_(_SPREAD)
     if len(shape) == 1:

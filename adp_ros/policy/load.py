@@ -1,6 +1,7 @@
 """From a checkpoint directory to a policy."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -38,31 +39,56 @@ def load_checkpoint(directory: Path, options: PolicyOptions, clock: Clock) -> Op
         CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
         ConfigError: The device is unknown or not there.
     """
-    device = _device(options.device)
-    default = "bfloat16" if device.type == "cuda" else "float32"
-    dtype = _TYPES[default if options.dtype == "auto" else options.dtype]
+    device, dtype = placement(options)
     files = CheckpointFiles.find(directory)
     files.component(ACTION_HEAD)
-    config = read_config(directory)
-    statistics = load_statistics(directory, options.unnorm_key or None)
+    parts = read_parts(directory, options)
     components = {name: load_component(path) for name, path in files.components.items()}
-    model = _empty_model(config, components, statistics, directory)
-    parts = CheckpointParts(
-        config=config,
-        statistics=statistics,
+    model = _empty_model(parts.config, components, parts.statistics, directory)
+    unused = fill(model, files, components, device, dtype)
+    return assemble(model, replace(parts, unused_keys=unused), options, clock)
+
+
+def read_parts(directory: Path, options: PolicyOptions) -> CheckpointParts:
+    """Read what a checkpoint holds besides its weights.
+
+    Raises:
+        CheckpointError: A file is missing, broken or of an unsupported kind.
+    """
+    return CheckpointParts(
+        config=read_config(directory),
+        statistics=load_statistics(directory, options.unnorm_key or None),
         tokenizer=PromptTokenizer(directory),
         preprocessor=Preprocessor.from_checkpoint(directory, options.center_crop),
         convention=read_convention(directory),
-        unused_keys=fill(model, files, components, device, dtype),
+        unused_keys=(),
     )
+
+
+def assemble(
+    model: OpenVla, parts: CheckpointParts, options: PolicyOptions, clock: Clock
+) -> OpenVlaPolicy:
+    """Put a filled model and its parts together; on CUDA its stages are captured as graphs."""
+    cuda = next(model.parameters()).device.type == "cuda"
     return OpenVlaPolicy(
         model.eval(),
         parts,
-        run=GraphRunner() if device.type == "cuda" else EagerRunner(),
+        run=GraphRunner() if cuda else EagerRunner(),
         clock=clock,
         row_offset=0 if options.action_slice == "trained" else 1,
         constant_proprio="training" if options.constant_proprio == "training" else "inference",
     )
+
+
+def placement(options: PolicyOptions) -> tuple[torch.device, torch.dtype]:
+    """Return device and type of the weights.
+
+    Raises:
+        ConfigError: The device is unknown or not there.
+    """
+    device = _device(options.device)
+    default = "bfloat16" if device.type == "cuda" else "float32"
+    return device, _TYPES[default if options.dtype == "auto" else options.dtype]
 
 
 def _device(name: str) -> torch.device:
