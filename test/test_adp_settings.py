@@ -126,7 +126,7 @@ def test_every_pruner_takes_its_settings():
 
 
 def test_automatic_positions_are_the_pruner_s_own():
-    """auto leaves the choice to the pruner."""
+    """The value auto leaves the choice to the pruner."""
     for name in ("adp", "fastv"):
         settings = AdpSettings.from_mapping({"pruner": name}).pruning.pruner_settings
         assert "positions" not in settings

@@ -119,7 +119,7 @@ def test_refuses_what_is_no_motion(motion):
 
 
 def test_numpy_numbers_are_motions():
-    """numpy's scalars are taken like Python's."""
+    """Scalars of numpy are taken like Python's."""
     assert Gate().close_window(np.float32(0.5)).motion == 0.5
 
 

@@ -69,7 +69,7 @@ def test_the_lower_test_is_strict_in_the_released_variant_only():
 
 
 def test_classic_looks_at_the_window_before_and_lookback_at_their_mean():
-    """classic compares with the last window, lookback with the mean of the last k."""
+    """Rule classic compares with the last window, lookback with the mean of the last k."""
     expected = [MOTIONS[i] >= MOTIONS[i - 1] for i in range(1, len(MOTIONS))]
     assert states(adjacent_variant="classic", **FREE)[2:] == expected
     for k in (1, 4):

@@ -24,7 +24,7 @@ SCORES = np.random.default_rng(6).normal(size=(3, 4, 50))
 
 
 def test_participation_ratio_counts_the_patches_that_share():
-    """k equal weights participate as k patches, one alone as one."""
+    """Equal weights on k patches participate as k, one alone as one."""
     for k in (1, 7, 50):
         weights = np.zeros(50)
         weights[:k] = 1.0 / k

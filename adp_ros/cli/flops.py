@@ -181,19 +181,16 @@ def _pass_report(query: TableQuery, gpu: Gpu, keep: float | None) -> dict[str, A
 
 
 def _print(query: TableQuery, rows: Sequence[CostRow], gpu: Gpu | None) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     size = query.geometry
     console.print(f"Convention: {CONVENTION}")
     console.print(
         f"Sequence: 1 BOS + {size.vision} vision + {size.proprio} proprio + {size.text} text + "
         f"{size.actions} actions + 1 stop = {size.tokens()} tokens"
     )
-    printed = f", the paper prints {PRINTED_FULL} T" if query.is_paper else ""
-    formula = FORMULAS[FlopFormula(query.formula)]
-    console.print(f"Full vision: {query.full / TERA:.3f} T ({formula}){printed}")
-    eq19 = _full(query, FlopFormula.EQ19.value) / TERA
-    exact = _full(query, FlopFormula.EXACT.value) / TERA
-    console.print(f"  with Eq. 19 as printed {eq19:.2f} T, with both products {exact:.2f} T\n")
+    printed = f"; the paper prints {PRINTED_FULL} T" if query.is_paper else ""
+    others = ", ".join(f"{_full(query, str(f)) / TERA:.3f} T by {FORMULAS[f]}" for f in FORMULAS)
+    console.print(f"Full vision: {others}{printed}\n")
     for keep in query.ratios:
         console.print(_table(query, keep, [row for row in rows if row.keep == keep]))
     _print_deviations(console, query, rows)
@@ -203,7 +200,8 @@ def _print(query: TableQuery, rows: Sequence[CostRow], gpu: Gpu | None) -> None:
 
 def _table(query: TableQuery, keep: float, rows: Sequence[CostRow]) -> Table:
     first = rows[0]
-    title = f"keep {keep:g}: {first.kept} of {query.geometry.vision} tokens, S' = {first.tokens}; in T"
+    vision = query.geometry.vision
+    title = f"keep {keep:g}: {first.kept} of {vision} tokens, S' = {first.tokens}; in T"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     heads = ["layer", "LLM", "scoring", "total", "expected", "speed-up"]
     heads += ["printed", "printed"] if query.is_paper else []

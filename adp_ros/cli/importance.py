@@ -128,7 +128,7 @@ def _write_plots(
 def _print(
     statistics: Sequence[LayerStatistics], frames: int, patches: int, plots: Sequence[Path]
 ) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     title = f"{frames} frames, {patches} patches; mean and standard deviation over the frames"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     heads = ("layer", "participation ratio", "entropy / log V", "half the weight", "as layer 0")
