@@ -40,7 +40,7 @@ PRINTED: Final[Mapping[tuple[float, int], PrintedCell]] = MappingProxyType(
         (0.3, 0): PrintedCell(5.85, 1.35),
         (0.4, 0): PrintedCell(6.14, 1.29),
         (0.5, 0): PrintedCell(6.43, 1.23),
-        (0.5, 4): PrintedCell(6.89, None, "probably a slip: 6.89 is the total at keep 0.7, layer 4"),
+        (0.5, 4): PrintedCell(6.89, None, "6.89 is the total at keep 0.7: probably a slip"),
         (0.6, 0): PrintedCell(6.74, 1.17),
         (0.7, 0): PrintedCell(7.03, 1.13),
     }
