@@ -4,8 +4,9 @@ The file is read as plain JSON: its ``auto_map`` names remote code, which is nev
 """
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -112,6 +113,8 @@ _LLM_NEEDED: Final[Mapping[str, tuple[Any, ...]]] = {
     "model_type": ("llama",),
     "hidden_act": ("silu",),
     "rope_scaling": (None,),
+    "rope_parameters": (None,),
+    "head_dim": (None,),
     "attention_bias": (False,),
     "mlp_bias": (False,),
 }
@@ -177,6 +180,12 @@ def _check_size(path: Path, name: str, value: object) -> None:
         raise CheckpointError(f"{path}: {name} is {value!r}, a whole number from 1 is needed")
 
 
+def _check_number(path: Path, name: str, value: object) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    if not 0 < number < math.inf:
+        raise CheckpointError(f"{path}: {name} is {value!r}, a number above 0 is needed")
+
+
 def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerConfig]:
     known = tuple(_TOWERS)
     ids = values.get("timm_model_ids", list(known))
@@ -203,8 +212,8 @@ def _tower(path: Path, timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
                 f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
                 f"allowed: {', '.join(_TOWER_SIZES)}"
             )
-        if name != "mlp_ratio":
-            _check_size(path, f"{name} of {timm_id}", value)
+        check = _check_number if name == "mlp_ratio" else _check_size
+        check(path, f"{name} of {timm_id}", value)
     tower = _sized_tower(timm_id, sizes)
     _check_heads(path, timm_id, tower.width, tower.heads)
     return tower
@@ -229,24 +238,14 @@ def _check_heads(path: Path, name: str, width: int, heads: int) -> None:
         raise CheckpointError(f"{path}: {name}: width {width} is no multiple of {heads} heads")
 
 
-def _llm(path: Path, values: Mapping[str, Any]) -> LlmConfig:
+def _llm(path: Path, values: Any) -> LlmConfig:
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: text_config is {values!r}, an object is needed")
     _check_needed(path, "text_config.", values, _LLM_NEEDED)
-    base = LlmConfig()
-    names = (
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-    )
-    sizes = {name: values.get(name, getattr(base, name)) for name in names}
-    sizes["num_key_value_heads"] = values.get("num_key_value_heads", sizes["num_attention_heads"])
-    for name in ("max_position_embeddings", "vocab_size"):
-        sizes[name] = values.get(name, getattr(base, name))
-    for name, value in sizes.items():
-        _check_size(path, f"text_config.{name}", value)
-    _check_heads(path, "text_config", sizes["hidden_size"], sizes["num_attention_heads"])
-    return LlmConfig(
-        **sizes,
-        rms_norm_eps=values.get("rms_norm_eps", base.rms_norm_eps),
-        rope_theta=values.get("rope_theta", base.rope_theta),
-    )
+    given = {f.name: values.get(f.name, f.default) for f in fields(LlmConfig)}
+    given["num_key_value_heads"] = values.get("num_key_value_heads", given["num_attention_heads"])
+    for name, value in given.items():
+        check = _check_number if name in ("rms_norm_eps", "rope_theta") else _check_size
+        check(path, f"text_config.{name}", value)
+    _check_heads(path, "text_config", given["hidden_size"], given["num_attention_heads"])
+    return LlmConfig(**given)
