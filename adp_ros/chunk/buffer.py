@@ -118,6 +118,11 @@ class ChunkBuffer:
             chunk: The chunk; its stamp is on the buffer's clock.
             now: Time of arrival in [s].
         """
+        try:
+            check_chunk(chunk, self._config)
+        except PolicyError as error:
+            self.refuse(str(error))
+            return Outcome.INVALID
         outcome = self._judge(chunk, now)
         if outcome is Outcome.ACCEPTED:
             self.fault = ""
@@ -126,6 +131,13 @@ class ChunkBuffer:
         else:
             self.counters.chunks_refused += 1
         return outcome
+
+    def refuse(self, problem: str) -> None:
+        """Drop what is planned because the policy's answer is unusable."""
+        self.fault = problem
+        self.counters.chunks_refused += 1
+        self.clear()
+        self.requests.refused()
 
     def tick(self, now: float) -> StepAction | None:
         """Return the action that moves the arm now, None when it must come to rest.
@@ -146,13 +158,6 @@ class ChunkBuffer:
         return self._slot
 
     def _judge(self, chunk: Chunk, now: float) -> Outcome:
-        try:
-            check_chunk(chunk, self._config)
-        except PolicyError as error:
-            self.fault = str(error)
-            self.clear()
-            self.requests.refused()
-            return Outcome.INVALID
         if not self.requests.pending or chunk.window != self.requests.next_window:
             return Outcome.UNREQUESTED
         age = now - chunk.stamp

@@ -8,7 +8,7 @@ import numpy as np
 from ..chunk import ChunkBuffer, Outcome
 from ..envelope import Envelope, Place
 from ..errors import SafetyError
-from ..safety import Event, MotionWatch, SafetySnapshot, Status, Supervisor
+from ..safety import MotionWatch, SafetySnapshot, Status, Supervisor
 from ..types import Chunk, FloatArray, Twist
 from .motion import Moment, Motion
 from .settings import ControllerSettings
@@ -105,14 +105,48 @@ class Controller:
             return Outcome.UNREQUESTED
         return self.buffer.offer(chunk, now)
 
+    def refuse(self, problem: str) -> None:
+        """Take note of a chunk that could not even be read; the arm comes to rest."""
+        if self.status.moving:
+            self.buffer.refuse(problem)
+
+    def require_ready(self, request: str) -> None:
+        """Refuse a request unless the controller is armed and nobody else moves the arm.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        if self.driver_moves:
+            raise SafetyError(f"{request} refused: the driver is moving the arm home")
+        self.supervisor.require_armed(request)
+
+    def begin_homing(self, now: float) -> None:
+        """Leave the arm to the driver for its way home, watched by the torque monitor.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        self.require_ready("home")
+        if self.settings.arm.dry_run:
+            raise SafetyError("home refused: dry_run is true, nothing is sent to the arm")
+        self.supervisor.torque.capture_tare(now)
+        self.driver_moves = True
+
+    def end_homing(self) -> None:
+        """Note that the driver has finished."""
+        self.driver_moves = False
+
+    def standstill(self) -> Command:
+        """Return the command that keeps the arm still and the fingers where they are."""
+        return self._command(Twist.zero())
+
     def start(self, now: float) -> None:
         """Begin an episode.
 
         Raises:
             SafetyError: Says why not.
         """
-        if self.driver_moves:
-            raise SafetyError("start refused: the driver is moving the arm home")
+        self.require_ready("start")
         self.supervisor.start(now)
         if self.measured_opening is not None:
             self.opening = self.measured_opening
@@ -136,10 +170,6 @@ class Controller:
         """
         self.supervisor.reset(now)
 
-    def fail(self, now: float, message: str) -> None:
-        """Stop because the controller's own code failed."""
-        self.supervisor.machine.fire(Event.BROKEN, now, "controller_failed", message)
-
     def tick(self, now: float) -> Output:
         """Advance to a time and return what is to be sent; call once per period."""
         period = self._period(now)
@@ -149,7 +179,7 @@ class Controller:
             output = self._move(now, period)
         elif self.stopping.sends_zero(now):
             asks = self.stopping.asks_driver(now)
-            output = Output(self._command(Twist.zero()), stop_driver=asks)
+            output = Output(self.standstill(), stop_driver=asks)
         else:
             output = Output()
         self._sent = output.command.twist if output.command else None
@@ -211,7 +241,7 @@ class Controller:
                 self._window.begin(self.supervisor.pose.position)
         return self._asked
 
-    def _command(self, twist: Twist) -> Command | None:
+    def _command(self, twist: Twist) -> Command:
         pose = self.supervisor.pose
         rotation = np.eye(3) if pose is None else pose.rotation
         return Command(twist, self.opening, rotation)

@@ -19,21 +19,24 @@ from ..camera.twin import TwinSnapshot
 from ..errors import ObservationError
 from ..msg import TwinState
 from ..types import Rgb
+from .stamps import seconds, time_message
+
+__all__ = [
+    "ImageConverter",
+    "camera_info_message",
+    "image_message",
+    "image_to_rgb",
+    "jpeg_message",
+    "make_image_converter",
+    "pixel_array",
+    "seconds",
+    "time_message",
+    "twin_snapshot",
+]
 
 _CHANNELS: Final[Mapping[str, int]] = MappingProxyType({"rgb8": 3, "bgr8": 3, "mono8": 1})
 
 ImageConverter = Callable[[Image], Rgb]
-
-
-def seconds(stamp: Time) -> float:
-    """Return a stamp in [s]."""
-    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
-
-
-def time_message(stamp: float) -> Time:
-    """Return a stamp in [s] as a message."""
-    whole, nanoseconds = divmod(round(stamp * 1e9), 1_000_000_000)
-    return Time(sec=int(whole), nanosec=int(nanoseconds))
 
 
 def pixel_array(rgb: Rgb) -> "array[int]":

@@ -33,7 +33,6 @@ class Event(str, Enum):
     START = "start"  # asked for by a person
     STOP = "stop"  # asked for by a person, or the node ends
     RESET = "reset"  # asked for by a person, after all is quiet
-    BROKEN = "broken"  # the controller's own code failed
 
     def __str__(self) -> str:
         return self.value
@@ -55,7 +54,6 @@ def _table() -> dict[tuple[Status, Event], Status]:
         table[moving, e.TORQUE_STOP] = s.STOPPED
     for unlatched in (s.DISARMED, s.ARMED, s.RUNNING, s.SLOWED):
         table[unlatched, e.STOP] = s.STOPPED
-        table[unlatched, e.BROKEN] = s.STOPPED
     return table
 
 

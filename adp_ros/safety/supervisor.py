@@ -66,7 +66,7 @@ class Supervisor:
         if level is not TorqueLevel.OK:
             self._unquiet_at = arrival
 
-    def take_pose(self, pose: Pose, arrival: float, stamp: float, delay: float) -> None:
+    def take_pose(self, pose: Pose, arrival: float, stamp: float | None, delay: float) -> None:
         """Take the tool pose, its stamp and the stamp's age on arrival, in [s]."""
         values = np.concatenate([pose.position, pose.rotation.ravel()])
         if self.pose_feed.take(values, arrival, stamp, delay):
