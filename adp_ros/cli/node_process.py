@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final
+
+from ..nodes.entry import run_node_module
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -17,7 +18,7 @@ PR_SET_PDEATHSIG: Final = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Tie the process to its parent, set its priority, run the node's ``main``.
 
-    The runner blocks SIGINT until here, so that a Ctrl-C during start-up ends in silence too.
+    The runner blocks SIGINT while Python starts; it is let through once the node can handle it.
 
     Args:
         argv: PARENT NICE MODULE and the node's own arguments; None for the process's own.
@@ -27,14 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     parent, nice, module = int(words[0]), int(words[1]), words[2]
-    try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        end_with_parent(parent)
-        os.nice(nice)
-        sys.argv = [module, *words[3:]]
-        return int(import_module(module).main() or 0)
-    except KeyboardInterrupt:
-        return 0
+    end_with_parent(parent)
+    os.nice(nice)
+    sys.argv = [module, *words[3:]]
+    return run_node_module(module)
 
 
 def end_with_parent(parent: int) -> None:

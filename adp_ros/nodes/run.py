@@ -52,6 +52,10 @@ def run_node(
     except AdpError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        return 0  # SIGTERM while the node was being built: rclpy's calls fail then
     finally:
         if last_words:
             _handle_signals(signal.SIG_IGN)  # a second signal must not cut the last words short
