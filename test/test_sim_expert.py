@@ -1,0 +1,129 @@
+"""The scripted expert, executed in the twin through the driver's emulation."""
+
+import numpy as np
+import pytest
+
+from adp_ros.errors import ConfigError, TwinError
+from adp_ros.geometry import compose, rotvec_from_rotation
+from adp_ros.sim.expert import EXPERTS, STEP, STEPS, make_expert
+from adp_ros.sim.points import VelocityPoint
+from adp_ros.sim.twin import Twin
+from adp_ros.types import ActionConvention
+
+CONVENTION = ActionConvention()
+
+
+class Attempt:
+    """Executes chunks: 100 Hz commands that follow the chunk's path with feedback 2/s."""
+
+    def __init__(self, seed, robot_type="j2n6s300"):
+        self.twin = Twin("wipe_table", seed, robot_type)
+        self.expert = make_expert("wipe_table", seed, robot_type)
+        self.force = self.speed = self.turn = 0.0
+        self.low = np.full(3, np.inf)
+        self.high = np.full(3, -np.inf)
+
+    def chunk(self):
+        truth = self.twin.truth()
+        goal = truth.pose
+        for action in self.expert.plan(truth.qpos, truth.cleaned):
+            start, goal = goal, compose(goal, action, CONVENTION)
+            self.speed = max(self.speed, float(np.linalg.norm(action[:3])) / STEP)
+            self.turn = max(self.turn, float(np.linalg.norm(action[3:6])) / STEP)
+            for i in range(10):
+                self._command(start, goal, action, i / 10)
+
+    def _command(self, start, goal, action, share):
+        twin, pose = self.twin, self.twin.truth().pose
+        due = start.position + share * (goal.position - start.position)
+        linear = action[:3] / STEP + 2.0 * (due - pose.position)
+        angular = action[3:6] / STEP + 2.0 * rotvec_from_rotation(goal.rotation @ pose.rotation.T)
+        fingers = twin.driver.finger_speeds(100.0 * (1.0 - action[6]))
+        twin.driver.send(
+            VelocityPoint(linear=linear, angular=pose.rotation.T @ angular, fingers=fingers)
+        )
+        twin.step()
+        truth = twin.truth()
+        self.force = max(self.force, truth.contact_force)
+        self.low = np.minimum(self.low, truth.pose.position)
+        self.high = np.maximum(self.high, truth.pose.position)
+
+    def run(self, seconds):
+        while self.twin.time < seconds and self.twin.truth().progress < 1.0:
+            self.chunk()
+        return self.twin.truth()
+
+
+@pytest.mark.parametrize(
+    ("seed", "robot_type"), [(0, "j2n6s300"), (11, "j2n6s300"), (5, "j2n6s200")]
+)
+def test_wipes_the_table_gently_and_inside_the_workspace(seed, robot_type):
+    """Within 60 s all is wiped, with at most 5 N, 0.1 m/s, and a tool above the table."""
+    attempt = Attempt(seed, robot_type)
+    truth = attempt.run(60.0)
+    assert truth.success
+    assert truth.progress > 0.95
+    assert 1.0 < attempt.force <= 5.0
+    assert attempt.speed <= 0.1 + 1e-9
+    assert attempt.turn <= 0.4 + 1e-9
+    assert (attempt.low > [-0.30, -0.60, 0.045]).all()
+    assert (attempt.high < [0.30, -0.22, 0.55]).all()
+
+
+def test_has_no_memory():
+    """Asked twice about one state, in any order, it answers the same."""
+    attempt = Attempt(2)
+    first = attempt.twin.truth()
+    plan = attempt.expert.plan(first.qpos, first.cleaned)
+    assert plan.shape == (STEPS, 7)
+    assert plan.dtype == np.float64
+    attempt.chunk()
+    later = attempt.twin.truth()
+    attempt.expert.plan(later.qpos, later.cleaned)
+    np.testing.assert_array_equal(attempt.expert.plan(first.qpos, first.cleaned), plan)
+
+
+def test_recovers_from_a_state_of_somebody_elses_making():
+    """From a turned hand off to the side and a half-wiped stain it still finishes."""
+    attempt = Attempt(4)
+    for _ in range(250):
+        twist = VelocityPoint(
+            linear=np.array([-0.12, -0.05, -0.05]), angular=np.array([0.1, 0.2, 0.5])
+        )
+        attempt.twin.driver.send(twist)
+        attempt.twin.step()
+    attempt.twin._cleaned[::2] = True
+    assert attempt.run(60.0).progress > 0.95
+
+
+def test_rises_when_all_is_clean():
+    """With nothing left to wipe it lifts the sponge and stays there."""
+    attempt = Attempt(0)
+    attempt.run(60.0)
+    for _ in range(6):
+        attempt.chunk()
+    truth = attempt.twin.truth()
+    assert truth.pose.position[2] == pytest.approx(0.22, abs=0.01)
+    rest = attempt.expert.plan(truth.qpos, truth.cleaned)
+    assert np.abs(rest[:, :3]).max() < 2e-3
+
+
+def test_keeps_the_gripper_closed():
+    """The sponge is never let go of."""
+    truth = Twin("wipe_table", 0).truth()
+    assert (make_expert("wipe_table", 0).plan(truth.qpos, truth.cleaned)[:, 6] == 0.0).all()
+
+
+def test_errors_name_what_is_allowed():
+    """Unknown task, task without an expert, wrong seed and wrong cells are refused."""
+    with pytest.raises(ConfigError, match="task is 'x', allowed: carrot_to_pan"):
+        make_expert("x", 0)
+    missing = next(t for t in ("pot_to_plate", "no") if t not in EXPERTS)
+    if missing != "no":
+        with pytest.raises(ConfigError, match="no expert, allowed: .*wipe_table"):
+            make_expert(missing, 0)
+    with pytest.raises(TwinError, match="seed is -1"):
+        make_expert("wipe_table", -1)
+    truth = Twin("wipe_table", 0).truth()
+    with pytest.raises(TwinError, match="state has 5 cells, the scene 96"):
+        make_expert("wipe_table", 0).plan(truth.qpos, np.zeros(5, dtype=bool))

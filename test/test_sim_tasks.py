@@ -1,0 +1,141 @@
+"""Tasks of the twin and where their things lie."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from adp_ros.errors import ConfigError, TwinError
+from adp_ros.sim.items import ITEMS, Receptacle
+from adp_ros.sim.placement import AREA_HIGH, AREA_LOW, place
+from adp_ros.sim.tasks import ItemState, SceneState, all_tasks, find_task, task_names
+
+TASKS = ("carrot_to_pan", "cube_to_plate", "pot_to_plate", "wipe_table")
+
+
+def _state(task_name, item_position, touched=False):
+    task = find_task(task_name)
+    item, target = task.items
+    start = np.array([0.2, -0.3, item.half_height])
+    rest = np.array([-0.1, -0.4, target.half_height])
+    return task, SceneState(
+        {
+            item.name: ItemState(start, np.array(item_position), touched),
+            target.name: ItemState(rest, rest, False),
+        }
+    )
+
+
+def test_registry_holds_the_four_tasks_of_the_paper():
+    """Every file of the package with a task is found, under its own name."""
+    assert task_names() == TASKS
+    assert all(task.name == name and task.instruction for name, task in all_tasks().items())
+
+
+def test_unknown_task_names_those_that_exist():
+    """The message of an unknown task lists what is allowed."""
+    with pytest.raises(ConfigError, match="task is 'dance', allowed: carrot_to_pan, cube_to_plate"):
+        find_task("dance")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_placement_depends_on_task_and_seed_alone(name):
+    """The same seed gives the same placement, another seed another one."""
+    task = find_task(name)
+    first, again, other = place(task, 7), place(task, 7), place(task, 8)
+    assert first.items == again.items
+    np.testing.assert_array_equal(first.looks, again.looks)
+    same = first.items == other.items and np.array_equal(first.looks, other.looks)
+    assert not same
+
+
+@pytest.mark.parametrize("name", TASKS[:3])
+def test_items_lie_apart_inside_the_reachable_area(name):
+    """In 200 scenes no two items overlap, and each lies inside the area."""
+    for seed in range(200):
+        spots = place(find_task(name), seed).items
+        for i, (item, spot) in enumerate(spots):
+            assert AREA_LOW[0] < spot.x < AREA_HIGH[0]
+            assert AREA_LOW[1] < spot.y < AREA_HIGH[1]
+            for other, there in spots[:i]:
+                gap = np.hypot(spot.x - there.x, spot.y - there.y)
+                assert gap > item.radius + other.radius
+
+
+def test_half_of_the_scenes_have_distractors_that_the_instruction_excludes():
+    """About half of the scenes hold another task's items, never a second thing that is meant."""
+    task = find_task("cube_to_plate")
+    names = [[item.name for item, _ in place(task, seed).items] for seed in range(400)]
+    share = np.mean([len(n) > 2 for n in names])
+    assert 0.4 < share < 0.6
+    assert all("green_plate" not in n for n in names)
+    assert any("pan" in n for n in names)
+
+
+def test_the_stain_lies_inside_the_area():
+    """In 200 scenes every cell of the stain is inside the reachable area."""
+    task = find_task("wipe_table")
+    for seed in range(200):
+        cells = place(task, seed).dirt + task.dirt.offsets()
+        assert (cells > AREA_LOW).all() and (cells < AREA_HIGH).all()
+
+
+def test_negative_seed_is_refused():
+    """A seed below 0 is refused by value."""
+    with pytest.raises(TwinError, match="seed is -1, allowed: 0 and above"):
+        place(find_task("wipe_table"), -1)
+
+
+def test_wiping_succeeds_above_80_percent():
+    """Exactly 80 % is not enough, one cell more is."""
+    task = find_task("wipe_table")
+    cleaned = np.zeros(100, dtype=bool)
+    cleaned[:80] = True
+    assert not task.success(SceneState(cleaned=cleaned))
+    cleaned[80] = True
+    assert task.success(SceneState(cleaned=cleaned))
+    assert task.progress(SceneState(cleaned=cleaned)) == pytest.approx(0.81)
+
+
+@pytest.mark.parametrize(
+    ("position", "touched", "done"),
+    [
+        ((-0.1, -0.4, 0.04), False, True),  # in the middle of the plate
+        ((-0.1, -0.4, 0.04), True, False),  # still held
+        ((-0.1, -0.33, 0.04), False, False),  # over the edge
+        ((-0.1, -0.4, 0.15), False, False),  # in the air above it
+        ((0.2, -0.3, 0.03), False, False),  # not moved
+    ],
+)
+def test_placing_succeeds_wholly_inside_and_released(position, touched, done):
+    """The item must lie wholly inside the receptacle, on its floor, and be let go of."""
+    task, state = _state("pot_to_plate", position, touched)
+    assert task.success(state) is done
+    assert (task.progress(state) == 1.0) is done
+
+
+def test_progress_of_placing_is_the_share_of_the_way():
+    """Halfway to the plate is half of the task."""
+    task, state = _state("pot_to_plate", (0.05, -0.35, 0.1))
+    assert task.progress(state) == pytest.approx(0.5)
+
+
+def test_every_target_has_room_for_its_item():
+    """Each task's item fits into its receptacle with room to spare."""
+    for name in TASKS[:3]:
+        item, target = find_task(name).items
+        assert isinstance(target, Receptacle)
+        assert item.radius < target.inner_radius - 0.015
+    assert len(ITEMS) == 6
+
+
+def test_tasks_and_placement_need_no_simulator():
+    """Launch files can list tasks on a machine without MuJoCo."""
+    code = (
+        "import sys; sys.modules['mujoco'] = None;"
+        "from adp_ros.sim.tasks import task_names; from adp_ros.sim.expert import make_expert;"
+        "make_expert('wipe_table', 0); print(*task_names())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert tuple(out.stdout.split()) == TASKS
