@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "checkpoint": "make or inspect a checkpoint",
         "flops": "cost of a forward pass, full and pruned",
         "importance": "which patches the instruction attends to",
+        "bench": "time full and pruned forward passes, audited",
     }
 )
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C

@@ -1,0 +1,1 @@
+"""Timing of full and pruned forward passes on the same observations, with an audit of both."""

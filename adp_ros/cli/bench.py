@@ -1,0 +1,223 @@
+"""``adp-ros bench``: full and pruned forward passes in turn, audited before any speed is told."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..types import Observation
+
+if TYPE_CHECKING:
+    from ..bench.run import BenchConfig, BenchResult
+    from ..policy.openvla import OpenVlaPolicy
+    from ..pruning import Pruner
+
+SIZE_NAMES = ("tiny", "small", "medium", "7b")
+INSTRUCTION = "pick up the orange pot and place it into the green plate"
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "bench",
+        help="time full and pruned forward passes, audited",
+        description="Time full and pruned forward passes on the same observations in turn, count "
+        "the tokens that really went in, and compare the output with a plain float32 computation. "
+        "No speed-up is printed when that audit fails; exit status 1 then.",
+    )
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--checkpoint", type=Path, help="OpenVLA-OFT checkpoint directory")
+    model.add_argument(
+        "--size", choices=SIZE_NAMES, default="small", help="random weights (default: %(default)s)"
+    )
+    _add_model_arguments(parser)
+    _add_arm_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.set_defaults(run=run)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; default: %(default)s")
+    parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
+    parser.add_argument("--threads", type=int, help="threads of torch on the CPU; default: torch's")
+    parser.add_argument("--unnorm-key", default="", help="data set whose statistics are used")
+    parser.add_argument("--views", type=int, default=1, help="pictures; default: %(default)s")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="pictures; default: noise")
+    parser.add_argument("--instruction", default=INSTRUCTION, help="default: %(default)s")
+
+
+def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep", type=float, nargs="+", default=[0.5, 0.3], help="keep ratios; default: 0.5 0.3"
+    )
+    parser.add_argument("--pruner", nargs="+", default=["adp"], help="pruners; default: adp")
+    parser.add_argument("--rounds", type=int, default=20, help="that count; default: %(default)s")
+    parser.add_argument("--warm-up", type=int, default=3, help="before; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, noise and order")
+    parser.add_argument(
+        "--plain", action="store_true", help="also a stock language model with all its logits"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and report."""
+    import torch
+
+    from ..bench.environment import read_environment
+    from ..bench.report import to_json
+    from ..bench.run import BenchConfig, run_bench
+
+    if arguments.threads is not None:
+        if arguments.threads < 1:
+            raise ConfigError(f"threads is {arguments.threads}, allowed: 1 or more")
+        torch.set_num_threads(arguments.threads)
+    config = BenchConfig(
+        rounds=arguments.rounds,
+        warm_up=arguments.warm_up,
+        seed=arguments.seed,
+        plain=arguments.plain,
+    )
+    pruners = _pruners(arguments)
+    policy = _policy(arguments)
+    observations = _observations(arguments, policy)
+    result = run_bench(
+        policy,
+        observations,
+        pruners,
+        config,
+        clock=time.perf_counter,
+        done=_progress(config),
+    )
+    values = to_json(result, config, read_environment(policy.device), _model(arguments, policy))
+    if arguments.output is not None:
+        arguments.output.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    if arguments.json:
+        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+    else:
+        _print(values, result)
+    return 1 if result.failures else 0
+
+
+def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
+    from ..pruning import make_pruner
+
+    return {
+        f"{name} {keep:g}": make_pruner(name, keep=keep)
+        for name in arguments.pruner
+        for keep in arguments.keep
+    }
+
+
+def _policy(arguments: argparse.Namespace) -> "OpenVlaPolicy":
+    from ..policy import PolicyOptions, load_policy
+    from ..policy.create import NewCheckpoint
+    from ..policy.random_weights import random_policy
+    from ..policy.sizes import SIZES
+
+    options = PolicyOptions(
+        device=arguments.device, dtype=arguments.dtype, unnorm_key=arguments.unnorm_key
+    )
+    if arguments.checkpoint is not None:
+        return load_policy(
+            arguments.checkpoint,
+            options.device,
+            None if options.dtype == "auto" else options.dtype,
+            options.unnorm_key or None,
+        )
+    sizes = replace(SIZES[arguments.size], views=arguments.views)
+    new = NewCheckpoint(seed=arguments.seed)
+    return random_policy(sizes, new, options, time.perf_counter)
+
+
+def _observations(
+    arguments: argparse.Namespace, policy: "OpenVlaPolicy"
+) -> tuple[Observation, ...]:
+    random = np.random.default_rng(arguments.seed)
+    if arguments.views < 1:
+        raise ConfigError(f"views is {arguments.views}, allowed: 1 or more")
+    pictures = _pictures(arguments.images, random, 4 * arguments.views)
+    proprio = policy.parts.statistics.proprio
+    state = None
+    if policy.state_size is not None and proprio is not None:
+        state = 0.5 * (proprio.low + proprio.high)
+    count = len(pictures) // arguments.views
+    if count == 0:
+        raise ConfigError(f"{arguments.images} holds too few pictures for {arguments.views} views")
+    return tuple(
+        Observation(
+            tuple(pictures[i * arguments.views : (i + 1) * arguments.views]),
+            arguments.instruction,
+            state,
+        )
+        for i in range(count)
+    )
+
+
+def _pictures(directory: Path | None, random: np.random.Generator, count: int) -> list[Any]:
+    if directory is None:
+        return [random.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(count)]
+    import cv2
+
+    if not directory.is_dir():
+        raise ConfigError(f"images is {str(directory)!r}: no such directory")
+    found = []
+    for path in sorted(p for p in directory.iterdir() if p.suffix.lower() in PICTURES):
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise ConfigError(f"{path} cannot be read as a picture")
+        found.append(np.ascontiguousarray(picture[..., ::-1]))
+    return found
+
+
+def _model(arguments: argparse.Namespace, policy: "OpenVlaPolicy") -> dict[str, Any]:
+    llm = policy.parts.config.llm
+    return {
+        "source": str(arguments.checkpoint or f"random weights, size {arguments.size}"),
+        "hidden": llm.hidden_size,
+        "intermediate": llm.intermediate_size,
+        "layers": llm.num_hidden_layers,
+        "views": arguments.views,
+        "device": str(policy.device),
+        "dtype": str(policy.dtype).removeprefix("torch."),
+        "pictures": str(arguments.images or "noise, 640x480"),
+    }
+
+
+def _progress(config: "BenchConfig") -> Callable[[int], None]:
+    total = config.rounds + config.warm_up
+
+    def show(done: int) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if done == total else ""
+            sys.stderr.write(f"\rround {done} of {total}{end}")
+            sys.stderr.flush()
+
+    return show
+
+
+def _print(values: dict[str, Any], result: "BenchResult") -> None:
+    from rich.console import Console
+
+    from ..bench.report import CONVENTION, tables
+
+    model, where = values["model"], values["environment"]
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    console.print(
+        f"{model['source']}: hidden {model['hidden']}, {model['layers']} layers, "
+        f"{model['views']} view(s), {model['dtype']} on {where['gpu'] or where['processor']} "
+        f"({where['threads']} threads, load {where['load']:.1f}); FLOPs: {CONVENTION}",
+        highlight=False,
+    )
+    for table in tables(result):
+        console.print(table)
+    for failure in result.failures:
+        console.print(f"audit failed, no speed-up is told: {failure}", highlight=False)
