@@ -114,9 +114,11 @@ class AdpSettings:
         inert = {*UNREAD_NAMES, *RUN_NAMES} - {*_names(OverlaySettings)}
         if released:
             inert |= {"adjacent_variant", "adjacent_lookback"}
+        gate = _released_gate(values) if released else _paper_gate(values)
+        _refuse_unmeasurable(gate)
         return cls(
             pruning=_part(PruningSettings, _with_weights(values)),
-            gate=_released_gate(values) if released else _paper_gate(values),
+            gate=gate,
             overlay=_part(OverlaySettings, values),
             ignored=tuple(name for name in values if name in inert),
         )
@@ -159,6 +161,15 @@ def _paper_gate(values: Mapping[str, Any]) -> GateConfig:
     if not dynamic:
         taken["decision_method"] = "always"
     return _part(GateConfig, taken)
+
+
+def _refuse_unmeasurable(gate: GateConfig) -> None:
+    path = gate.motion_source == "measured" and gate.delta_method != "net"
+    if path and gate.min_delta_pos > 0.0:
+        raise ConfigError(
+            f"min_delta_pos is {gate.min_delta_pos}, allowed: 0 with a measured path length, "
+            "which is summed between samples, not between steps"
+        )
 
 
 def _with_weights(values: Mapping[str, Any]) -> Mapping[str, Any]:

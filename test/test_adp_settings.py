@@ -149,6 +149,10 @@ def test_automatic_positions_are_the_pruner_s_own():
             {"gate_version": "released", "cold_start_windows": 2},
             "cold_start_windows has no meaning with gate_version: released",
         ),
+        (
+            {"motion_source": "measured", "min_delta_pos": 0.006},
+            "min_delta_pos is 0.006, allowed: 0 with a measured path length",
+        ),
         ({"overlay_pruned_color": [0, 0]}, "overlay_pruned_color has 2 elements, exactly 3"),
     ],
 )
