@@ -69,11 +69,11 @@ def assemble(
     model: OpenVla, parts: CheckpointParts, options: PolicyOptions, clock: Clock
 ) -> OpenVlaPolicy:
     """Put a filled model and its parts together; on CUDA its stages are captured as graphs."""
-    cuda = next(model.parameters()).device.type == "cuda"
+    device = next(model.parameters()).device
     return OpenVlaPolicy(
-        model.eval(),
+        model.eval().to(device),  # the rotation's frequencies, which no checkpoint holds
         parts,
-        run=GraphRunner() if cuda else EagerRunner(),
+        run=GraphRunner() if device.type == "cuda" else EagerRunner(),
         clock=clock,
         row_offset=0 if options.action_slice == "trained" else 1,
         constant_proprio="training" if options.constant_proprio == "training" else "inference",

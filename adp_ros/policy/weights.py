@@ -48,7 +48,6 @@ def fill(
         raise CheckpointError(f"{files.directory}: unusable: {_some(filler.wrong)}")
     model.load_state_dict(filler.values, strict=True, assign=True)
     model.requires_grad_(False)
-    model.to(device)  # what no checkpoint holds: the rotation's frequencies
     return tuple(sorted(there - filler.wanted.keys()))
 
 
