@@ -1,8 +1,9 @@
 """The arm as a MuJoCo model, made at run time from the files of the ``dm_control`` package.
 
 Those files are the Jaco2 with three fingers (j2n6s300); its forward kinematics equal the
-manufacturer's URDF. The authors' placeholders for rotor inertia and friction are replaced, the
-actuators hold a position (as the real arm does at zero velocity) and gravity is compensated.
+manufacturer's URDF. The links' masses are replaced by the URDF's, the authors' placeholders for
+rotor inertia and friction too, the actuators hold a position (as the real arm does at zero
+velocity) and gravity is compensated.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import mujoco
 import numpy as np
 
 from ..errors import TwinError
+from ..kinematics import arm_model
 
 ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))
 HAND: Final = "hand_"  # prefix of the hand's names in the model
@@ -38,6 +40,7 @@ _FINGER_STIFFNESS: Final = 20.0
 _FINGER_DAMPING: Final = 1.0
 _FINGER_TORQUE: Final = 2.0  # [N m], URDF
 _FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
+_FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 
 # Contact bits: the arm meets the scene but never itself; things of the scene meet each other.
 SCENE_CONTACT: Final = 1
@@ -93,7 +96,8 @@ def build_arm(robot_type: str) -> mujoco.MjSpec:
 
 
 def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
-    """Replace the placeholders for rotor inertia and friction in a compiled model."""
+    """Replace masses and the placeholders for rotor inertia and friction in a compiled model."""
+    _set_link_masses(model, robot_type)
     arm = [model.joint(name).dofadr[0] for name in ARM_JOINTS]
     model.dof_armature[arm] = _ARMATURE
     model.dof_damping[arm] = 0.5
@@ -102,6 +106,26 @@ def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
     model.dof_armature[fingers] = 0.01
     model.dof_damping[fingers] = 0.2
     model.dof_frictionloss[fingers] = 0.01
+
+
+def _set_link_masses(model: mujoco.MjModel, robot_type: str) -> None:
+    """Give the links the masses and centres of the URDF; the fingers keep theirs.
+
+    What the controller's gravity model then cannot explain is contact, as on the real arm.
+    """
+    inertia = arm_model(robot_type).inertia
+    masses, centers = inertia.mass.copy(), inertia.center.copy()
+    fingers = [model.joint(name).bodyid[0] for name in finger_joints(robot_type)]
+    on_hand = float(np.sum(model.body_subtreemass[fingers]))
+    moment = masses[5] * centers[5] - on_hand * np.array([0.0, 0.0, _FINGER_CENTER])
+    masses[5] -= on_hand
+    centers[5] = moment / masses[5]
+    bodies = [model.body(f"b_{i}").id for i in range(1, 6)] + [model.body(f"{HAND}hand").id]
+    for body, mass, center in zip(bodies, masses, centers, strict=True):
+        model.body_inertia[body] *= mass / model.body_mass[body]
+        model.body_mass[body] = mass
+        model.body_ipos[body] = center
+    mujoco.mj_setConst(model, mujoco.MjData(model))
 
 
 def _model_folder() -> Path:

@@ -11,7 +11,9 @@ class SimSettings:
 
     task: str = setting("wipe_table", "Task whose scene is built")
     seed: int = setting(0, "Seed of the scene and of the sensors' noise", low=0, high=2**31 - 1)
-    robot_type: str = setting("j2n6s300", "Kinova's name of the arm: j2n6s300 or j2n6s200")
+    robot_type: str = setting(
+        "j2n6s300", "Kinova's name of the arm", choices=("j2n6s300", "j2n6s200")
+    )
     status_interval_seconds: float = setting(
         0.02,
         "Period of the driver's topics; the real driver's default is 0.1",
