@@ -83,7 +83,7 @@ def test_torque_at_rest_is_the_gravity_load(robot_type):
 def test_torque_at_rest_agrees_with_the_controllers_gravity_model():
     """The numpy gravity model of the same masses explains the reading to 0.15 N m."""
     twin = Twin("pot_to_plate", 0, sensors=QUIET)
-    model = arm_model("j2n6s300", "dm_control")
+    model = arm_model("j2n6s300")
     for goal in ([0.2, -0.4, 0.3], [-0.2, -0.5, 0.2]):
         _go(twin, np.array(goal), DOWN, 7.0)
         for _ in range(50):
