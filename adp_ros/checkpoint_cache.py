@@ -8,8 +8,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from .errors import CheckpointError
+
+# modules of adp_ros.policy whose change makes another checkpoint
+_MAKERS: Final = ("create", "description", "layout", "sizes", "synthetic_tokenizer")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
@@ -20,18 +24,26 @@ def cache_directory(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "adp_ros"
 
 
-def default_checkpoint(environ: Mapping[str, str]) -> Path:
-    """Return the small checkpoint with random weights; it is made when it isn't there.
+def small_checkpoint(environ: Mapping[str, str]) -> Path:
+    """Return where the small checkpoint with random weights is, or will be.
 
     The name holds a digest of the code that makes it, so that another version of the package
-    makes its own. Two processes that make it at once don't disturb each other.
+    makes its own.
+    """
+    source = Path(__file__).with_name("policy") / "create.py"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
+    return cache_directory(environ) / f"checkpoint-small-{digest}"
+
+
+def make_small_checkpoint(environ: Mapping[str, str]) -> Path:
+    """Make the small checkpoint unless it is there; return its directory.
+
+    Two processes that make it at once don't disturb each other.
 
     Raises:
         CheckpointError: It cannot be made.
     """
-    source = Path(__file__).with_name("policy") / "create.py"
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:12]
-    target = cache_directory(environ) / f"checkpoint-small-{digest}"
+    target = small_checkpoint(environ)
     if (target / "config.json").is_file():
         return target
     try:

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
+from .adp_settings import AdpSettings
 from .errors import ConfigError
 from .kinematics import ROBOT_TYPES
 from .sim.tasks import task_names
@@ -241,6 +242,7 @@ def _adp_file(value: str) -> Path:
     path = Path(value).expanduser().absolute()
     if not value or not path.is_file():
         raise ConfigError(f"adp is {value!r}: no such file, a YAML file is needed")
+    AdpSettings.load(path)  # refuses what the inference node would refuse
     return path
 
 

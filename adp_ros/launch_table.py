@@ -1,15 +1,11 @@
 """Which processes make up ``jaco2_task``: one table for the launch file and for the runner."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
 
 from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
 from .sim.tasks import find_task
-
-INFERENCE_NICE: Final = 10
 
 Parameter = bool | int | float | str
 
@@ -24,8 +20,6 @@ class NodeSpec:
         parameter_file: YAML file that the node reads first.
         parameters: Parameters from the launch arguments; they win over the file.
         log_level: Lowest level that is logged.
-        nice: Added to the process's nice value, 0 to 19.
-        remappings: Topic or service name -> name used instead.
     """
 
     name: str
@@ -33,8 +27,6 @@ class NodeSpec:
     parameter_file: Path
     parameters: Mapping[str, Parameter]
     log_level: str = "info"
-    nice: int = 0
-    remappings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def ros_arguments(self) -> list[str]:
         """Return the command line that gives the node its name and parameters."""
@@ -48,8 +40,6 @@ class NodeSpec:
         words += ["--params-file", str(self.parameter_file)]
         for name, value in self.parameters.items():
             words += ["-p", f"{name}:={yaml_scalar(value)}"]
-        for source, target in self.remappings.items():
-            words += ["-r", f"{source}:={target}"]
         return words
 
 
@@ -154,7 +144,7 @@ def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeS
             "checkpoint": str(checkpoint),
             "adp": str(settings.adp),
             "instruction": find_task(settings.task).instruction,
+            "robot_type": settings.robot_type,
         },
         log_level=settings.log_level,
-        nice=INFERENCE_NICE,
     )

@@ -72,6 +72,11 @@ def setting_info(item: "Field[Any]") -> SettingInfo:
     return info
 
 
+def setting_names(config: type[Any]) -> tuple[str, ...]:
+    """Return the names of the settings of a dataclass."""
+    return tuple(item.name for item in fields(config) if _KEY in item.metadata)
+
+
 def check_settings(config: Any, prefix: str = "") -> None:
     """Refuse values of the wrong type or out of range.
 

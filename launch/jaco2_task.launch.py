@@ -5,16 +5,16 @@ The same table starts with ``adp-ros launch jaco2_task`` where there is no ``ros
 
 import os
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from adp_ros.checkpoint_cache import default_checkpoint
+from adp_ros.cli.launch import prepare_nodes
 from adp_ros.launch_arguments import LaunchArgument, launch_arguments, resolve_settings
-from adp_ros.launch_table import NodeSpec, node_environment, node_table
+from adp_ros.launch_table import NodeSpec, node_environment
 from adp_ros.share import share_directory
+from launch import LaunchContext, LaunchDescription
 
 SHARE = share_directory(os.environ)
 
@@ -47,8 +47,8 @@ def make_nodes(context: LaunchContext) -> list[Node]:
     names = [argument.name for argument in launch_arguments(SHARE)]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     settings = resolve_settings(given, SHARE)
-    checkpoint = settings.checkpoint or default_checkpoint(os.environ)
-    return [make_node(spec) for spec in node_table(settings, checkpoint, SHARE)]
+    specs = prepare_nodes(settings, SHARE)
+    return [make_node(spec) for spec in specs]
 
 
 def make_node(spec: NodeSpec) -> Node:
@@ -62,9 +62,7 @@ def make_node(spec: NodeSpec) -> Node:
         executable=spec.executable,
         name=spec.name,
         parameters=[str(spec.parameter_file), parameters],
-        remappings=list(spec.remappings.items()),
         ros_arguments=["--log-level", spec.log_level],
-        prefix=f"nice -n {spec.nice}" if spec.nice else None,
         output="screen",
         on_exit=Shutdown(reason=f"{spec.name} ended"),
     )

@@ -25,6 +25,7 @@ assert not heavy, heavy
 
 
 def adp_ros(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "adp_ros.cli", *words],
         capture_output=True,

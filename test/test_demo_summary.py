@@ -106,15 +106,26 @@ def test_repeated_safety_state_is_one_event() -> None:
 def test_diagnostics_that_are_no_number_are_unknown() -> None:
     """Values that were never heard or not finite are unknown."""
     log = RunLog()
-    log.note_health("a: b", {"rate_hz": "29.8", "age_ms": "nan"})
-    log.note_health("a: b", {"steps": "4"})
+    log.note_health("a: b", 1.0, {"rate_hz": "29.8", "age_ms": "nan"})
     assert log.number("a: b", "rate_hz") == 29.8
     assert log.number("a: b", "age_ms") is None
     assert log.number("a: b", "missing") is None
-    assert log.reports("a: b") == 2
+    assert log.number("never heard", "rate_hz") is None
+    assert log.rate("a: b", "rate_hz") is None
+    assert log.reports("a: b") == 1
+
+
+def test_rate_is_the_growth_of_a_counter() -> None:
+    """A counter of 300 at 10 s and 1500 at 50 s grew by 30 per second."""
+    log = RunLog()
+    for time, count in ((10.0, "300"), (20.0, "400"), (50.0, "1500")):
+        log.note_health("inference_node: camera", time, {"received": count})
+    assert log.rate("inference_node: camera", "received") == 30.0
+    assert log.number("inference_node: camera", "received") == 1500
 
 
 def jpeg(level: int) -> bytes:
+    """Return a grey picture."""
     picture = np.full((480, 640, 3), level, dtype=np.uint8)
     return bytes(simplejpeg.encode_jpeg(picture, quality=95))
 

@@ -37,6 +37,7 @@ class Lines(list[tuple[str, str]]):
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until it holds, at most until the deadline."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, "condition not reached in time"
@@ -44,6 +45,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def alive(pid: int) -> bool:
+    """Return whether a process runs; a zombie does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
@@ -157,7 +159,7 @@ def test_closed_output_never_blocks_a_process() -> None:
 FAKE_NODE = """
 import os, sys, time
 def main():
-    print("pid", os.getpid(), "nice", os.nice(0), "args", *sys.argv[1:], flush=True)
+    print("pid", os.getpid(), "args", *sys.argv[1:], flush=True)
     {body}
     return 0
 """
@@ -175,22 +177,23 @@ def fake_node(tmp_path: Path) -> Callable[[str], dict[str, str]]:
     return write
 
 
-def node_process(*words: str, nice: int = 0) -> Program:
-    head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()), str(nice))
+def node_process(*words: str) -> Program:
+    """Return the program of a node whose module is fake_node."""
+    head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()))
     return Program("node", (*head, "fake_node", *words))
 
 
-def test_node_process_sets_nice_and_arguments(
+def test_node_process_hands_over_arguments(
     fake_node: Callable[[str], dict[str, str]],
 ) -> None:
-    """A node runs at its nice level with its ROS arguments."""
+    """A node gets its ROS arguments and its exit status is the process's."""
     lines = Lines()
-    runner = Runner([node_process("--ros-args", nice=7)], fake_node("pass"), lines)
+    runner = Runner([node_process("--ros-args")], fake_node("pass"), lines)
     runner.start()
     wait_until(lambda: runner.ended() is not None)
     runner.stop()
     assert runner.ended() == Ended("node", 0)
-    assert f"nice {os.nice(0) + 7} args --ros-args" in lines[0][1]
+    assert lines[0][1].endswith("args --ros-args")
 
 
 def test_interrupt_while_importing_is_silent(
@@ -226,7 +229,7 @@ def test_nodes_end_when_the_runner_is_killed(
         """
         import os, sys, time
         from adp_ros.cli.runner import Program, Runner
-        head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()), "0")
+        head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()))
         runner = Runner([Program("n", (*head, "fake_node"))], os.environ,
                         lambda name, line: print(line, flush=True))
         runner.start()
@@ -246,15 +249,14 @@ def test_nodes_end_when_the_runner_is_killed(
 
 
 def test_node_program_runs_the_node_s_module(tmp_path: Path) -> None:
-    """A row of the table becomes ``python -m`` with nice level, module and ROS arguments."""
+    """A row of the table becomes ``python -m`` with module and ROS arguments."""
     spec = NodeSpec(
         name="camera_node",
         executable="camera_node",
         parameter_file=tmp_path / "camera.yaml",
         parameters={"source": "twin"},
-        nice=3,
     )
     words = node_program(spec).words
     assert words[:3] == (sys.executable, "-m", "adp_ros.cli.node_process")
-    assert words[3:6] == (str(os.getpid()), "3", "adp_ros.nodes.camera_node")
-    assert words[6:] == tuple(spec.ros_arguments())
+    assert words[3:5] == (str(os.getpid()), "adp_ros.nodes.camera_node")
+    assert words[5:] == tuple(spec.ros_arguments())

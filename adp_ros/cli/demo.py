@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..checkpoint_cache import default_checkpoint
+from ..checkpoint_cache import small_checkpoint
 from ..launch_arguments import LaunchSettings, resolve_settings
-from ..launch_table import node_table
+from ..launch_table import NodeSpec
 from ..share import share_directory
 from ..sim.tasks import find_task, task_names
-from .launch import child_environment
+from .launch import child_environment, prepare_nodes
 from .runner import StopRequest
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = resolve_settings(given, share)
     use_private_domain()
     with StopRequest().listening() as request:
-        checkpoint = settings.checkpoint or default_checkpoint(os.environ)
+        nodes = prepare_nodes(settings, share)
         directory = new_directory(arguments.runs, datetime.now())
-        _introduce(settings, checkpoint, directory)
-        summary, video = _perform(arguments, settings, checkpoint, directory, request)
+        _introduce(settings, directory)
+        summary, video = _perform(arguments, settings, nodes, directory, request)
     summary.write(directory / "summary.json")
     _write_video(video, directory / "video.mp4")
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
@@ -97,12 +97,13 @@ def new_directory(runs: Path, now: datetime) -> Path:
     raise FileExistsError(f"{runs / stamp}: a thousand runs in one second")
 
 
-def _introduce(settings: LaunchSettings, checkpoint: Path, directory: Path) -> None:
-    weights = "random weights" if settings.checkpoint is None else "given"
+def _introduce(settings: LaunchSettings, directory: Path) -> None:
+    random = f"{small_checkpoint(os.environ)} (small, random weights)"
+    checkpoint = random if settings.checkpoint is None else settings.checkpoint
     sys.stderr.write(
         f"{settings.task} in the twin, seed {settings.seed}\n"
         f"moved by   {MOVERS[settings.policy]}\n"
-        f"checkpoint {checkpoint} ({weights})\n"
+        f"checkpoint {checkpoint}\n"
         f"ROS domain {os.environ['ROS_DOMAIN_ID']}, log {directory / 'nodes.log'}\n"
     )
 
@@ -110,17 +111,17 @@ def _introduce(settings: LaunchSettings, checkpoint: Path, directory: Path) -> N
 def _perform(
     arguments: argparse.Namespace,
     settings: LaunchSettings,
-    checkpoint: Path,
+    nodes: tuple[NodeSpec, ...],
     directory: Path,
     request: StopRequest,
 ) -> "tuple[Summary, VideoLog]":
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
-    from ..demo.run import RunPlan, perform
+    from .demo_run import RunPlan, perform
 
     plan = RunPlan(
         settings=settings,
-        nodes=node_table(settings, checkpoint, share_directory(os.environ)),
+        nodes=nodes,
         environment=os.environ,
         time_limit=arguments.duration or find_task(settings.task).time_limit,
     )

@@ -6,10 +6,12 @@ import os
 import sys
 import textwrap
 from dataclasses import asdict
+from pathlib import Path
 
-from ..checkpoint_cache import default_checkpoint
-from ..launch_arguments import launch_arguments, parse_assignments, resolve_settings
-from ..launch_table import node_environment, node_table
+from ..checkpoint_cache import make_small_checkpoint, small_checkpoint
+from ..launch_arguments import LaunchSettings, launch_arguments, parse_assignments, resolve_settings
+from ..launch_table import NodeSpec, node_environment, node_table
+from ..parameter_files import check_parameters
 from ..share import share_directory
 from .runner import Runner, StopRequest, node_program, run_until_end
 
@@ -46,9 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     settings = resolve_settings(given, share)
     with StopRequest().listening() as request:
-        checkpoint = settings.checkpoint or default_checkpoint(os.environ)
-        programs = [node_program(spec) for spec in node_table(settings, checkpoint, share)]
-        runner = Runner(programs, child_environment(), write_line)
+        specs = prepare_nodes(settings, share)
+        runner = Runner([node_program(spec) for spec in specs], child_environment(), write_line)
         runner.start()
         try:
             ended = run_until_end(runner, request)
@@ -61,6 +62,19 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"error: had to be killed: {', '.join(killed)}\n")
         return 1
     return 0
+
+
+def prepare_nodes(settings: LaunchSettings, share: Path) -> tuple[NodeSpec, ...]:
+    """Return the checked node table; the small checkpoint is made when it is needed.
+
+    Raises:
+        AdpError: Names the parameter, file or folder that is wrong.
+    """
+    specs = node_table(settings, settings.checkpoint or small_checkpoint(os.environ), share)
+    check_parameters(specs)
+    if settings.checkpoint is None:
+        make_small_checkpoint(os.environ)
+    return specs
 
 
 def child_environment() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Body of one node's process when :mod:`adp_ros.cli.runner` starts it.
 
-``python -m adp_ros.cli.node_process PARENT NICE MODULE [ROS ARGUMENTS...]``
+``python -m adp_ros.cli.node_process PARENT MODULE [ROS ARGUMENTS...]``
 """
 
 import ctypes
@@ -16,21 +16,20 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Tie the process to its parent, set its priority, run the node's ``main``.
+    """Tie the process to its parent and run the node's ``main``.
 
     The runner blocks SIGINT while Python starts; it is let through once the node can handle it.
 
     Args:
-        argv: PARENT NICE MODULE and the node's own arguments; None for the process's own.
+        argv: PARENT MODULE and the node's own arguments; None for the process's own.
 
     Returns:
         Exit status of the node.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    parent, nice, module = int(words[0]), int(words[1]), words[2]
+    parent, module = int(words[0]), words[1]
     end_with_parent(parent)
-    os.nice(nice)
-    sys.argv = [module, *words[3:]]
+    sys.argv = [module, *words[2:]]
     return run_node_module(module)
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Final
 
-from ..checkpoint_cache import default_checkpoint
+from ..checkpoint_cache import make_small_checkpoint
 from ..errors import AdpError
 from .checks import Finding, Subject, Verdict
 
@@ -39,7 +39,7 @@ def check_checkpoint(subject: Subject) -> Finding:
         from ..policy.config import read_config
         from ..policy.files import CheckpointFiles
 
-        directory = subject.checkpoint or default_checkpoint(os.environ)
+        directory = subject.checkpoint or make_small_checkpoint(os.environ)
         model = read_config(directory)
         CheckpointFiles.find(directory)
     except ImportError as error:

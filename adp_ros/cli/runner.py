@@ -65,7 +65,6 @@ def node_program(spec: NodeSpec) -> Program:
         "-m",
         "adp_ros.cli.node_process",
         str(os.getpid()),
-        str(spec.nice),
     ]
     module = f"adp_ros.nodes.{spec.executable}"
     return Program(spec.name, (*words, module, *spec.ros_arguments()))

@@ -22,6 +22,18 @@ class TwinProgress:
     success: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Report:
+    time: float
+    values: Mapping[str, str]
+
+    def number(self, key: str) -> float | None:
+        if key not in self.values:
+            return None
+        value = float(self.values[key])
+        return value if np.isfinite(value) else None
+
+
 class RunLog:
     """Everything that the summary is made from."""
 
@@ -31,7 +43,8 @@ class RunLog:
         self._windows: dict[int, bool] = {}
         self._latency: dict[str, list[float]] = {}
         self._safety: list[SafetyEvent] = []
-        self._health: dict[str, dict[str, str]] = {}
+        self._first: dict[str, _Report] = {}
+        self._last: dict[str, _Report] = {}
         self._reports: Counter[str] = Counter()
 
     @property
@@ -64,9 +77,10 @@ class RunLog:
         if last is None or (last.status, last.cause) != (event.status, event.cause):
             self._safety.append(event)
 
-    def note_health(self, component: str, values: Mapping[str, str]) -> None:
-        """Note the values of one component's diagnostics; the newest count."""
-        self._health.setdefault(component, {}).update(values)
+    def note_health(self, component: str, time: float, values: Mapping[str, str]) -> None:
+        """Note the values of one component's diagnostics, stamped `time` [s]; the newest count."""
+        self._last[component] = _Report(time, values)
+        self._first.setdefault(component, self._last[component])
         self._reports[component] += 1
 
     def reports(self, component: str) -> int:
@@ -75,11 +89,16 @@ class RunLog:
 
     def number(self, component: str, key: str) -> float | None:
         """Return a value of a component's diagnostics, None when it was never heard."""
-        text = self._health.get(component, {}).get(key)
-        if text is None:
+        report = self._last.get(component)
+        return None if report is None else report.number(key)
+
+    def rate(self, component: str, key: str) -> float | None:
+        """Return how fast a counter grew from the first report to the last, in [1/s]."""
+        first, last = self._first.get(component), self._last.get(component)
+        if first is None or last is None or last.time <= first.time:
             return None
-        value = float(text)
-        return value if np.isfinite(value) else None
+        start, end = first.number(key), last.number(key)
+        return None if start is None or end is None else (end - start) / (last.time - first.time)
 
     def latency(self) -> dict[str, Percentiles]:
         """Return the percentiles of each stage over the whole run, in [ms]."""

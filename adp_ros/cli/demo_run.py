@@ -11,16 +11,16 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from ..cli.runner import Runner, StopRequest, node_program
+from ..demo.node_log import NodeLog
+from ..demo.progress import ShowProgress
+from ..demo.summary import Summary
+from ..demo.video import VideoLog
 from ..errors import AdpError
 from ..launch_arguments import LaunchSettings
 from ..launch_table import NodeSpec
 from ..msg import SafetyState
-from .node_log import NodeLog
-from .observer import Observer
-from .progress import ShowProgress
-from .summary import Summary
-from .video import VideoLog
+from ..nodes.demo_observer import Observer
+from .runner import Runner, StopRequest, node_program
 
 READY_TIMEOUT: Final = 120.0  # [s]
 START_PERIOD: Final = 1.0  # [s] between two tries to start
@@ -28,6 +28,7 @@ ANSWER_TIMEOUT: Final = 5.0  # [s]
 LAST_NEWS_TIMEOUT: Final = 2.5  # [s]; diagnostics come once a second
 SPIN: Final = 0.05  # [s]
 OBSERVER_NICE: Final = 5  # watching must not take time from what is watched
+STEPS: Final = "controller_node: steps"
 STREAM: Final = "controller_node: stream"
 FRAMES: Final = "inference_node: camera"
 
@@ -87,8 +88,8 @@ def perform(
 def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> Summary:
     """Put together what was observed."""
     log = observer.log
-    steps = log.number(STREAM, "steps")
-    missed = log.number(STREAM, "steps_missed")
+    steps = log.number(STEPS, "steps")
+    missed = log.number(STEPS, "steps_missed")
     return Summary(
         task=settings.task,
         seed=settings.seed,
@@ -101,7 +102,7 @@ def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> Sum
         steps=None if steps is None else int(steps),
         steps_missed=None if missed is None else int(missed),
         stream_on_time_share=log.number(STREAM, "on_time_share"),
-        frame_rate=log.number(FRAMES, "rate_hz"),
+        frame_rate=log.rate(FRAMES, "received"),
         transport_p50=log.number(FRAMES, "transport_ms_p50"),
         latency=log.latency(),
         safety_events=log.safety_events,

@@ -12,11 +12,12 @@ from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
 from std_srvs.srv import Trigger
 
+from ..demo.log import RunLog, TwinProgress
+from ..demo.summary import SafetyEvent
+from ..demo.video import PrunedView, VideoLog
 from ..msg import InferenceLatency, PruneState, SafetyState, TwinState
 from ..stages import STAGES
-from .log import RunLog, TwinProgress
-from .summary import SafetyEvent
-from .video import PrunedView, VideoLog
+from .convert import seconds
 
 STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
 LATCHED: Final = QoSProfile(
@@ -121,7 +122,7 @@ class Observer(Node):
             self.log.progress = TwinProgress(message.progress, message.success)
 
     def _on_picture(self, message: CompressedImage) -> None:
-        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        stamp = seconds(message.header.stamp)
         if not self.over and self.video.wants(stamp):
             share = self.log.progress.share
             caption = f"{self.elapsed():5.1f} s   {share:4.0%} done"
@@ -131,7 +132,7 @@ class Observer(Node):
         if self.over:
             return
         self.log.note_window(message.window, message.tokens_total, message.tokens_kept)
-        stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
+        stamp = seconds(message.header.stamp)
         pruned = message.tokens_kept < message.tokens_total
         kept = np.array(message.kept_indices, dtype=np.int64) if pruned else None
         self.video.note_view(PrunedView(stamp, message.tokens_total, kept))
@@ -148,7 +149,8 @@ class Observer(Node):
             self.log.note_safety(event)
 
     def _on_health(self, message: DiagnosticArray) -> None:
+        time = seconds(message.header.stamp)
         for status in message.status:
             self._levels[status.name] = (ord(status.level), status.message)
             values = {pair.key: pair.value for pair in status.values}
-            self.log.note_health(status.name, values)
+            self.log.note_health(status.name, time, values)
