@@ -10,7 +10,7 @@ class Pacer:
     """Deadlines of one loop. Times are in [s]; waiting is the caller's business.
 
     Each deadline is one period after the last deadline, not after the last wake-up, so that the
-    rate does not drift. After a late wake-up the next message still keeps the minimum gap, and
+    rate does not drift. After a late message the next one still keeps the minimum gap, and
     periods that passed altogether are skipped.
     """
 
@@ -46,11 +46,17 @@ class Pacer:
         """Note that this tick sends nothing; the next message starts a new stretch."""
         self._last = None
 
-    def advance(self, now: float) -> float:
-        """Return the next deadline.
+    def hold(self, now: float) -> float:
+        """Return the time in [s] to wait before sending, so that the minimum gap is kept."""
+        if self._last is None:
+            return 0.0
+        return max(0.0, self._last + self._config.minimum_gap - now)
+
+    def advance(self, now: float) -> None:
+        """Set the next deadline.
 
         Args:
-            now: Time after this tick's message.
+            now: Time at the end of this tick.
         """
         period = self._config.period
         following = self.deadline + period
@@ -59,7 +65,4 @@ class Pacer:
             following += passed * period
             if self._last is not None:
                 self.skipped += passed
-        if self._last is not None:
-            following = max(following, self._last + self._config.minimum_gap)
         self.deadline = following
-        return following

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 from ..control import Controller, Output, Pacer, WindowRequest
 from ..control.report import ControllerReport
 from ..errors import AdpError
+from ..health import Health
 from ..msg import ActionChunk, ChunkRequest, SafetyState
 from ..safety import SafetySnapshot
 from .arm_link import ArmLink
@@ -66,7 +67,8 @@ class ControllerNode(Node):
         ):
             self.create_service(Trigger, f"/adp/{name}", callback, callback_group=group)
         report = ControllerReport(self._controller, self._pacer, time.monotonic)
-        self._diagnostics = DiagnosticsPublisher(self, report.components(), settings.arm.robot_type)
+        components = {n: self._locked(ask) for n, ask in report.components().items()}
+        self._diagnostics = DiagnosticsPublisher(self, components, settings.arm.robot_type)
         self._ending = threading.Event()
         self._loop = Worker(self, "controller", self._step, self._ending, self._prepare)
         self._loop.start()
@@ -83,6 +85,13 @@ class ControllerNode(Node):
             self._send_zeros()
         super().destroy_node()
 
+    def _locked(self, ask: Callable[[], Health]) -> Callable[[], Health]:
+        def answer() -> Health:
+            with self._lock:
+                return ask()
+
+        return answer
+
     def _prepare(self) -> None:
         for note in prepare_loop_thread(self._stream_settings):
             self.get_logger().warning(note)
@@ -98,14 +107,16 @@ class ControllerNode(Node):
             self._collect_due = now + _COLLECT_PERIOD
             collect_young()
         self._publish_state(now)
-        self._pacer.advance(time.monotonic())
 
     def _send(self, output: Output) -> None:
-        if output.command is None or self._dry_run:
-            self._pacer.paused()
-        else:
+        sends = output.command is not None and not self._dry_run
+        if output.command is not None and sends:
+            time.sleep(self._pacer.hold(time.monotonic()))
             self._arm.send(output.command)
-            self._pacer.sent(time.monotonic())
+        now = time.monotonic()
+        with self._lock:
+            self._pacer.sent(now) if sends else self._pacer.paused()
+            self._pacer.advance(now)
         if output.request is not None:
             self._ask(output.request)
         if output.stop_driver and not self._dry_run:
