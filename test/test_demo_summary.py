@@ -142,7 +142,7 @@ def test_video_plays_and_shows_pruned_patches(tmp_path: Path) -> None:
     """The file is H.264 of the right length; pruned patches are blue from their window on."""
     video = VideoLog()
     for i in range(20):
-        video.note_picture(i * 0.1, jpeg(128), f"{i * 0.1:.1f} s")
+        video.note_picture(i * 0.1 + (i % 3) * 0.02, jpeg(128), f"{i * 0.1:.1f} s")
     kept = np.arange(128, dtype=np.int64)  # the upper half of the 16 x 16 patches
     video.note_view(PrunedView(0.0, 256, None))
     video.note_view(PrunedView(0.95, 256, kept))

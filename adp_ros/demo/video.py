@@ -20,6 +20,7 @@ from ..overlay import draw_pruned, pruned_patches
 from ..types import Rgb
 
 FRAME_RATE: Final = 10  # [Hz]
+TIME_BASE: Final = Fraction(1, 1000)  # [s]; pictures keep their capture times
 CAPTION_HEIGHT: Final = 24  # [px]
 WHITE: Final = (255, 255, 255)
 
@@ -98,12 +99,12 @@ class VideoLog:
             stream.width, stream.height = shape[1] // 2 * 2, shape[0] // 2 * 2
             stream.pix_fmt = "yuv420p"
             stream.options = {"preset": "veryfast", "crf": "23"}
-            time_base = Fraction(1, 1000)
+            stream.codec_context.time_base = TIME_BASE
             for picture in self._pictures:
                 drawn = self._drawn(picture, crop_area)[: stream.height, : stream.width]
                 frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
-                frame.pts = round((picture.stamp - first) * 1000)
-                frame.time_base = time_base
+                frame.pts = round((picture.stamp - first) / TIME_BASE)
+                frame.time_base = TIME_BASE
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
 
