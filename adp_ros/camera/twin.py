@@ -29,6 +29,11 @@ class TwinSnapshot:
     cleaned: NDArray[np.bool_]
     stamp: float
 
+    @property
+    def scene(self) -> tuple[str, int]:
+        """Task and seed."""
+        return self.task, self.seed
+
 
 class Renderer(Protocol):
     """Draws the scene; lives in the thread that made it."""
@@ -91,9 +96,8 @@ class TwinSource:
         self._scene = None
 
     def _scene_renderer(self, state: TwinSnapshot) -> Renderer:
-        scene = (state.task, state.seed)
-        if self._renderer is None or scene != self._scene:
+        if self._renderer is None or state.scene != self._scene:
             self.close()
             self._renderer = self._make_renderer(state.task, state.seed, self._settings)
-            self._scene = scene
+            self._scene = state.scene
         return self._renderer

@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 
 from ..arm.messages import joints_from_state, opening_from_fingers, pose_from_message
 from ..arm.robot import Robot
-from ..arm.units import radians_from_ticks
+from ..arm.units import RADIANS_PER_TICK
 from ..errors import ObservationError
 from ..policy.state_layout import ArmState
 
@@ -53,7 +53,7 @@ class ArmInbox:
         return ArmState(
             pose_from_message(self._fresh("tool_pose")),
             joints_from_state(self._fresh("joint_state"), self._robot),
-            radians_from_ticks(ticks[: self._robot.fingers]),
+            RADIANS_PER_TICK * ticks[: self._robot.fingers],
         )
 
     def opening(self) -> float | None:

@@ -56,7 +56,9 @@ class CameraNode(Node):
         self._diagnostics = DiagnosticsPublisher(
             self, {"camera": self._health}, self._settings.camera_name
         )
-        self._worker = Worker(self, "camera", self._step, self._stopping, self._open)
+        self._worker = Worker(
+            self, "camera", self._step, self._stopping, self._open, self._camera.source.close
+        )
         self._worker.start()
 
     def _calibration(self) -> Calibration:
@@ -113,7 +115,6 @@ class CameraNode(Node):
     def destroy_node(self) -> None:
         """Stop the camera, then the node."""
         self._worker.stop()
-        self._camera.source.close()
         super().destroy_node()
 
 

@@ -87,5 +87,3 @@ def latency_message(
         p95=[s.p95 for s in summaries],
         p99=[s.p99 for s in summaries],
     )
-
-

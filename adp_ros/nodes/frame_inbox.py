@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -24,7 +25,7 @@ class FrameInbox:
         """Subscribe with a queue of one: only the newest picture matters."""
         self.topic = topic
         self._convert = convert
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._newest: Image | None = None
         self._arrivals = RateMeter()
         self._transport = DurationMeter()
@@ -33,26 +34,27 @@ class FrameInbox:
 
     def _take(self, message: Image, info: Mapping[str, int]) -> None:
         transport = (time.time_ns() - info["source_timestamp"]) * 1e-6  # publish() to here
-        with self._lock:
+        with self._changed:
             self._newest = message
+            self._changed.notify_all()
         self._arrivals.add(time.monotonic())
         self._transport.add(transport)
 
-    def newest(self, now: float, max_age: float) -> Image:
-        """Return the newest picture.
+    def newest(self, now: Callable[[], float], max_age: float) -> Image:
+        """Return the newest picture, waiting for one when there is none yet or it is too old.
 
         Args:
-            now: ROS time in [s].
-            max_age: Largest age allowed in [s].
+            now: Returns the ROS time in [s].
+            max_age: Largest age allowed and longest wait, in [s].
 
         Raises:
             ObservationError: There is none, it is too old, or stamped in the future.
         """
-        with self._lock:
-            message = self._newest
+        with self._changed:
+            self._changed.wait_for(lambda: self._age(now) <= max_age, max_age)
+            message, age = self._newest, self._age(now)
         if message is None:
             raise ObservationError(f"no picture has come on {self.topic}")
-        age = now - seconds(message.header.stamp)
         if age > max_age:
             raise ObservationError(
                 f"newest picture on {self.topic} is {age:.2f} s old, allowed: {max_age:g} s"
@@ -63,6 +65,9 @@ class FrameInbox:
                 "synchronise the clocks of camera and inference machine"
             )
         return message
+
+    def _age(self, now: Callable[[], float]) -> float:
+        return inf if self._newest is None else now() - seconds(self._newest.header.stamp)
 
     def pixels(self, message: Image, size: tuple[int, int]) -> Rgb:
         """Convert a picture.

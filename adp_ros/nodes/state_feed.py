@@ -1,38 +1,48 @@
-"""Hands the twin's newest state from the executor to another thread."""
+"""Hands the twin's states from the executor to another thread."""
 
 import threading
+from collections import deque
+from typing import Final
 
 from ..camera.twin import TwinSnapshot
 from ..msg import TwinState
 from .convert import seconds, twin_snapshot
 
+_HISTORY: Final = 100  # states: 2 s at 50 Hz, more than a picture may be old
+
 
 class StateFeed:
-    """Keeps the newest state; a reader waits until one is due."""
+    """Keeps the last states; a reader waits until one is due, or asks for an earlier one."""
 
     def __init__(self) -> None:
-        """Start without a state."""
         self._changed = threading.Condition()
-        self._newest: TwinState | None = None
+        self._states: deque[TwinState] = deque(maxlen=_HISTORY)
 
     def put(self, message: TwinState) -> None:
         """Take a state as it arrives."""
         with self._changed:
-            self._newest = message
+            self._states.append(message)
             self._changed.notify_all()
-
-    def newest(self) -> TwinState | None:
-        """Return the newest state, None when none has come."""
-        with self._changed:
-            return self._newest
 
     def wait(self, due: float, timeout: float) -> TwinSnapshot | None:
         """Wait for a state stamped at or after ``due`` [s], at most ``timeout`` [s]."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._is_due(due), timeout):
                 return None
-            message = self._newest
-        return None if message is None else twin_snapshot(message)
+            message = self._states[-1]
+        return twin_snapshot(message)
+
+    def at(self, stamp: float) -> TwinSnapshot | None:
+        """Return the newest state stamped at or before ``stamp`` [s], else the oldest known.
+
+        None while no state has come.
+        """
+        with self._changed:
+            if not self._states:
+                return None
+            before = (s for s in reversed(self._states) if seconds(s.header.stamp) <= stamp)
+            message = next(before, self._states[0])
+        return twin_snapshot(message)
 
     def _is_due(self, due: float) -> bool:
-        return self._newest is not None and seconds(self._newest.header.stamp) >= due
+        return bool(self._states) and seconds(self._states[-1].header.stamp) >= due

@@ -43,6 +43,7 @@ class Worker:
         step: Callable[[], None],
         stopping: threading.Event,
         setup: Callable[[], None] = lambda: None,
+        teardown: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the thread.
 
@@ -52,10 +53,13 @@ class Worker:
             step: Called until ``stopping`` is set; must return now and then.
             stopping: Set by the node in ``destroy_node``.
             setup: Called once in the thread before the first step.
+            teardown: Called once in the thread at its end, also after an error: devices and
+                graphics contexts are released where they were opened.
         """
         self._node = node
         self._step = step
         self._setup = setup
+        self._teardown = teardown
         self._stopping = stopping
         self._outcome: Future[None] | None = None
         self._alarm = node.create_guard_condition(self._raise)
@@ -72,9 +76,12 @@ class Worker:
         self._pool.shutdown(wait=True)
 
     def _run(self) -> None:
-        self._setup()
-        while not self._stopping.is_set():
-            self._step()
+        try:
+            self._setup()
+            while not self._stopping.is_set():
+                self._step()
+        finally:
+            self._teardown()
 
     def _report(self, outcome: "Future[None]") -> None:
         if not self._stopping.is_set() and self._node.context.ok():
