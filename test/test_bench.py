@@ -14,10 +14,9 @@ from adp_ros.bench.run import BenchConfig, run_bench
 from adp_ros.cli import main
 from adp_ros.errors import ConfigError
 from adp_ros.policy import PolicyOptions
-from adp_ros.policy.create import NewCheckpoint
 from adp_ros.policy.random_weights import random_policy
 from adp_ros.policy.result import Prediction, StageTimes
-from adp_ros.policy.sizes import SIZES
+from adp_ros.policy.sizes import SIZES, NewCheckpoint
 from adp_ros.pruning import make_pruner
 from adp_ros.types import Observation
 

@@ -9,7 +9,7 @@ import pytest
 from adp_ros.errors import CheckpointError
 from adp_ros.policy.config import LlmConfig, read_config
 from adp_ros.policy.convention import read_convention, write_convention
-from adp_ros.policy.create import config_values
+from adp_ros.policy.description import config_values
 from adp_ros.policy.sizes import SIZES
 from adp_ros.types import ActionConvention
 

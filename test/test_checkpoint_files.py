@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from adp_ros.errors import CheckpointError
-from adp_ros.policy.create import NewCheckpoint, create_checkpoint
+from adp_ros.policy.create import create_checkpoint
 from adp_ros.policy.files import CheckpointFiles, load_component
-from adp_ros.policy.sizes import SIZES
+from adp_ros.policy.sizes import SIZES, NewCheckpoint
 
 EMBEDDING = "language_model.model.embed_tokens.weight"
 

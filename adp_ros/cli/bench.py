@@ -119,9 +119,8 @@ def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
 
 def _policy(arguments: argparse.Namespace) -> "OpenVlaPolicy":
     from ..policy import PolicyOptions, load_policy
-    from ..policy.create import NewCheckpoint
     from ..policy.random_weights import random_policy
-    from ..policy.sizes import SIZES
+    from ..policy.sizes import SIZES, NewCheckpoint
 
     options = PolicyOptions(
         device=arguments.device, dtype=arguments.dtype, unnorm_key=arguments.unnorm_key

@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..policy.create import NewCheckpoint, create_checkpoint
+from ..policy.create import create_checkpoint
 from ..policy.inspect import Description, describe
 from ..policy.lora import merge_lora
-from ..policy.sizes import SIZES
+from ..policy.sizes import SIZES, NewCheckpoint
 from ..settings import setting_info
 
 _LISTED = 5  # keys spelled out in the text

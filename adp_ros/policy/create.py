@@ -4,58 +4,28 @@ Everything upstream's fine-tuning leaves behind is there but ``tokenizer.model``
 loads a real checkpoint is exercised. Its actions mean nothing.
 """
 
-import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from safetensors.torch import save_file
 
 from ..errors import ConfigError
-from ..settings import check_settings, setting
-from ..types import ACTION_SIZE, ActionConvention
-from .config import LlmConfig, ModelConfig, TowerConfig, real_tower
-from .convention import write_convention
+from ..types import ACTION_SIZE
+from .config import ModelConfig
+from .description import write_description, write_json
 from .files import ACTION_HEAD, INDEX_FILE, PROPRIO_PROJECTOR, SINGLE_FILE
 from .layout import Shapes, action_head_shapes, model_shapes, proprio_projector_shapes
-from .statistics import STATISTICS_FILE
-from .synthetic_tokenizer import PAD_ID, write_tokenizer
+from .sizes import NewCheckpoint
 
 _SUFFIX: Final = "--latest_checkpoint.pt"
 _EMBEDDING: Final = ("embed_tokens", "pos_embed", "cls_token", "reg_token", "latent")
 _SPREAD: Final = 0.02  # of embeddings and biases
 _NORM_SPREAD: Final = 0.1  # of norm weights around 1
-_ACTION_HIGH: Final = (0.012, 0.012, 0.012, 0.05, 0.05, 0.05, 1.0)  # of one 0.1 s step, [m, rad]
-_STATE_LOW: Final = (-0.6, -0.8, 0.0, -3.1, -3.1, -3.1, 0.0, 0.0)  # [m, rad, rad]
-_STATE_HIGH: Final = (0.6, 0.2, 0.8, 3.1, 3.1, 3.1, 1.3, 1.3)
-# the converter rounded 0.485, 0.456, ... to bfloat16
-_NORMALISATION: Final = (
-    ((0.484375, 0.455078125, 0.40625), (0.228515625, 0.2236328125, 0.224609375)),
-    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewCheckpoint:
-    """What a new checkpoint shall be, besides its model's sizes."""
-
-    seed: int = setting(0, "Seed of the random weights.", low=0, high=2**63 - 1)
-    state: int = setting(
-        8, "Numbers of the proprioceptive state, 0 for a checkpoint without.", low=0, high=64
-    )
-    dataset: str = setting("jaco2", "Name of the data set in the statistics.")
-    shard_bytes: int = setting(
-        10**9,
-        "Largest size of a safetensors file, unless one tensor is larger.",
-        unit="bytes",
-        low=1,
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
+_ACTION_SPREAD: Final = 0.1  # of the head's outputs
+_HALF_OPEN: Final = 0.5  # gripper around which they lie
 
 
 def create_checkpoint(
@@ -85,61 +55,6 @@ def create_checkpoint(
     write_description(directory, model, settings)
 
 
-def write_description(directory: Path, model: ModelConfig, settings: NewCheckpoint) -> None:
-    """Write every file of a new checkpoint but its weights.
-
-    Args:
-        directory: Exists; files of the same names are replaced.
-        model: Sizes.
-        settings: State size and names.
-    """
-    write_tokenizer(directory)
-    write_convention(directory, ActionConvention())
-    _write_json(directory / STATISTICS_FILE, {settings.dataset: _statistics(settings.state)})
-    _write_json(directory / "preprocessor_config.json", _preprocessor())
-    tokens = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": PAD_ID}
-    _write_json(directory / "generation_config.json", {"_from_model_config": True, **tokens})
-    _write_json(directory / "config.json", config_values(model))
-
-
-def config_values(model: ModelConfig) -> dict[str, Any]:
-    """Return what ``config.json`` holds; the inverse of :func:`adp_ros.policy.config.read_config`.
-
-    As upstream's converter does, values that are ``LlamaConfig``'s defaults are left out. Towers
-    of other sizes than the real ones are told by ``timm_model_overrides``, not an upstream key.
-    """
-    towers = (model.dino, model.siglip)
-    default, llm = asdict(LlmConfig()), asdict(model.llm)
-    changed = {k: v for k, v in llm.items() if v != default[k]}
-    values: dict[str, Any] = {
-        "architectures": ["OpenVLAForActionPrediction"],
-        "model_type": "openvla",
-        "vision_backbone_id": "dinosiglip-vit-so-224px",
-        "timm_model_ids": [t.timm_id for t in towers],
-        "timm_override_act_layers": [None, None],
-        "image_sizes": [t.image_size for t in towers],
-        "image_resize_strategy": "resize-naive",
-        "use_fused_vision_backbone": True,
-        "arch_specifier": "no-align+fused-gelu-mlp",
-        "llm_backbone_id": "llama2-7b-pure",
-        "llm_max_length": 2048,
-        "pad_token_id": PAD_ID,
-        "pad_to_multiple_of": 64,
-        "n_action_bins": 256,
-        "norm_stats": {},
-        "num_actions_chunk": model.chunk_length,
-        "text_config": {"model_type": "llama", "vocab_size": model.llm.vocab_size, **changed},
-        "torch_dtype": "bfloat16",
-    }
-    if any(t != real_tower(t.timm_id) for t in towers):
-        values["timm_model_overrides"] = [_tower_sizes(t) for t in towers]
-    return values | ({"num_images_in_input": model.views} if model.views else {})
-
-
-def _tower_sizes(tower: TowerConfig) -> dict[str, int]:
-    return {"embed_dim": tower.width, "depth": tower.depth, "num_heads": tower.heads}
-
-
 def _write_model(directory: Path, model: ModelConfig, limit: int, random: torch.Generator) -> None:
     shapes = model_shapes(model)
     shards = list(_shards(shapes, limit))
@@ -153,7 +68,7 @@ def _write_model(directory: Path, model: ModelConfig, limit: int, random: torch.
     if len(shards) > 1:
         total = sum(_bytes(shape) for shape in shapes.values())
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
-        _write_json(directory / INDEX_FILE, index)
+        write_json(directory / INDEX_FILE, index)
 
 
 def _shards(shapes: Shapes, limit: int) -> Iterable[list[str]]:
@@ -193,6 +108,8 @@ def draw_weight(
 ) -> torch.Tensor:
     """Draw values that keep activations near 1 through any number of layers.
 
+    Actions come out small, with the gripper about half open, so that an arm may execute them.
+
     Args:
         key: Name of the parameter; it tells weights, biases, norms and embeddings apart.
         shape: Its shape.
@@ -200,51 +117,12 @@ def draw_weight(
         dtype: Type of the result.
     """
     values = torch.randn(shape, generator=random, device=random.device, dtype=dtype)
+    last = shape[0] == ACTION_SIZE  # layer of the head
     if key.endswith(".bias") or any(name in key for name in _EMBEDDING):
-        return values.mul_(_SPREAD)
+        values.mul_(_SPREAD)
+        if last:
+            values[-1] += _HALF_OPEN
+        return values
     if len(shape) == 1:
         return values.mul_(_NORM_SPREAD).add_(1)
-    return values.mul_(math.prod(shape[1:]) ** -0.5)
-
-
-def _statistics(state: int) -> dict[str, Any]:
-    action = _spread([-v for v in _ACTION_HIGH[:6]] + [0.0], list(_ACTION_HIGH))
-    action["mask"] = [True] * 6 + [False]
-    counts = {"num_transitions": 0, "num_trajectories": 0}
-    if not state:
-        return {"action": action, **counts}
-    known = state == len(_STATE_LOW)
-    low = list(_STATE_LOW) if known else [-1.0] * state
-    high = list(_STATE_HIGH) if known else [1.0] * state
-    return {"action": action, "proprio": _spread(low, high), **counts}
-
-
-def _spread(low: list[float], high: list[float]) -> dict[str, list[Any]]:
-    """Return the statistics of even spreads from low to high."""
-    ends = list(zip(low, high, strict=True))
-    return {
-        "mean": [(a + b) / 2 for a, b in ends],
-        "std": [(b - a) / math.sqrt(12) for a, b in ends],
-        "max": high,
-        "min": low,
-        "q01": low,
-        "q99": high,
-    }
-
-
-def _preprocessor() -> dict[str, Any]:
-    parameters = [
-        {"inplace": False, "mean": list(mean), "std": list(std)} for mean, std in _NORMALISATION
-    ]
-    return {
-        "image_processor_type": "PrismaticImageProcessor",
-        "image_resize_strategy": "resize-naive",
-        "input_sizes": [[3, 224, 224], [3, 224, 224]],
-        "processor_class": "PrismaticProcessor",
-        "tvf_normalize_params": parameters,
-        "use_fused_vision_backbone": True,
-    }
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return values.mul_((_ACTION_SPREAD if last else 1) * math.prod(shape[1:]) ** -0.5)

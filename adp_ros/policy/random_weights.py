@@ -7,11 +7,13 @@ import torch
 
 from ..types import ACTION_SIZE
 from .config import ModelConfig
-from .create import NewCheckpoint, draw_weight, write_description
+from .create import draw_weight
+from .description import write_description
 from .load import assemble, placement, read_parts
 from .model import OpenVla
 from .openvla import OpenVlaPolicy
 from .options import PolicyOptions
+from .sizes import NewCheckpoint
 from .stopwatch import Clock
 
 

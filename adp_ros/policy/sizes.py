@@ -1,10 +1,11 @@
-"""Sizes of the checkpoints that the package can make itself, smallest first."""
+"""What checkpoints the package can make itself: sizes, smallest first, and other choices."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
+from ..settings import check_settings, setting
 from .config import LlmConfig, ModelConfig, TowerConfig, real_tower
 
 _DINO: Final = "vit_large_patch14_reg4_dinov2"
@@ -45,3 +46,23 @@ SIZES: Final[Mapping[str, ModelConfig]] = MappingProxyType(
         "7b": ModelConfig(dino=real_tower(_DINO), siglip=real_tower(_SIGLIP), llm=LlmConfig()),
     }
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCheckpoint:
+    """What a new checkpoint shall be, besides its model's sizes."""
+
+    seed: int = setting(0, "Seed of the random weights.", low=0, high=2**63 - 1)
+    state: int = setting(
+        8, "Numbers of the proprioceptive state, 0 for a checkpoint without.", low=0, high=64
+    )
+    dataset: str = setting("jaco2", "Name of the data set in the statistics.")
+    shard_bytes: int = setting(
+        10**9,
+        "Largest size of a safetensors file, unless one tensor is larger.",
+        unit="bytes",
+        low=1,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
