@@ -16,11 +16,12 @@ from ..camera.twin import StateProvider
 from ..health import Health, Level
 from ..msg import TwinState
 from ..types import Frame
-from .convert import camera_info_message, image_message, jpeg_message, time_message
+from .convert import camera_info_message, image_message, jpeg_message
 from .diagnostics import DiagnosticsPublisher
 from .params import declare_settings
 from .paths import resolve_url
 from .run import run_node
+from .stamps import time_message
 from .state_feed import StateFeed
 from .worker import NodeClock, Worker
 
@@ -57,7 +58,12 @@ class CameraNode(Node):
             self, {"camera": self._health}, self._settings.camera_name
         )
         self._worker = Worker(
-            self, "camera", self._step, self._stopping, self._open, self._camera.source.close
+            self,
+            "camera",
+            self._step,
+            self._stopping,
+            setup=self._open,
+            teardown=self._camera.source.close,
         )
         self._worker.start()
 

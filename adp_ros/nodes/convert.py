@@ -19,20 +19,7 @@ from ..camera.twin import TwinSnapshot
 from ..errors import ObservationError
 from ..msg import TwinState
 from ..types import Rgb
-from .stamps import seconds, time_message
-
-__all__ = [
-    "ImageConverter",
-    "camera_info_message",
-    "image_message",
-    "image_to_rgb",
-    "jpeg_message",
-    "make_image_converter",
-    "pixel_array",
-    "seconds",
-    "time_message",
-    "twin_snapshot",
-]
+from .stamps import seconds
 
 _CHANNELS: Final[Mapping[str, int]] = MappingProxyType({"rgb8": 3, "bgr8": 3, "mono8": 1})
 

@@ -17,7 +17,7 @@ from ..demo.summary import SafetyEvent
 from ..demo.video import PrunedView, VideoLog
 from ..msg import InferenceLatency, PruneState, SafetyState, TwinState
 from ..stages import STAGES
-from .convert import seconds
+from .stamps import seconds
 
 STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
 LATCHED: Final = QoSProfile(

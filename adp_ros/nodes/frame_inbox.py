@@ -13,7 +13,8 @@ from ..errors import ObservationError
 from ..health import Health, Level, Value, latency_values
 from ..meters import DurationMeter, RateMeter
 from ..types import Rgb
-from .convert import ImageConverter, seconds
+from .convert import ImageConverter
+from .stamps import seconds
 
 _RATE_WANTED = 29.0  # [Hz] of 30
 

@@ -20,7 +20,7 @@ from ..share import share_directory
 from ..stages import WindowTimes
 from ..types import Observation
 from .arm_inbox import ArmInbox
-from .convert import make_image_converter, seconds
+from .convert import make_image_converter
 from .diagnostics import DiagnosticsPublisher
 from .frame_inbox import FrameInbox
 from .inference_health import InferenceHealth
@@ -31,6 +31,7 @@ from .params import declare_settings
 from .policy_setup import PolicyLoader, adp_file, set_up_policy
 from .request_slot import Arrived, NewestSlot
 from .run import run_node
+from .stamps import seconds
 from .state_feed import StateFeed
 from .worker import NodeClock, Worker
 
@@ -69,7 +70,7 @@ class InferenceNode(Node):
         self._health = InferenceHealth(self._mover.name, settings.checkpoint)
         self._diagnostics = self._make_diagnostics()
         self.create_subscription(ChunkRequest, "/adp/chunk_request", self._requests.put, 1)
-        self._worker = Worker(self, "inference", self._step, self._stopping, self._prepare)
+        self._worker = Worker(self, "inference", self._step, self._stopping, setup=self._prepare)
         self._worker.start()
         self._say_what_runs(adp)
 

@@ -9,7 +9,7 @@ from ..errors import ObservationError
 from ..sim.expert import Expert, make_expert
 from ..types import ActionConvention, FloatArray
 from .arm_inbox import ArmInbox
-from .convert import seconds
+from .stamps import seconds
 from .state_feed import StateFeed
 
 OPEN: Final = 1.0

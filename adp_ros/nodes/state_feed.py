@@ -6,7 +6,8 @@ from typing import Final
 
 from ..camera.twin import TwinSnapshot
 from ..msg import TwinState
-from .convert import seconds, twin_snapshot
+from .convert import twin_snapshot
+from .stamps import seconds
 
 _HISTORY: Final = 100  # states: 2 s at 50 Hz, more than a picture may be old
 

@@ -43,6 +43,7 @@ class Worker:
         step: Callable[[], None],
         stopping: threading.Event,
         setup: Callable[[], None] = lambda: None,
+        *,
         teardown: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the thread.
