@@ -97,3 +97,11 @@ def test_last_hidden_states(golden_policy, tokens, golden_runs):
     close(everything, golden_runs["v1_c0.full.last_hidden"])
     close(some, golden_runs["v1_c0.full.last_hidden"][rows])
     assert some.shape[0] == 56
+
+
+def test_bfloat16_stays_close(golden_checkpoint, golden_observations, golden_runs):
+    """In bfloat16, the type of real checkpoints, actions differ by its precision only."""
+    policy = load_policy(golden_checkpoint, dtype="bfloat16")
+    result = policy.predict(golden_observations["v1_c1"])
+    close(result.normalized_actions, golden_runs["oft.v1_c1.full.norm_actions_off0"], 0.05)
+    assert {p.dtype for p in policy.model.parameters()} == {torch.bfloat16}

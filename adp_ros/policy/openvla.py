@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import ObservationError, PolicyError
@@ -139,15 +140,15 @@ class OpenVlaPolicy:
         decoded, selection = self._forward.decode(tokens, pruner, watch)
         with watch.stage("head"):
             actions = self._run("head", self.model.action_head, decoded.hidden)
-        normalized = actions[0].float().cpu().numpy()  # (T, 7)
+        normalized = _on_host(actions[0].float())  # (T, 7)
         if not np.isfinite(normalized).all():
             raise PolicyError("the model gave actions that are not finite")
         scores = None if selection is None else selection.scores
         return Prediction(
             actions=self.parts.statistics.unnormalize(normalized),
             normalized_actions=normalized,
-            kept=None if selection is None else selection.kept.cpu().numpy(),
-            scores=None if scores is None else scores.cpu().numpy(),
+            kept=None if selection is None else _on_host(selection.kept),
+            scores=None if scores is None else _on_host(scores),
             sequence_lengths=(decoded.lengths[0], decoded.lengths[-1]),
             timing=watch.stop(),
             views=tokens.views,
@@ -213,5 +214,11 @@ class OpenVlaPolicy:
         text = self.model.language_model.embed_tokens(ids.to(self.device))  # (T, D)
         return _Prompt(text[None], self.model.fold_text(0, text))
 
-    def _on_device(self, values: np.ndarray) -> Tensor:
+    def _on_device(self, values: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(values).to(self.device, self.dtype)
+
+
+def _on_host(values: Tensor) -> NDArray[Any]:
+    """Copy: what a replayed graph gave is overwritten by its next replay."""
+    host: NDArray[Any] = values.cpu().numpy()
+    return host.copy()
