@@ -12,12 +12,12 @@ from typing import Final
 import torch
 from safetensors.torch import save_file
 
-from ..errors import ConfigError
 from ..types import ACTION_SIZE
 from .config import ModelConfig
 from .description import write_description, write_json
 from .files import ACTION_HEAD, INDEX_FILE, PROPRIO_PROJECTOR, SINGLE_FILE
 from .layout import Shapes, action_head_shapes, model_shapes, proprio_projector_shapes
+from .new_directory import new_directory
 from .sizes import NewCheckpoint
 
 _SUFFIX: Final = "--latest_checkpoint.pt"
@@ -34,25 +34,24 @@ def create_checkpoint(
     """Write a checkpoint with random weights; holds one shard in memory at a time.
 
     Args:
-        directory: Made when it does not exist; must be empty.
+        directory: New or empty; on any error it is left as it was.
         model: Sizes, such as one of :data:`adp_ros.policy.sizes.SIZES`.
         settings: Seed, state size and names; None for the defaults.
 
     Raises:
         ConfigError: The directory has files in it.
+        CheckpointError: It cannot be written.
     """
     settings = settings or NewCheckpoint()
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise ConfigError(f"{directory} exists already, a new or empty directory is needed")
-    directory.mkdir(parents=True, exist_ok=True)
     random = torch.Generator().manual_seed(settings.seed)
-    _write_model(directory, model, settings.shard_bytes, random)
     hidden = model.llm.hidden_size
-    _write_component(directory, ACTION_HEAD, action_head_shapes(hidden, ACTION_SIZE), random)
-    if settings.state:
-        shapes = proprio_projector_shapes(hidden, settings.state)
-        _write_component(directory, PROPRIO_PROJECTOR, shapes, random, torch.float32)
-    write_description(directory, model, settings)
+    with new_directory(directory) as work:
+        _write_model(work, model, settings.shard_bytes, random)
+        _write_component(work, ACTION_HEAD, action_head_shapes(hidden, ACTION_SIZE), random)
+        if settings.state:
+            shapes = proprio_projector_shapes(hidden, settings.state)
+            _write_component(work, PROPRIO_PROJECTOR, shapes, random, torch.float32)
+        write_description(work, model, settings)
 
 
 def _write_model(directory: Path, model: ModelConfig, limit: int, random: torch.Generator) -> None:

@@ -15,9 +15,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError
 from .config import read_json
 from .files import INDEX_FILE, LORA_DIRECTORY, check_finite, find_weights
+from .new_directory import new_directory
 
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 ADAPTER_CONFIG: Final = "adapter_config.json"
@@ -77,29 +78,28 @@ def merge_lora(checkpoint: Path, base: Path, output: Path) -> int:
     Args:
         checkpoint: Fine-tune with ``lora_adapter/``, heads and statistics.
         base: Model it was fine-tuned from, with safetensors weights and ``config.json``.
-        output: New or empty directory for the merged checkpoint. Its files are the fine-tune's,
-            and the base's where the fine-tune has none.
+        output: New or empty directory for the merged checkpoint; on any error it is left as it
+            was. Its files are the fine-tune's, and the base's where the fine-tune has none.
 
     Returns:
         Number of weights that were changed.
 
     Raises:
-        CheckpointError: Adapter and base do not fit together, or a file is damaged.
+        CheckpointError: Adapter and base do not fit together, a file is damaged, or the output
+            cannot be written.
         ConfigError: The output directory has files in it.
     """
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ConfigError(f"{output} exists already, a new or empty directory is needed")
     adapter = read_adapter(checkpoint / LORA_DIRECTORY)
     weight_map = find_weights(base)
     if odd := sorted(adapter.factors.keys() - weight_map.keys()):
         raise CheckpointError(
             f"{base} has no {odd[0]}, which the adapter changes ({len(odd)} such)"
         )
-    output.mkdir(parents=True, exist_ok=True)
-    for shard in sorted(set(weight_map.values())):
-        tensors = _merged_shard(shard, adapter)
-        save_file(tensors, output / shard.name, metadata={"format": "pt"})
-    _copy_rest(checkpoint, base, output)
+    with new_directory(output) as work:
+        for shard in sorted(set(weight_map.values())):
+            tensors = _merged_shard(shard, adapter)
+            save_file(tensors, work / shard.name, metadata={"format": "pt"})
+        _copy_rest(checkpoint, base, work)
     return len(adapter.factors)
 
 
