@@ -125,9 +125,7 @@ def _inference_groups() -> Groups:
 
 
 def _sim_groups() -> Groups:
-    from .sim.driver import DriverConfig
-    from .sim.sensors import SensorConfig
-    from .sim.settings import SimSettings
+    from .sim.settings import DriverConfig, SensorConfig, SimSettings
 
     return {"": SimSettings, "driver": DriverConfig, "sensors": SensorConfig}
 

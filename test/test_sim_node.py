@@ -25,9 +25,7 @@ from adp_ros.kinematics import arm_model, forward
 from adp_ros.msg import TwinState
 from adp_ros.nodes.sim_node import SimNode
 from adp_ros.settings import config_from_mapping
-from adp_ros.sim.driver import DriverConfig
-from adp_ros.sim.sensors import SensorConfig
-from adp_ros.sim.settings import SimSettings
+from adp_ros.sim.settings import DriverConfig, SensorConfig, SimSettings
 
 CONFIG = Path(__file__).parent.parent / "config" / "sim.yaml"
 DRIVER = "/j2n6s300_driver"
@@ -242,6 +240,10 @@ def test_diagnostics_report_real_time(probe):
     values = {v.key: v.value for v in physics.values}
     assert 0.5 < float(values["real_time_factor"]) < 1.5
     assert {"late_ticks", "skipped_ticks", "tick_ms_p99"} <= set(values)
+    scene = next(s for s in status if s.name == "sim_node: scene")
+    values = {v.key: v.value for v in scene.values}
+    assert (values["task"], values["success"]) == ("wipe_table", "false")
+    assert float(values["contact_force_max_n"]) == 0.0
 
 
 def test_shipped_configuration_states_the_defaults():
@@ -256,8 +258,11 @@ def test_shipped_configuration_states_the_defaults():
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("task:=dance", "task is 'dance', allowed: carrot_to_pan"),
-        ("robot_type:=j2s6s300", "no robot_type 'j2s6s300', allowed: j2n6s300, j2n6s200"),
+        ("task:=dance", "task is 'dance', allowed: one of 'carrot_to_pan'"),
+        (
+            "robot_type:=j2s6s300",
+            "robot_type is 'j2s6s300', allowed: one of 'j2n6s300', 'j2n6s200'",
+        ),
         ("status_interval_seconds:=5.0", "status_interval_seconds"),
         ("driver.angular_frame:=world", "angular_frame"),
     ],

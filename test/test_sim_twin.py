@@ -8,7 +8,7 @@ from adp_ros.geometry import rotation_from_rotvec, rotvec_from_rotation
 from adp_ros.kinematics import arm_model, forward, gravity_torque
 from adp_ros.sim.driver import DriverMode
 from adp_ros.sim.points import VelocityPoint
-from adp_ros.sim.sensors import SensorConfig
+from adp_ros.sim.settings import SensorConfig
 from adp_ros.sim.shared import SharedTwin
 from adp_ros.sim.twin import Twin
 from adp_ros.sim.wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE, WIPE_REACH, wiped_cells

@@ -14,10 +14,9 @@ from ..errors import AdpError
 from ..health import Health, Level, Value, latency_values
 from ..meters import DurationMeter
 from ..msg import TwinState
-from ..sim.driver import TICK, DriverConfig
+from ..sim.driver import TICK
 from ..sim.pacing import TickPacer
-from ..sim.sensors import SensorConfig
-from ..sim.settings import SimSettings
+from ..sim.settings import DriverConfig, SensorConfig, SimSettings
 from ..sim.shared import SharedTwin
 from ..sim.twin import Twin, TwinTruth
 from .diagnostics import DiagnosticsPublisher
@@ -38,8 +37,8 @@ class SimNode(Node):
     Subscribes: /<robot_type>_driver/in/...
     Services: /<robot_type>_driver/in/{stop, start, home_arm, clear_trajectories}, /sim/reset
     Parameters: :class:`~adp_ros.sim.settings.SimSettings`, ``driver.``
-    :class:`~adp_ros.sim.driver.DriverConfig`, ``sensors.``
-    :class:`~adp_ros.sim.sensors.SensorConfig`
+    :class:`~adp_ros.sim.settings.DriverConfig`, ``sensors.``
+    :class:`~adp_ros.sim.settings.SensorConfig`
     """
 
     def __init__(self) -> None:
@@ -57,7 +56,13 @@ class SimNode(Node):
         own = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "/sim/reset", self._on_reset, callback_group=own)
         self._diagnostics = DiagnosticsPublisher(
-            self, {"physics": self._physics_health, "driver": self._driver_health}, robot_type
+            self,
+            {
+                "physics": self._physics_health,
+                "driver": self._driver_health,
+                "scene": self._scene_health,
+            },
+            robot_type,
         )
         self._every_status = max(1, round(settings.status_interval_seconds / TICK))
         self._every_state = max(1, round(settings.state_interval_seconds / TICK))
@@ -65,6 +70,8 @@ class SimNode(Node):
         self._work = DurationMeter()
         self._pacer = TickPacer(TICK, time.monotonic())
         self._skipped_before = 0
+        self._truth: TwinTruth | None = None
+        self._force = 0.0  # [N] largest since the last diagnostics
         self._worker = Worker(self, "physics", self._run, self._stopping)
         self._worker.start()
         self.get_logger().info(f"twin of {robot_type}, task {task}, seed {seed}")
@@ -91,6 +98,7 @@ class SimNode(Node):
         if reading is not None:
             self._driver_topics.publish(reading)
         if truth is not None:
+            self._truth, self._force = truth, max(self._force, truth.contact_force)
             self._state.publish(self._state_message(truth))
         self._work.add(time.monotonic() - began)
 
@@ -144,6 +152,20 @@ class SimNode(Node):
             late = counts.queued * TICK
             return Health(Level.WARN, f"commands pile up: {late:.2f} s behind", values)
         return Health(Level.OK, str(counts.mode), values)
+
+    def _scene_health(self) -> Health:
+        force, self._force = self._force, 0.0
+        truth = self._truth
+        if truth is None:
+            return Health(Level.OK, "not started")
+        values: dict[str, Value] = {
+            "task": truth.task,
+            "seed": truth.seed,
+            "progress": truth.progress,
+            "success": truth.success,
+            "contact_force_max_n": force,
+        }
+        return Health(Level.OK, f"{truth.task}: {truth.progress:.0%} done", values)
 
 
 def main(args: Sequence[str] | None = None) -> int:

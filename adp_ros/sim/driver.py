@@ -13,64 +13,19 @@ from typing import Final
 
 import numpy as np
 
+from ..arm.units import CLOSED_TICKS
 from ..kinematics import ArmModel
-from ..settings import check_settings, setting
 from ..types import FloatArray
 from .homing import Homing
 from .points import PointQueue, VelocityPoint
 from .rates import approach, clip_norm, joint_rates, within_limits
+from .settings import DriverConfig
 
 TICK: Final = 0.01  # [s] for which one point is good
-CLOSED: Final = 6800.0  # [ticks]
 _CLOSURE_GAIN: Final = 2.0  # [1/s], of the driver's finger control
 _CLOSURE_DEAD_BAND: Final = 20.0  # [ticks]
 _MAX_LEAD: Final = 0.02  # [rad] of the reference before a joint that something blocks
 _MAX_FINGER_LEAD: Final = 600.0  # [ticks]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriverConfig:
-    """How the emulated arm follows commands; the defaults are those of a well-tuned Jaco2."""
-
-    angular_frame: str = setting(
-        "tool", "Frame in which the angular velocity is read", choices=("tool", "base")
-    )
-    fifo_length: int = setting(
-        2000, "Points of 10 ms that the base keeps", unit="points", low=1, high=100_000
-    )
-    linear_speed_cap: float = setting(
-        0.20, "Largest linear tool speed", unit="m/s", low=0.01, high=0.5
-    )
-    angular_speed_cap: float = setting(
-        1.07, "Largest angular tool speed", unit="rad/s", low=0.05, high=3.0
-    )
-    linear_acceleration: float = setting(
-        0.64, "Largest linear acceleration", unit="m/s^2", low=0.05, high=10.0
-    )
-    angular_acceleration: float = setting(
-        2.75, "Largest angular acceleration", unit="rad/s^2", low=0.1, high=50.0
-    )
-    joint_acceleration: float = setting(
-        3.49, "Largest acceleration of joint speeds", unit="rad/s^2", low=0.1, high=50.0
-    )
-    linear_dead_zone: float = setting(
-        0.0, "Linear speed below which the arm does not move", unit="m/s", low=0.0, high=0.1
-    )
-    angular_dead_zone: float = setting(
-        0.0, "Angular speed below which the arm does not turn", unit="rad/s", low=0.0, high=0.5
-    )
-    speed_share: float = setting(
-        1.0, "Share of the commanded speed that the arm reaches", low=0.1, high=1.5
-    )
-    finger_speed_cap: float = setting(
-        5000.0, "Largest finger speed", unit="ticks/s", low=100.0, high=20_000.0
-    )
-    home_speed: float = setting(
-        0.35, "Joint speed on the way home", unit="rad/s", low=0.05, high=0.6
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
 
 class DriverMode(str, Enum):
@@ -178,7 +133,7 @@ class Driver:
         Returns:
             Shape (3,), in [ticks/s].
         """
-        gap = closure / 100.0 * CLOSED - self._measured_finger
+        gap = closure / 100.0 * CLOSED_TICKS - self._measured_finger
         speed = _CLOSURE_GAIN * gap if abs(gap) > _CLOSURE_DEAD_BAND else 0.0
         return np.full(3, speed)
 
@@ -248,4 +203,4 @@ class Driver:
         cap = self._config.finger_speed_cap
         moved = self._fingers + np.clip(speeds[: len(measured)], -cap, cap) * TICK
         near = np.clip(moved, measured - _MAX_FINGER_LEAD, measured + _MAX_FINGER_LEAD)
-        self._fingers = np.clip(near, 0.0, CLOSED)
+        self._fingers = np.clip(near, 0.0, CLOSED_TICKS)

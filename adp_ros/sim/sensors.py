@@ -5,42 +5,15 @@ it: at rest it equals the gravity load, and rotor inertia and friction do not sh
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import mujoco
 import numpy as np
 
+from ..arm.units import RADIANS_PER_TICK
 from ..geometry import rotation_from_rotvec
-from ..settings import check_settings, setting
 from ..types import FloatArray, Pose
 from .model import ARM_JOINTS, TOOL_SITE, finger_joints
-
-TICKS_PER_RADIAN: Final = 6800.0 / np.radians(80.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SensorConfig:
-    """Noise of the sensors. It is never 0 on a real arm: a constant signal is a dead one."""
-
-    torque_noise: float = setting(
-        0.02, "Standard deviation of the joint torques", unit="N m", low=0.0, high=5.0
-    )
-    joint_noise: float = setting(
-        2e-5, "Standard deviation of the joint angles", unit="rad", low=0.0, high=0.1
-    )
-    pose_noise: float = setting(
-        1e-5, "Standard deviation of the tool position", unit="m", low=0.0, high=0.1
-    )
-
-    speed_factor: float = setting(
-        1.0,
-        "Factor on joint speeds: 2 is firmware that does not halve what the driver doubles",
-        low=0.1,
-        high=4.0,
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
+from .settings import SensorConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +53,7 @@ class ArmSensors:
 
     def fingers(self, data: mujoco.MjData) -> FloatArray:
         """Return the finger positions, shape (n,), in [ticks]."""
-        return np.asarray(data.qpos[self._fingers] * TICKS_PER_RADIAN)
+        return np.asarray(data.qpos[self._fingers] / RADIANS_PER_TICK)
 
     def pose(self, data: mujoco.MjData) -> Pose:
         """Return the true tool pose in the base frame."""

@@ -14,7 +14,7 @@ from .wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 SPONGE: Final = "sponge"
 SPONGE_GRIP: Final = 0.95  # [rad], the finger angle at which it stops the fingers
-SPONGE_STIFFNESS: Final = 350.0  # [N/m]
+_STIFFNESS: Final = 350.0  # [N/m]
 _TRAVEL: Final = 0.020  # [m]
 
 _HEIGHT: Final = 0.054
@@ -36,7 +36,7 @@ def add_sponge(spec: Any, fingers: tuple[str, ...]) -> None:
         axis=-outward,
         range=[0.0, _TRAVEL],
         limited=True,
-        stiffness=SPONGE_STIFFNESS,
+        stiffness=_STIFFNESS,
         armature=0.02,
     )
     x, y = SPONGE_HALF_SIZE

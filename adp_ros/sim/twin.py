@@ -11,12 +11,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arm.units import RADIANS_PER_TICK
 from ..kinematics import arm_model
 from ..types import FloatArray, Pose
-from .driver import TICK, ArmState, Driver, DriverConfig, Reference
+from .driver import TICK, ArmState, Driver, Reference
 from .model import ARM_JOINTS, DAMPING, STIFFNESS, finger_joints
 from .scene import Scene, build_scene
-from .sensors import TICKS_PER_RADIAN, ArmReading, ArmSensors, SensorConfig
+from .sensors import ArmReading, ArmSensors
+from .settings import DriverConfig, SensorConfig
 from .sponge import SPONGE
 from .tasks import ItemState, SceneState
 from .wiping import sponge_underside, wiped_cells
@@ -159,7 +161,7 @@ class Twin:
         """Move the servos' references to their new place in equal parts, one per physics step."""
         data, before = self._data, self._reference
         gap = reference.joints - before.joints
-        data.ctrl[self._finger_servos] = reference.fingers / TICKS_PER_RADIAN
+        data.ctrl[self._finger_servos] = reference.fingers * RADIANS_PER_TICK
         for i in range(1, self._substeps + 1):
             joints = before.joints + gap * (i / self._substeps)
             data.ctrl[self._arm_servos] = joints + self._lead * reference.speeds
