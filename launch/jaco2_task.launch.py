@@ -5,12 +5,14 @@ The same table starts with ``adp-ros launch jaco2_task`` where there is no ``ros
 
 import os
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from adp_ros.cli.launch import prepare_nodes
+from adp_ros.cli.runner import Ended
 from adp_ros.launch_arguments import LaunchArgument, launch_arguments, resolve_settings
 from adp_ros.launch_table import NodeSpec, node_environment
 from adp_ros.share import share_directory
@@ -52,7 +54,7 @@ def make_nodes(context: LaunchContext) -> list[Node]:
 
 
 def make_node(spec: NodeSpec) -> Node:
-    """Turn one row of the table into a node that takes the others with it when it ends."""
+    """Turn one row of the table into a node."""
     parameters = {
         name: ParameterValue(value, value_type=type(value))
         for name, value in spec.parameters.items()
@@ -64,5 +66,11 @@ def make_node(spec: NodeSpec) -> Node:
         parameters=[str(spec.parameter_file), parameters],
         ros_arguments=["--log-level", spec.log_level],
         output="screen",
-        on_exit=Shutdown(reason=f"{spec.name} ended"),
+        on_exit=end_all,
     )
+
+
+def end_all(event: ProcessExited, context: LaunchContext) -> None:
+    """Let a node that ends by itself take the others with it, and the launch fail."""
+    if not context.is_shutdown:
+        raise RuntimeError(f"{Ended(event.action.name, event.returncode)}, so the others stop too")
