@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..types import Observation
 from .options import PolicyOptions
-from .result import Policy, Prediction, StageTimes
+from .result import Prediction, StageTimes
 
 if TYPE_CHECKING:
     from .openvla import OpenVlaPolicy
 
 __all__ = [
     "Observation",
-    "Policy",
     "PolicyOptions",
     "Prediction",
     "StageTimes",

@@ -70,6 +70,8 @@ def assemble(
 ) -> OpenVlaPolicy:
     """Put a filled model and its parts together; on CUDA its stages are captured as graphs."""
     device = next(model.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and events belong to the current device
     return OpenVlaPolicy(
         model.eval().to(device),  # the rotation's frequencies, which no checkpoint holds
         parts,

@@ -1,12 +1,11 @@
 """What a policy gives for one observation. Needs numpy only."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import FloatArray, Observation
+from ..types import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +69,3 @@ class Prediction:
             return (patches,) * self.views
         counts = np.bincount(self.kept // patches, minlength=self.views)
         return tuple(int(count) for count in counts)
-
-
-class Policy(Protocol):
-    """Anything that plans a chunk from an observation."""
-
-    def predict(self, observation: Observation) -> Prediction:
-        """Plan the next chunk."""
