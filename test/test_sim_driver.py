@@ -291,3 +291,53 @@ def test_settings_are_refused_by_name():
         DriverConfig(angular_frame="world")
     with pytest.raises(ConfigError, match=r"fifo_length is 0, allowed: 1 to 100000"):
         DriverConfig(fifo_length=0)
+
+
+def test_finger_and_home_speeds_are_settings():
+    """Fingers close no faster than set, and a slower way home takes its time."""
+    arm = IdealArm(finger_speed_cap=1000.0)
+    for _ in range(100):
+        arm.driver.send(VelocityPoint(fingers=np.full(3, 9000.0)))
+        arm.tick()
+    np.testing.assert_allclose(arm.fingers, 1000.0, atol=1.0)
+    slow = IdealArm(home_speed=0.1)
+    slow.driver.home()
+    fastest = max(float(np.max(np.abs(slow.tick().speeds))) for _ in range(400))
+    assert fastest == pytest.approx(0.1, rel=0.01)
+
+
+def test_turning_is_capped_and_ramped():
+    """The tool's angular speed rises by at most the acceleration set, up to the cap set."""
+    arm = IdealArm(angular_speed_cap=0.2, angular_acceleration=1.0)
+    rotations = [arm.chain.tool.rotation]
+    for _ in range(60):
+        arm.driver.send(VelocityPoint(angular=np.array([0.0, 0.0, 1.0])))
+        arm.tick()
+        rotations.append(arm.chain.tool.rotation)
+    turns = [
+        np.arccos(np.clip((np.trace(b @ a.T) - 1) / 2, -1, 1)) / TICK
+        for a, b in zip(rotations[:-1], rotations[1:], strict=True)
+    ]
+    assert max(turns) == pytest.approx(0.2, rel=0.02)
+    assert np.diff([0.0, *turns]).max() < 1.0 * TICK * 1.1
+
+
+def test_joint_speeds_are_ramped():
+    """Joint speeds rise by at most the acceleration set."""
+    arm = IdealArm(joint_acceleration=1.0)
+    speeds = [0.0]
+    for _ in range(30):
+        arm.driver.send(VelocityPoint(joints=np.array([0.5, 0, 0, 0, 0, 0])))
+        speeds.append(arm.tick().speeds[0])
+    np.testing.assert_allclose(np.diff(speeds), 0.01, atol=1e-9)
+
+
+def test_a_blocked_arm_does_not_wind_up():
+    """The reference stays within 0.02 rad of a joint that something holds."""
+    arm = IdealArm()
+    chain = arm.chain
+    held = ArmState(arm.joints, chain.jacobian(), chain.tool.rotation, arm.fingers)
+    for _ in range(200):
+        arm.driver.send(_linear(z=-0.1))
+        reference = arm.driver.tick(held)
+    assert np.max(np.abs(reference.joints - arm.joints)) <= 0.02 + 1e-12

@@ -118,6 +118,16 @@ def test_noise_is_what_the_settings_say():
     assert np.std([r.joints for r in readings], axis=0) == pytest.approx(np.full(6, 1e-3), rel=0.1)
 
 
+def test_reported_joint_speed_has_the_firmwares_factor():
+    """With firmware that does not halve speeds the driver reports twice the true ones."""
+    twins = [Twin("wipe_table", 0, sensors=SensorConfig(speed_factor=f)) for f in (1.0, 2.0)]
+    for twin in twins:
+        for _ in range(50):
+            twin.driver.send(VelocityPoint(linear=np.array([0.0, 0.0, -0.1])))
+            twin.step()
+    np.testing.assert_allclose(twins[1].read().speeds, 2.0 * twins[0].read().speeds)
+
+
 def test_square_of_10_cm_is_followed_within_1_mm():
     """At 5 cm/s, twist renewed at 10 Hz with feedback 2/s, the path error is under 1 mm RMS."""
     twin = Twin("pot_to_plate", 0, sensors=QUIET)
