@@ -85,11 +85,10 @@ def _check(values: Mapping[str, Any], groups: Groups, where: str) -> None:
         prefix, name = known[full_name]
         split[prefix][name] = value
     for prefix, config in groups.items():
-        place = f"{where}, {prefix}" if prefix else where
         try:
-            config_from_mapping(config, split[prefix], place)
+            config_from_mapping(config, split[prefix], where)
         except ConfigError as error:
-            raise ConfigError(f"{place}: {error}") from error
+            raise ConfigError(f"{where}: {error}") from error
 
 
 def _camera_groups() -> Groups:
