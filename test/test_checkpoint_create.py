@@ -161,6 +161,16 @@ def test_directory_with_files_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["precious.txt"]
 
 
+def test_empty_directory_stays_the_same(tmp_path):
+    """An empty directory is filled, not replaced; whoever may read it may read its files."""
+    before = tmp_path.stat().st_ino
+    create_checkpoint(tmp_path, TINY)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert tmp_path.stat().st_ino == before
+    assert len(modes) == 1
+    assert modes.pop() & 0o400
+
+
 def test_directory_that_cannot_be_written_is_named(tmp_path):
     """A file in the way of a parent is one clear error."""
     (tmp_path / "file").write_text("x")

@@ -32,8 +32,19 @@ def new_directory(directory: Path) -> Iterator[Path]:
             work = beside / directory.name
             work.mkdir()
             yield work
-            work.replace(directory)
+            _move(work, directory)
         finally:
             shutil.rmtree(beside, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{directory} could not be made: {error}") from error
+
+
+def _move(work: Path, directory: Path) -> None:
+    readable = work.stat().st_mode & 0o666  # as the user's umask has it; safetensors writes 0600
+    for path in work.iterdir():
+        path.chmod(readable)
+    if not directory.exists():
+        work.replace(directory)
+        return
+    for path in work.iterdir():  # the directory itself stays: a shell may stand in it
+        path.replace(directory / path.name)
