@@ -79,6 +79,7 @@ class ChunkBuffer:
 
     def __init__(self, config: ChunkConfig) -> None:
         self._config = config
+        self._planned_lateness = _PLANNED_LATENESS * config.late_limit
         self.requests = RequestClock(config)
         self.begin()
 
@@ -191,10 +192,6 @@ class ChunkBuffer:
             due = start + i * grid.period
             self._plan[slot] = StepAction(chunk.window, i, action, due, chunk.convention)
         return True
-
-    @property
-    def _planned_lateness(self) -> float:
-        return _PLANNED_LATENESS * self._config.late_limit
 
     def _placed(self, chunk: Chunk, now: float) -> tuple[StepGrid, float]:
         """Return the grid and the due time of the chunk's first action.

@@ -33,18 +33,17 @@ class Pacer:
         """Return the statistics of the deviation from the period, in [s]."""
         return self._error.summary()
 
-    def sent(self, now: float) -> None:
-        """Note that a message has just been sent."""
-        if self._last is not None:
-            error = abs(now - self._last - self._config.period)
-            self._error.add(error)
-            self.late += error >= self._config.on_time
-        self.delivered += 1
-        self._last = now
+    def note(self, now: float, *, sent: bool) -> None:
+        """End a tick: count its message and set the next deadline.
 
-    def paused(self) -> None:
-        """Note that this tick sends nothing; the next message starts a new stretch."""
-        self._last = None
+        Args:
+            now: Time at which the message was sent, or the tick ended without one.
+            sent: False when this tick sent nothing; the next message starts a new stretch.
+        """
+        if sent:
+            self._count(now)
+        self._last = now if sent else None
+        self._advance(now)
 
     def hold(self, now: float) -> float:
         """Return the time in [s] to wait before sending, so that the minimum gap is kept."""
@@ -52,17 +51,17 @@ class Pacer:
             return 0.0
         return max(0.0, self._last + self._config.minimum_gap - now)
 
-    def advance(self, now: float) -> None:
-        """Set the next deadline.
+    def _count(self, now: float) -> None:
+        if self._last is not None:
+            error = abs(now - self._last - self._config.period)
+            self._error.add(error)
+            self.late += error >= self._config.on_time
+        self.delivered += 1
 
-        Args:
-            now: Time at the end of this tick.
-        """
+    def _advance(self, now: float) -> None:
         period = self._config.period
-        following = self.deadline + period
-        if now >= following + period:
-            passed = int((now - following) / period)
-            following += passed * period
-            if self._last is not None:
-                self.skipped += passed
-        self.deadline = following
+        self.deadline += period
+        passed = int((now - self.deadline) / period)
+        if passed > 0:
+            self.deadline += passed * period
+            self.skipped += passed if self._last is not None else 0

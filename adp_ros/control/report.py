@@ -52,15 +52,11 @@ class ControllerReport:
 
     def feedback(self) -> Health:
         """Ages of the newest torque, pose and joint samples."""
-        supervisor, now = self._controller.supervisor, self._clock()
-        ages = {
-            "torque": supervisor.torque_feed.age(now),
-            "pose": supervisor.pose_feed.age(now),
-            **{source: feed.age(now) for source, feed in supervisor.joint_feeds.items()},
-        }
+        feedback = self._controller.supervisor.feedback
+        ages = feedback.ages(self._clock())
         values: dict[str, Value] = {f"{name}_age_ms": _MS * age for name, age in ages.items()}
         missing = [name for name, age in ages.items() if age == inf]
-        if missing or not supervisor.joint_feeds:
+        if missing or not feedback.joint_sources:
             names = ", ".join(missing) or "joints"
             return Health(Level.STALE, f"not received: {names}", values)
         limit = self._controller.settings.safety.feed.stale
@@ -71,7 +67,7 @@ class ControllerReport:
 
     def steps(self) -> Health:
         """Policy steps, chunks and requests of the episode."""
-        buffer = self._controller.buffer
+        buffer = self._controller.episode.buffer
         counters = buffer.counters
         values: dict[str, Value] = {
             "execution": self._controller.settings.chunk.execution,
@@ -109,16 +105,16 @@ class ControllerReport:
         controller = self._controller
         verdict = controller.watch.verdict()
         values: dict[str, Value] = {
-            "limits": " ".join(controller.motion.reasons),
-            "starved": controller.starved,
+            "limits": " ".join(controller.episode.motion.reasons),
+            "starved": controller.episode.starved,
         }
         if verdict == "not_moving":
             text = "commanded but not moving: the driver may ignore commands near a singularity"
             return Health(Level.WARN, text, values)
         if verdict:
             return Health(Level.WARN, "the arm moves though nothing is commanded", values)
-        if controller.motion.reasons:
-            return Health(Level.OK, "limited: " + ", ".join(controller.motion.reasons), values)
+        if reasons := controller.episode.motion.reasons:
+            return Health(Level.OK, "limited: " + ", ".join(reasons), values)
         return Health(Level.OK, "as commanded", values)
 
     def driver(self) -> Health:

@@ -67,7 +67,7 @@ class ArmLink:
     def _on_angles(self, msg: JointAngles) -> None:
         now, joints = time.monotonic(), joints_from_angles(msg)
         with self._lock:
-            self._controller.supervisor.take_joints("joint_angles", joints, now)
+            self._controller.supervisor.feedback.take_joints("joint_angles", joints, now)
 
     def _on_state(self, msg: JointState) -> None:
         now = time.monotonic()
@@ -78,7 +78,9 @@ class ArmLink:
             self._complain(error)
             return
         with self._lock:
-            self._controller.supervisor.take_joints("joint_state", joints, now, stamp, delay)
+            self._controller.supervisor.feedback.take_joints(
+                "joint_state", joints, now, stamp, delay
+            )
 
     def _on_pose(self, msg: PoseStamped) -> None:
         now = time.monotonic()
@@ -89,7 +91,7 @@ class ArmLink:
             self._complain(error)
             return
         with self._lock:
-            self._controller.supervisor.take_pose(pose, now, stamp, delay)
+            self._controller.supervisor.feedback.take_pose(pose, now, stamp, delay)
 
     def _on_fingers(self, msg: FingerPosition) -> None:
         opening = opening_from_fingers(msg, self.robot)

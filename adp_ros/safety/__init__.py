@@ -5,6 +5,7 @@ A software stop like this one is not a safety-rated stop.
 
 from .config import FeedConfig, TorqueConfig, WatchConfig
 from .feed import Fault, FeedMonitor
+from .feedback import Feedback
 from .machine import TRANSITIONS, Event, Machine, Status
 from .supervisor import SafetyConfig, SafetySnapshot, Supervisor
 from .torque import TorqueLevel, TorqueMonitor
@@ -16,6 +17,7 @@ __all__ = [
     "Fault",
     "FeedConfig",
     "FeedMonitor",
+    "Feedback",
     "Machine",
     "MotionWatch",
     "SafetyConfig",
