@@ -1,11 +1,12 @@
 """Places that users name as URLs."""
 
+import os
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
 from ..errors import ConfigError
+from ..share import share_directory
 
 
 def resolve_url(url: str) -> Path:
@@ -21,8 +22,16 @@ def resolve_url(url: str) -> Path:
     if parts.scheme == "file" and not parts.netloc:
         return Path(path)
     if parts.scheme == "package" and parts.netloc:
-        try:
-            return Path(get_package_share_directory(parts.netloc)) / path.lstrip("/")
-        except (PackageNotFoundError, LookupError, ValueError) as error:
-            raise ConfigError(f"{url!r}: package {parts.netloc!r} is not installed") from error
+        return _package_share(url, parts.netloc) / path.lstrip("/")
     raise ConfigError(f"{url!r} is not allowed: a path, file:///path or package://name/path is")
+
+
+def _package_share(url: str, package: str) -> Path:
+    if package == "adp_ros":
+        return share_directory(os.environ)
+    prefixes = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    for prefix in (*prefixes, sys.prefix):
+        share = Path(prefix, "share", package)
+        if share.is_dir():
+            return share
+    raise ConfigError(f"{url!r}: package {package!r} is not installed")
