@@ -27,9 +27,7 @@ def read_convention(checkpoint_dir: Path) -> ActionConvention | None:
     if not path.exists():
         return None
     values = read_json(path)
-    missing = [
-        item.name for item in fields(ActionConvention) if item.name not in values
-    ]
+    missing = [item.name for item in fields(ActionConvention) if item.name not in values]
     if missing:
         raise CheckpointError(f"{path}: {', '.join(missing)} is missing")
     try:

@@ -2,7 +2,7 @@
 
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -77,16 +77,20 @@ class CheckpointFiles:
             )
         return self.components[name]
 
-    def iter_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Yield every (key, tensor) of the main model, one at a time.
+    def iter_tensors(self, first: Collection[str] = ()) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every (key, tensor) of the main model, one at a time, in the order of the files.
 
         A tensor is a view of its memory-mapped file: copy what is kept, and the pages read so
         far are given back with the view.
 
+        Args:
+            first: Keys that come before the others.
+
         Raises:
             CheckpointError: A tensor cannot be read or holds NaN or infinity; names file and key.
         """
-        for key, path in self.weight_map.items():
+        for key in sorted(self.weight_map, key=lambda key: key not in first):
+            path = self.weight_map[key]
             try:
                 with safe_open(path, framework="pt") as shard:
                     tensor = shard.get_tensor(key)

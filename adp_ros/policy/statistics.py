@@ -86,9 +86,7 @@ class Statistics:
                 no proprioception.
         """
         if self.proprio is None:
-            raise ObservationError(
-                f"state given, but data set {self.name!r} has no proprioception"
-            )
+            raise ObservationError(f"state given, but data set {self.name!r} has no proprioception")
         values = self._checked_state(state, self.proprio.size)
         low, high = self.proprio.low, self.proprio.high
         scaled = np.clip(2 * (values - low) / (high - low + _EPSILON) - 1, -1, 1)
@@ -105,9 +103,7 @@ class Statistics:
             )
         if not np.isfinite(values).all():
             bad = np.flatnonzero(~np.isfinite(values))
-            raise ObservationError(
-                f"state is not finite at index {', '.join(map(str, bad))}"
-            )
+            raise ObservationError(f"state is not finite at index {', '.join(map(str, bad))}")
         return values
 
 
@@ -162,13 +158,9 @@ def _choose(path: Path, names: list[str], wanted: str | None) -> str:
 def _bounds(path: Path, name: str, values: Mapping[str, Any]) -> Bounds:
     low, high = _row(path, name, values, "q01"), _row(path, name, values, "q99")
     if low.shape != high.shape:
-        raise CheckpointError(
-            f"{path}: {name}: q01 has {low.size} numbers, q99 has {high.size}"
-        )
+        raise CheckpointError(f"{path}: {name}: q01 has {low.size} numbers, q99 has {high.size}")
     if (low > high).any():
-        raise CheckpointError(
-            f"{path}: {name}: q01 is above q99 at index {(low > high).argmax()}"
-        )
+        raise CheckpointError(f"{path}: {name}: q01 is above q99 at index {(low > high).argmax()}")
     scaled = _mask(path, name, values, low.size)
     constant = low == high
     if "min" in values and "max" in values:
@@ -178,29 +170,19 @@ def _bounds(path: Path, name: str, values: Mapping[str, Any]) -> Bounds:
     return Bounds(low, high, scaled, constant)
 
 
-def _mask(
-    path: Path, name: str, values: Mapping[str, Any], size: int
-) -> NDArray[np.bool_]:
+def _mask(path: Path, name: str, values: Mapping[str, Any], size: int) -> NDArray[np.bool_]:
     mask = values.get("mask", [True] * size)
     if not isinstance(mask, list) or [type(m) for m in mask] != [bool] * size:
-        raise CheckpointError(
-            f"{path}: {name}.mask is {mask!r}, {size} booleans are needed"
-        )
+        raise CheckpointError(f"{path}: {name}.mask is {mask!r}, {size} booleans are needed")
     return np.array(mask)
 
 
 def _row(path: Path, name: str, values: Mapping[str, Any], key: str) -> FloatArray:
     row = values.get(key) if isinstance(values, dict) else None
     if not isinstance(row, list) or not row or not all(_is_finite(v) for v in row):
-        raise CheckpointError(
-            f"{path}: {name}.{key} is {row!r}, a list of numbers is needed"
-        )
+        raise CheckpointError(f"{path}: {name}.{key} is {row!r}, a list of numbers is needed")
     return np.array(row, dtype=np.float64)
 
 
 def _is_finite(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,6 +1,6 @@
 """Fill a model from a checkpoint, tensor by tensor, so that no second copy ever exists."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from ..errors import CheckpointError
 from .files import CheckpointFiles
 from .keys import source
 
-Components = Mapping[str, Mapping[str, Tensor]]  # component -> key in its file -> tensor
+Components = dict[str, dict[str, Tensor]]  # component -> key in its file -> tensor
 
 _LISTED = 8  # names an error message spells out
 
@@ -26,7 +26,7 @@ def fill(
     Args:
         model: Built on the meta device.
         files: Files of the checkpoint.
-        components: Tensors of its ``.pt`` files.
+        components: Tensors of its ``.pt`` files; emptied, so that their memory is free early.
         device: Where the parameters shall live.
         dtype: Type of the parameters.
 
@@ -38,17 +38,20 @@ def fill(
             unreadable; names them.
     """
     beside = {f"{name}.{key}": t for name, part in components.items() for key, t in part.items()}
-    there = files.weight_map.keys() | beside.keys()
+    components.clear()
+    there = {*files.weight_map, *beside}
     filler = _Filler(model, device, dtype)
     if missing := sorted(filler.wanted.keys() - there):
         raise CheckpointError(f"{files.directory} lacks {_some(missing)}")
-    filler.take(files.iter_tensors())
+    unused = sorted(there - filler.wanted.keys())
     filler.take(beside.items())
+    beside.clear()
+    filler.take(files.iter_tensors(first=frozenset(unused)))  # while memory is still empty
     if filler.wrong:
         raise CheckpointError(f"{files.directory}: unusable: {_some(filler.wrong)}")
     model.load_state_dict(filler.values, strict=True, assign=True)
     model.requires_grad_(False)
-    return tuple(sorted(there - filler.wanted.keys()))
+    return tuple(unused)
 
 
 class _Filler:
