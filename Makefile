@@ -67,10 +67,11 @@ $(VENV)/made-python:
 	  rm -rf $(VENV); exit 2; }
 	@touch $@
 
-# torch goes first and alone: no other package may choose its version.
+# pip first: the one that comes with Python 3.10 takes hours to resolve the rest. Then torch, alone,
+# so that no other package chooses its version.
 $(VENV)/made-requirements: setup.py pyproject.toml | $(VENV)/made-python
+	$(PIP) install 'pip>=25,<30' 'setuptools>=70,<90'
 	$(PIP) install '$(TORCH)'
-	$(PIP) install 'setuptools>=70,<90'
 	ADP_ROS_NO_MESSAGES=1 $(PIP) install --no-build-isolation -e '.[ros,build,test]'
 	@touch $@
 
