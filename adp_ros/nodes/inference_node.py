@@ -81,7 +81,7 @@ class InferenceNode(Node):
         if settings.policy == "hold":
             return HoldMover(self._arm, setup.policy.chunk_length)
         states = StateFeed()
-        self.create_subscription(TwinState, "/sim/state", states.put, 1)
+        self.create_subscription(TwinState, "/sim/state", states.put, 10)
         return ExpertMover(states, settings.robot_type)
 
     def _make_diagnostics(self) -> DiagnosticsPublisher:

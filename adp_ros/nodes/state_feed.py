@@ -10,6 +10,7 @@ from .convert import twin_snapshot
 from .stamps import seconds
 
 _HISTORY: Final = 100  # states: 2 s at 50 Hz, more than a picture may be old
+_SAME: Final = 1e-6  # [s]; stamps pass through floating-point seconds on their way
 
 
 class StateFeed:
@@ -41,7 +42,8 @@ class StateFeed:
         with self._changed:
             if not self._states:
                 return None
-            before = (s for s in reversed(self._states) if seconds(s.header.stamp) <= stamp)
+            latest = stamp + _SAME
+            before = (s for s in reversed(self._states) if seconds(s.header.stamp) <= latest)
             message = next(before, self._states[0])
         return twin_snapshot(message)
 
