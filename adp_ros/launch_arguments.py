@@ -1,25 +1,20 @@
-"""Arguments of ``jaco2_task``: default, meaning, what is allowed, and what they add up to.
+"""Arguments of ``jaco2_task``: default, meaning, and what is allowed.
 
 ``launch/jaco2_task.launch.py`` and ``adp-ros launch`` both read this table, so that the two ways
 to start the package take the same arguments and refuse the same mistakes in the same words.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from .adp_settings import AdpSettings
 from .errors import ConfigError
 from .kinematics import ROBOT_TYPES
 from .sim.tasks import task_names
 
 AUTO: Final = "auto"
-NO_CAMERA: Final = "none"
-TWIN_CAMERA: Final = "twin"
-FIRST_DEVICE: Final = "/dev/video0"
-
 MAX_SEED: Final = 2**31 - 1
 
 
@@ -40,98 +35,72 @@ class LaunchArgument:
     choices: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaunchSettings:
-    """Arguments after checking, with every ``auto`` resolved.
-
-    Attributes:
-        task: Name of the task.
-        robot: ``sim``, ``kinova`` or ``none``.
-        robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
-        policy: ``expert``, ``oft`` or ``hold``.
-        checkpoint: Checkpoint directory, None for the small one that the package generates.
-        camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
-        adp: File with the settings of gate and pruning.
-        dry_run: Everything runs, but no velocity reaches the arm.
-        seed: Seed of the scene in the twin.
-        log_level: Lowest level that the nodes log.
-    """
-
-    task: str
-    robot: str
-    robot_type: str
-    policy: str
-    checkpoint: Path | None
-    camera: str
-    adp: Path
-    dry_run: bool
-    seed: int
-    log_level: str
+TABLE: Final = (
+    LaunchArgument(
+        name="task", default="wipe_table", description="Task to perform", choices=task_names()
+    ),
+    LaunchArgument(
+        name="robot",
+        default="sim",
+        description="Arm: MuJoCo twin, Kinova driver, or none (replay)",
+        choices=("sim", "kinova", "none"),
+    ),
+    LaunchArgument(
+        name="robot_type",
+        default="j2n6s300",
+        description="Kinova's name of the arm, prefix of the driver's topics",
+        choices=ROBOT_TYPES,
+    ),
+    LaunchArgument(
+        name="policy",
+        default=AUTO,
+        description="What moves the arm; auto: oft with a checkpoint given, else expert in the "
+        "twin and hold elsewhere",
+        choices=(AUTO, "expert", "oft", "hold"),
+    ),
+    LaunchArgument(
+        name="checkpoint",
+        default=AUTO,
+        description="OpenVLA-OFT checkpoint directory; auto: a small one with random weights, "
+        "made on first use",
+    ),
+    LaunchArgument(
+        name="camera",
+        default=AUTO,
+        description="twin, none, a device (/dev/video0), a video file or a folder of pictures; "
+        "auto: the twin's camera with robot:=sim, /dev/video0 with robot:=kinova, none with "
+        "robot:=none",
+    ),
+    LaunchArgument(
+        name="adp",
+        default="config/adp.yaml",
+        description="YAML file with the settings of gate and pruning (names of Table 14)",
+    ),
+    LaunchArgument(
+        name="dry_run",
+        default="false",
+        description="true: everything runs, but no velocity is sent to the arm",
+        choices=("true", "false"),
+    ),
+    LaunchArgument(
+        name="seed", default="0", description=f"Seed of the scene in the twin, 0 to {MAX_SEED}"
+    ),
+    LaunchArgument(
+        name="log_level",
+        default="info",
+        description="Lowest level that the nodes log",
+        choices=("debug", "info", "warn", "error", "fatal"),
+    ),
+)
 
 
 def launch_arguments(share: Path) -> tuple[LaunchArgument, ...]:
-    """Return the table of arguments; `share` holds ``config/adp.yaml``."""
-    return (
-        LaunchArgument(
-            name="task",
-            default="wipe_table",
-            description="Task to perform",
-            choices=task_names(),
-        ),
-        LaunchArgument(
-            name="robot",
-            default="sim",
-            description="Arm: MuJoCo twin, Kinova driver, or none (replay)",
-            choices=("sim", "kinova", "none"),
-        ),
-        LaunchArgument(
-            name="robot_type",
-            default="j2n6s300",
-            description="Kinova's name of the arm, prefix of the driver's topics",
-            choices=ROBOT_TYPES,
-        ),
-        LaunchArgument(
-            name="policy",
-            default=AUTO,
-            description="What moves the arm; auto: oft with a checkpoint given, else expert "
-            "in the twin and hold elsewhere",
-            choices=(AUTO, "expert", "oft", "hold"),
-        ),
-        LaunchArgument(
-            name="checkpoint",
-            default=AUTO,
-            description="OpenVLA-OFT checkpoint directory; auto: a small one with random "
-            "weights, made on first use",
-        ),
-        LaunchArgument(
-            name="camera",
-            default=AUTO,
-            description="twin, none, a device (/dev/video0), a video file or a folder of "
-            "pictures; auto: the twin's camera with robot:=sim, /dev/video0 with "
-            "robot:=kinova, none with robot:=none",
-        ),
-        LaunchArgument(
-            name="adp",
-            default=str(share / "config" / "adp.yaml"),
-            description="YAML file with the settings of gate and pruning (names of Table 14)",
-        ),
-        LaunchArgument(
-            name="dry_run",
-            default="false",
-            description="true: everything runs, but no velocity is sent to the arm",
-            choices=("true", "false"),
-        ),
-        LaunchArgument(
-            name="seed",
-            default="0",
-            description=f"Seed of the scene in the twin, 0 to {MAX_SEED}",
-        ),
-        LaunchArgument(
-            name="log_level",
-            default="info",
-            description="Lowest level that the nodes log",
-            choices=("debug", "info", "warn", "error", "fatal"),
-        ),
+    """Return the table; the default of ``adp`` is the file below `share`."""
+    return tuple(
+        replace(argument, default=str(share / argument.default))
+        if argument.name == "adp"
+        else argument
+        for argument in TABLE
     )
 
 
@@ -153,100 +122,3 @@ def parse_assignments(words: Iterable[str], arguments: Iterable[LaunchArgument])
             raise ConfigError(f"argument {name!r} does not exist, {hint}")
         values[name] = value
     return values
-
-
-def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
-    """Check every argument and resolve each ``auto``.
-
-    Args:
-        given: Argument name -> text; names that are missing take their default.
-        share: Directory that holds ``config/``.
-
-    Raises:
-        ConfigError: Names the argument, its value and what is allowed.
-    """
-    text: dict[str, str] = {}
-    for argument in launch_arguments(share):
-        value = given.get(argument.name, argument.default)
-        if argument.choices and value not in argument.choices:
-            allowed = ", ".join(argument.choices)
-            raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
-        text[argument.name] = value
-    checkpoint = _checkpoint(text["checkpoint"])
-    policy = _policy(text["policy"], text["robot"], checkpoint)
-    return LaunchSettings(
-        task=text["task"],
-        robot=text["robot"],
-        robot_type=text["robot_type"],
-        policy=policy,
-        checkpoint=checkpoint,
-        camera=_camera(text["camera"], text["robot"]),
-        adp=_adp_file(text["adp"]),
-        dry_run=text["dry_run"] == "true",
-        seed=_seed(text["seed"]),
-        log_level=text["log_level"],
-    )
-
-
-def _policy(value: str, robot: str, checkpoint: Path | None) -> str:
-    if value == AUTO:
-        if checkpoint is not None:
-            return "oft"
-        return "expert" if robot == "sim" else "hold"
-    if value == "expert" and robot != "sim":
-        raise ConfigError(
-            f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
-            "allowed: oft, hold"
-        )
-    if value == "oft" and robot == "kinova" and checkpoint is None:
-        raise ConfigError(
-            "checkpoint is 'auto' with robot:=kinova policy:=oft: random weights must not move "
-            "a real arm, give checkpoint:=DIRECTORY"
-        )
-    return value
-
-
-def _checkpoint(value: str) -> Path | None:
-    if value == AUTO:
-        return None
-    path = Path(value).expanduser().resolve()
-    if not value or not path.is_dir():
-        raise ConfigError(
-            f"checkpoint is {value!r}: no such directory, a directory with config.json, "
-            "dataset_statistics.json and *.safetensors is needed"
-        )
-    if not (path / "config.json").is_file():
-        raise ConfigError(f"checkpoint is {value!r}: there is no config.json in it")
-    return path
-
-
-def _camera(value: str, robot: str) -> str:
-    if value == AUTO:
-        return {"sim": TWIN_CAMERA, "kinova": FIRST_DEVICE, "none": NO_CAMERA}[robot]
-    if value == TWIN_CAMERA and robot != "sim":
-        raise ConfigError(
-            f"camera is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
-        )
-    if value in (TWIN_CAMERA, NO_CAMERA):
-        return value
-    path = Path(value).expanduser()
-    if not value or not path.exists():
-        raise ConfigError(
-            f"camera is {value!r}: no such file, allowed: auto, twin, none, a video device, "
-            "a video file, a folder of pictures"
-        )
-    return str(path.absolute())
-
-
-def _adp_file(value: str) -> Path:
-    path = Path(value).expanduser().absolute()
-    if not value or not path.is_file():
-        raise ConfigError(f"adp is {value!r}: no such file, a YAML file is needed")
-    AdpSettings.load(path)  # refuses what the inference node would refuse
-    return path
-
-
-def _seed(value: str) -> int:
-    if not value.isdecimal() or int(value) > MAX_SEED:
-        raise ConfigError(f"seed is {value!r}, allowed: a whole number from 0 to {MAX_SEED}")
-    return int(value)

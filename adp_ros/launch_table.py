@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
+from .launch_settings import NO_CAMERA, TWIN_CAMERA, LaunchSettings
 from .sim.tasks import find_task
 
 Parameter = bool | int | float | str

@@ -13,7 +13,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from adp_ros.cli.launch import prepare_nodes
 from adp_ros.cli.runner import Ended
-from adp_ros.launch_arguments import LaunchArgument, launch_arguments, resolve_settings
+from adp_ros.launch_arguments import LaunchArgument, launch_arguments
+from adp_ros.launch_settings import resolve_settings
 from adp_ros.launch_table import NodeSpec, node_environment
 from adp_ros.share import share_directory
 from launch import LaunchContext, LaunchDescription

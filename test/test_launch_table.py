@@ -7,12 +7,8 @@ import pytest
 import yaml
 
 from adp_ros.errors import ConfigError
-from adp_ros.launch_arguments import (
-    LaunchSettings,
-    launch_arguments,
-    parse_assignments,
-    resolve_settings,
-)
+from adp_ros.launch_arguments import launch_arguments, parse_assignments
+from adp_ros.launch_settings import LaunchSettings, resolve_settings
 from adp_ros.launch_table import NodeSpec, node_environment, node_table, yaml_scalar
 from adp_ros.share import share_directory
 from adp_ros.sim.tasks import find_task

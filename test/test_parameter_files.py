@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from adp_ros.errors import ConfigError
-from adp_ros.launch_arguments import resolve_settings
+from adp_ros.launch_settings import resolve_settings
 from adp_ros.launch_table import NodeSpec, node_table
 from adp_ros.parameter_files import GROUPS, check_parameters, read_parameters
 from adp_ros.settings import setting_names

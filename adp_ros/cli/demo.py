@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint_cache import small_checkpoint
-from ..launch_arguments import LaunchSettings, resolve_settings
+from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec
 from ..share import share_directory
 from ..sim.tasks import find_task, task_names

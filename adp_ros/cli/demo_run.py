@@ -16,7 +16,7 @@ from ..demo.progress import ShowProgress
 from ..demo.summary import Summary
 from ..demo.video import VideoLog
 from ..errors import AdpError
-from ..launch_arguments import LaunchSettings
+from ..launch_settings import LaunchSettings
 from ..launch_table import NodeSpec
 from ..msg import SafetyState
 from ..nodes.demo_observer import Observer

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..checkpoint_cache import make_small_checkpoint, small_checkpoint
-from ..launch_arguments import LaunchSettings, launch_arguments, parse_assignments, resolve_settings
+from ..launch_arguments import launch_arguments, parse_assignments
+from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec, node_environment, node_table
 from ..parameter_files import check_parameters
 from ..share import share_directory

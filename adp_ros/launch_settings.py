@@ -1,0 +1,140 @@
+"""What the launch arguments add up to: checked, and with every ``auto`` resolved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .adp_settings import AdpSettings
+from .errors import ConfigError
+from .launch_arguments import AUTO, MAX_SEED, launch_arguments
+
+NO_CAMERA: Final = "none"
+TWIN_CAMERA: Final = "twin"
+FIRST_DEVICE: Final = "/dev/video0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings:
+    """Arguments after checking, with every ``auto`` resolved.
+
+    Attributes:
+        task: Name of the task.
+        robot: ``sim``, ``kinova`` or ``none``.
+        robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
+        policy: ``expert``, ``oft`` or ``hold``.
+        checkpoint: Checkpoint directory, None for the small one that the package generates.
+        camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
+        adp: File with the settings of gate and pruning.
+        dry_run: Everything runs, but no velocity reaches the arm.
+        seed: Seed of the scene in the twin.
+        log_level: Lowest level that the nodes log.
+    """
+
+    task: str
+    robot: str
+    robot_type: str
+    policy: str
+    checkpoint: Path | None
+    camera: str
+    adp: Path
+    dry_run: bool
+    seed: int
+    log_level: str
+
+
+def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
+    """Check every argument and resolve each ``auto``.
+
+    Args:
+        given: Argument name -> text; names that are missing take their default.
+        share: Directory that holds ``config/``.
+
+    Raises:
+        ConfigError: Names the argument, its value and what is allowed.
+    """
+    text: dict[str, str] = {}
+    for argument in launch_arguments(share):
+        value = given.get(argument.name, argument.default)
+        if argument.choices and value not in argument.choices:
+            allowed = ", ".join(argument.choices)
+            raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
+        text[argument.name] = value
+    checkpoint = _checkpoint(text["checkpoint"])
+    policy = _policy(text["policy"], text["robot"], checkpoint)
+    return LaunchSettings(
+        task=text["task"],
+        robot=text["robot"],
+        robot_type=text["robot_type"],
+        policy=policy,
+        checkpoint=checkpoint,
+        camera=_camera(text["camera"], text["robot"]),
+        adp=_adp_file(text["adp"]),
+        dry_run=text["dry_run"] == "true",
+        seed=_seed(text["seed"]),
+        log_level=text["log_level"],
+    )
+
+
+def _policy(value: str, robot: str, checkpoint: Path | None) -> str:
+    if value == AUTO:
+        if checkpoint is not None:
+            return "oft"
+        return "expert" if robot == "sim" else "hold"
+    if value == "expert" and robot != "sim":
+        raise ConfigError(
+            f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
+            "allowed: oft, hold"
+        )
+    if value == "oft" and robot == "kinova" and checkpoint is None:
+        raise ConfigError(
+            "checkpoint is 'auto' with robot:=kinova policy:=oft: random weights must not move "
+            "a real arm, give checkpoint:=DIRECTORY"
+        )
+    return value
+
+
+def _checkpoint(value: str) -> Path | None:
+    if value == AUTO:
+        return None
+    path = Path(value).expanduser().resolve()
+    if not value or not path.is_dir():
+        raise ConfigError(
+            f"checkpoint is {value!r}: no such directory, a directory with config.json, "
+            "dataset_statistics.json and *.safetensors is needed"
+        )
+    if not (path / "config.json").is_file():
+        raise ConfigError(f"checkpoint is {value!r}: there is no config.json in it")
+    return path
+
+
+def _camera(value: str, robot: str) -> str:
+    if value == AUTO:
+        return {"sim": TWIN_CAMERA, "kinova": FIRST_DEVICE, "none": NO_CAMERA}[robot]
+    if value == TWIN_CAMERA and robot != "sim":
+        raise ConfigError(
+            f"camera is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
+        )
+    if value in (TWIN_CAMERA, NO_CAMERA):
+        return value
+    path = Path(value).expanduser()
+    if not value or not path.exists():
+        raise ConfigError(
+            f"camera is {value!r}: no such file, allowed: auto, twin, none, a video device, "
+            "a video file, a folder of pictures"
+        )
+    return str(path.absolute())
+
+
+def _adp_file(value: str) -> Path:
+    path = Path(value).expanduser().absolute()
+    if not value or not path.is_file():
+        raise ConfigError(f"adp is {value!r}: no such file, a YAML file is needed")
+    AdpSettings.load(path)  # refuses what the inference node would refuse
+    return path
+
+
+def _seed(value: str) -> int:
+    if not value.isdecimal() or int(value) > MAX_SEED:
+        raise ConfigError(f"seed is {value!r}, allowed: a whole number from 0 to {MAX_SEED}")
+    return int(value)
