@@ -101,22 +101,22 @@ _TOWERS: Final[Mapping[str, tuple[TowerKind, int, int, int, float, int]]] = {
     "vit_so400m_patch14_siglip_224": ("siglip", 1152, 27, 16, 3.7362, 0),
 }
 _TOWER_SIZES: Final = ("embed_dim", "depth", "num_heads", "mlp_ratio")
-_NEEDED: Final[Mapping[str, tuple[Any, ...]]] = {
-    "model_type": ("openvla",),
-    "use_fused_vision_backbone": (True,),
-    "arch_specifier": ("no-align+fused-gelu-mlp",),
-    "image_resize_strategy": ("resize-naive",),
-    "image_sizes": ([224, 224],),
-    "timm_override_act_layers": ([None, None],),
+_NEEDED: Final[Mapping[str, Any]] = {
+    "model_type": "openvla",
+    "use_fused_vision_backbone": True,
+    "arch_specifier": "no-align+fused-gelu-mlp",
+    "image_resize_strategy": "resize-naive",
+    "image_sizes": [224, 224],
+    "timm_override_act_layers": [None, None],
 }
-_LLM_NEEDED: Final[Mapping[str, tuple[Any, ...]]] = {
-    "model_type": ("llama",),
-    "hidden_act": ("silu",),
-    "rope_scaling": (None,),
-    "rope_parameters": (None,),
-    "head_dim": (None,),
-    "attention_bias": (False,),
-    "mlp_bias": (False,),
+_LLM_NEEDED: Final[Mapping[str, Any]] = {
+    "model_type": "llama",
+    "hidden_act": "silu",
+    "rope_scaling": None,
+    "rope_parameters": None,
+    "head_dim": None,
+    "attention_bias": False,
+    "mlp_bias": False,
 }
 
 
@@ -161,18 +161,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _check_needed(
-    path: Path,
-    prefix: str,
-    values: Mapping[str, Any],
-    needed: Mapping[str, tuple[Any, ...]],
+    path: Path, prefix: str, values: Mapping[str, Any], needed: Mapping[str, Any]
 ) -> None:
-    for name, allowed in needed.items():
-        value = values.get(name, allowed[0])
-        if value not in allowed:
-            raise CheckpointError(
-                f"{path}: {prefix}{name} is {value!r}, supported: "
-                + ", ".join(repr(a) for a in allowed)
-            )
+    for name, only in needed.items():
+        value = values.get(name, only)
+        if value != only:
+            raise CheckpointError(f"{path}: {prefix}{name} is {value!r}, supported: {only!r}")
 
 
 def _check_size(path: Path, name: str, value: object) -> None:
