@@ -178,7 +178,6 @@ REQUIRES = (
     "torch==2.13.0",
     "transformers>=5.20,<5.24",  # 5.20 is the newest for Python 3.10
     "safetensors>=0.5,<1",
-    "tokenizers>=0.20,<1",
     "tokenizers>=0.22,<1",
     "numpy>=2.2,<3",
     "scipy>=1.15,<2",
