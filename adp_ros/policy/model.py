@@ -49,6 +49,21 @@ class OpenVla(nn.Module):
         patches: Tensor = self.projector(self.vision_backbone(pixels))
         return patches
 
+    def perceive(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Turn one observation into tokens.
+
+        Args:
+            pixels: Shape (6 * views, H, W).
+            state: Normalised proprioception, shape (P,), or None.
+
+        Returns:
+            Patch tokens (1, V, D), and the state's token (1, 1, D) or None.
+        """
+        proprio = None
+        if state is not None and self.proprio_projector is not None:
+            proprio = self.proprio_projector(state[None, None])  # (1, 1, D)
+        return self.see(pixels[None]), proprio
+
     def sequence(self, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
         """Join the tokens.
 

@@ -177,18 +177,11 @@ class OpenVlaPolicy:
         return _Inputs(views, pixels, state, prompt)
 
     def _tokens(self, inputs: _Inputs, run: Runner) -> FrameTokens:
-        patches, proprio = run("vision", self._see, inputs.pixels, inputs.state)
+        patches, proprio = run("vision", self.model.perceive, inputs.pixels, inputs.state)
         prompt = inputs.prompt
         return FrameTokens(
             inputs.views, inputs.pixels, patches, proprio, prompt.text, prompt.folded
         )
-
-    def _see(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        projector = self.model.proprio_projector
-        proprio = None
-        if state is not None and projector is not None:
-            proprio = projector(state[None, None])  # (1, 1, D)
-        return self.model.see(pixels[None]), proprio  # (1, V, D)
 
     def _state(self, observation: Observation) -> Tensor | None:
         state, needed = observation.state, self.state_size
