@@ -48,6 +48,12 @@ def test_empty_instruction_is_refused(golden, instruction):
         golden.encode(instruction)
 
 
+def test_broken_text_is_refused(golden):
+    """Half of a surrogate pair, as a wrongly decoded command line has, is refused."""
+    with pytest.raises(ObservationError, match="is no valid text"):
+        golden.encode("wipe \ud800")
+
+
 @pytest.mark.parametrize("text", [None, "", "{}", '{"model": {"type": "BPE"}}'])
 def test_broken_tokenizer_is_named(tmp_path, text):
     """A missing or broken tokenizer.json is an error that names the file."""

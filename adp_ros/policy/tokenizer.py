@@ -51,11 +51,15 @@ class PromptTokenizer:
             instruction: What to do, in plain words; case does not matter.
 
         Raises:
-            ObservationError: The instruction is empty or spells one of the special tokens.
+            ObservationError: The instruction is empty, no valid text, or spells one of the
+                special tokens.
         """
         if not instruction.strip():
             raise ObservationError("instruction is empty, say in words what the arm should do")
-        return self._cached(instruction)
+        try:
+            return self._cached(instruction)
+        except TypeError as error:  # what the library says of text that has no UTF-8 form
+            raise ObservationError(f"instruction {instruction!r} is no valid text") from error
 
     def _encode(self, instruction: str) -> tuple[int, ...]:
         ids = tuple(self._tokenizer.encode(prompt_text(instruction)).ids)
