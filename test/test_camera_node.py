@@ -197,6 +197,7 @@ def test_twin_camera_waits_for_the_twin_and_draws_it() -> None:
         (["source:=images", "path:=/no/such/folder"], "/no/such/folder does not exist"),
         (["camera_info_url:=/no/such.yaml"], "/no/such.yaml cannot be read"),
         (["image_width:='wide'"], "image_width is 'wide'"),
+        (["framerat:=15.0"], "no parameter 'framerat', did you mean 'framerate'?"),
     ],
 )
 def test_bad_settings_end_in_one_line(capfd, parameters: list[str], words: str) -> None:

@@ -18,7 +18,7 @@ from ..msg import TwinState
 from ..types import Frame
 from .convert import camera_info_message, image_message, jpeg_message
 from .diagnostics import DiagnosticsPublisher
-from .params import declare_settings
+from .params import declare_settings, refuse_unknown_parameters
 from .paths import resolve_url
 from .run import run_node
 from .stamps import time_message
@@ -41,6 +41,7 @@ class CameraNode(Node):
     def __init__(self, factory: CameraFactory = make_camera) -> None:
         super().__init__("camera_node")
         self._settings = declare_settings(self, CameraSettings)
+        refuse_unknown_parameters(self)
         self._info = camera_info_message(self._calibration(), self._settings.frame_id)
         self._stopping = threading.Event()
         self._times = NodeClock(self, self._stopping)

@@ -27,7 +27,7 @@ from .inference_health import InferenceHealth
 from .inference_settings import InferenceSettings
 from .inference_topics import InferenceTopics, Planned
 from .movers import ExpertMover, HoldMover, Mover, OftMover
-from .params import declare_settings
+from .params import declare_settings, refuse_unknown_parameters
 from .policy_setup import PolicyLoader, adp_file, set_up_policy
 from .request_slot import Arrived, NewestSlot
 from .run import run_node
@@ -52,6 +52,7 @@ class InferenceNode(Node):
     def __init__(self, load: PolicyLoader = load_policy) -> None:
         super().__init__("inference_node")
         self._settings = settings = declare_settings(self, InferenceSettings)
+        refuse_unknown_parameters(self)
         torch.set_num_threads(settings.threads)
         adp = AdpSettings.load(adp_file(settings, share_directory(os.environ)))
         self._setup = set_up_policy(settings, adp, load)

@@ -1,6 +1,7 @@
 """ROS parameters from configuration dataclasses, so that each setting is written down once."""
 
 from dataclasses import fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -33,6 +34,25 @@ def declare_settings(node: Node, cls: type[T], prefix: str = "") -> T:
         info = setting_info(item)
         values[item.name] = _declare(node, dot + item.name, item.default, info)
     return cls(**values)
+
+
+def refuse_unknown_parameters(node: Node) -> None:
+    """Refuse parameters that the node does not have; ROS ignores them without a word.
+
+    Call it once all parameters are declared.
+
+    Args:
+        node: Node that was started with parameters.
+
+    Raises:
+        ConfigError: Names the unknown parameter and the nearest known one.
+    """
+    known = sorted(node.get_parameters_by_prefix(""))
+    for name in node._parameter_overrides:  # rclpy has no public way to ask for them
+        if not node.has_parameter(name):
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{node.get_name()} has no parameter {name!r}, {hint}")
 
 
 def _declare(node: Node, name: str, default: Any, info: SettingInfo) -> Any:
