@@ -9,12 +9,11 @@ On the CPU the same stages simply run.
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Inputs = tuple[Tensor | None, ...]
 
