@@ -16,7 +16,7 @@ from adp_ros.cli.runner import Ended, Program, Runner, StopRequest, node_program
 from adp_ros.launch_table import NodeSpec
 
 DEADLINE = 20.0  # [s], generous: the machine may be busy
-UNBLOCK = "import signal; signal.pthread_sigmask(signal.SIG_UNBLOCK, {2})\n"
+BEGIN = "import os, signal; os.setpgid(0, 0); signal.pthread_sigmask(signal.SIG_UNBLOCK, {2})\n"
 READY = "print('ready', flush=True)"
 SLEEPER = f"import time; {READY}; time.sleep(60)"
 POLITE = f"import time\ntry:\n    {READY}; time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
@@ -25,8 +25,8 @@ PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '''{S
 
 
 def python(name: str, code: str) -> Program:
-    """Return a program that unblocks SIGINT, as every program of the runner has to."""
-    return Program(name, (sys.executable, "-u", "-c", UNBLOCK + code))
+    """Return a program that begins as the runner expects."""
+    return Program(name, (sys.executable, "-u", "-c", BEGIN + code))
 
 
 class Lines(list[tuple[str, str]]):
@@ -246,6 +246,19 @@ def test_nodes_end_when_the_runner_is_killed(
         pid = int(parent.stdout.readline().split()[1])
         parent.kill()
     wait_until(lambda: not alive(pid))
+
+
+def test_nodes_share_our_session_but_not_our_group(
+    fake_node: Callable[[str], dict[str, str]],
+) -> None:
+    """Nice values count within a session; the terminal's Ctrl-C reaches a group."""
+    lines = Lines()
+    body = "print(os.getsid(0), os.getpgid(0) == os.getpid(), flush=True)"
+    runner = Runner([node_process()], fake_node(body), lines)
+    runner.start()
+    wait_until(lambda: runner.ended() is not None)
+    runner.stop()
+    assert lines[1][1] == f"{os.getsid(0)} True"
 
 
 def test_node_program_runs_the_node_s_module(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG: Final = 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Tie the process to its parent and run the node's ``main``.
 
-    The runner blocks SIGINT while Python starts; it is let through once the node can handle it.
+    See :class:`adp_ros.cli.runner.Program` for what the runner expects of it.
 
     Args:
         argv: PARENT MODULE and the node's own arguments; None for the process's own.
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     parent, module = int(words[0]), words[1]
+    os.setpgid(0, 0)
     end_with_parent(parent)
     sys.argv = [module, *words[2:]]
     return run_node_module(module)

@@ -31,6 +31,9 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Program:
     """One process to start.
 
+    SIGINT is blocked when it starts. It makes itself the leader of a process group, so that the
+    terminal's Ctrl-C reaches only the runner, and unblocks SIGINT when it can handle it.
+
     Attributes:
         name: Put before each line that it writes.
         words: Command line.
@@ -100,9 +103,10 @@ class Runner:
         return self._reader_gone.is_set()
 
     def start(self) -> None:
-        """Start every process. Each leads its own session: the terminal's Ctrl-C is ours alone.
+        """Start every process.
 
-        SIGINT is blocked in a new process, which unblocks it as soon as it can handle it.
+        All stay in our session: Linux weighs sessions against each other first (autogroups), so
+        that nice values count only within one.
         """
         for program in self._programs:
             with _blocked(signal.SIGINT):
@@ -114,7 +118,6 @@ class Runner:
                     stderr=subprocess.STDOUT,
                     text=True,
                     errors="replace",
-                    start_new_session=True,
                 )
             self._children[program.name] = child
             reader = threading.Thread(
@@ -167,7 +170,7 @@ class Runner:
         for child in self._children.values():
             try:
                 os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:  # the usual case: nobody is left in its session
+            except ProcessLookupError:  # the usual case: nobody is left in its group
                 continue
 
     def _pass_on(self, name: str, stream: IO[str]) -> None:
