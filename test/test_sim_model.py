@@ -10,7 +10,7 @@ import pytest
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim import model as model_module
-from adp_ros.sim.model import HOME, build_arm, set_joint_dynamics
+from adp_ros.sim.model import build_arm, set_joint_dynamics
 from adp_ros.sim.scene import build_scene
 from adp_ros.sim.shapes import blot, turn
 
@@ -69,9 +69,9 @@ def test_tool_pose_equals_the_makers_kinematics(robot_type):
 
 
 def test_home_is_where_the_makers_set_up_says():
-    """The home pose puts the tool at (0.2127, -0.2566, 0.507) m."""
+    """A scene starts with the tool at (0.2127, -0.2566, 0.507) m."""
     model, data = _compiled("j2n6s300")
-    data.qpos[:6] = HOME
+    data.qpos[:6] = build_scene("pot_to_plate", 0).start[:6]
     mujoco.mj_kinematics(model, data)
     np.testing.assert_allclose(data.site("tool").xpos, [0.2127, -0.2566, 0.507], atol=1e-4)
 

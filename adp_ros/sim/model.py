@@ -22,14 +22,6 @@ ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))
 HAND: Final = "hand_"  # prefix of the hand's names in the model
 TOOL_SITE: Final = "tool"
 FINGERS: Final[Mapping[str, int]] = MappingProxyType({"j2n6s300": 3, "j2n6s200": 2})
-HOME: Final = (
-    4.8047,
-    2.9248,
-    1.0020,
-    4.2032,
-    1.4458,
-    1.3233,
-)  # [rad], of the maker's MoveIt set-up
 PEAK_TORQUE: Final = (30.5, 30.5, 30.5, 6.8, 6.8, 6.8)  # [N m], actuator data sheet
 
 # Servo of each joint: torque = stiffness (reference - angle) + damping (rate error).
@@ -45,6 +37,10 @@ _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 # Contact bits: the arm meets the scene but never itself; things of the scene meet each other.
 SCENE_CONTACT: Final = 1
 ROBOT_CONTACT: Final = 2
+# The files' own contacts are so hard that a touch is a blow of 100 N and more.
+SOFT: Final[Mapping[str, list[float]]] = MappingProxyType(
+    {"solref": [0.02, 1.0], "solimp": [0.9, 0.95, 0.001, 0.5, 2.0]}
+)
 _HALF: Final = float(np.sqrt(0.5))
 
 
@@ -106,6 +102,7 @@ def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
     model.dof_armature[fingers] = 0.01
     model.dof_damping[fingers] = 0.2
     model.dof_frictionloss[fingers] = 0.01
+    mujoco.mj_setConst(model, mujoco.MjData(model))
 
 
 def _set_link_masses(model: mujoco.MjModel, robot_type: str) -> None:
@@ -125,7 +122,6 @@ def _set_link_masses(model: mujoco.MjModel, robot_type: str) -> None:
         model.body_inertia[body] *= mass / model.body_mass[body]
         model.body_mass[body] = mass
         model.body_ipos[body] = center
-    mujoco.mj_setConst(model, mujoco.MjData(model))
 
 
 def _model_folder() -> Path:
@@ -154,8 +150,7 @@ def _soften(geom: Any) -> None:
     finger = "finger" in geom.name
     geom.contype = ROBOT_CONTACT
     geom.conaffinity = SCENE_CONTACT
-    geom.solref = [0.02, 1.0]
-    geom.solimp = [0.9, 0.95, 0.001, 0.5, 2.0]
+    geom.solref, geom.solimp = SOFT["solref"], SOFT["solimp"]
     if geom.name.startswith("ring"):
         geom.contype = geom.conaffinity = 0
     if finger:

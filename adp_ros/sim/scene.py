@@ -11,12 +11,20 @@ from typing import Any, Final
 import mujoco
 import numpy as np
 
+from ..kinematics import arm_model
 from ..types import FloatArray
 from .items import Item, Part
-from .model import HOME, ROBOT_CONTACT, SCENE_CONTACT, build_arm, finger_joints, set_joint_dynamics
+from .model import (
+    ROBOT_CONTACT,
+    SCENE_CONTACT,
+    SOFT,
+    build_arm,
+    finger_joints,
+    set_joint_dynamics,
+)
 from .placement import Placement, Spot, place
 from .shapes import Triangles, blot, turn
-from .sponge import SPONGE_GRIP, add_sponge
+from .sponge import SPONGE_GRIP, add_sponge, damp_sponge
 from .tasks import DirtPatch, Task, find_task
 
 CAMERA: Final = "front"
@@ -31,6 +39,7 @@ _CYLINDER: Final = mujoco.mjtGeom.mjGEOM_CYLINDER
 _BLOTS: Final = 6  # different outlines
 _HIDDEN_GROUP: Final = 4  # drawn by nobody
 _ANY: Final = SCENE_CONTACT | ROBOT_CONTACT
+_FIRM: Final = {"solref": [0.01, 1.0], "solimp": [0.99, 0.999, 0.001, 0.5, 2.0]}  # held, no slip
 _SEEN: Final = {"contype": 0, "conaffinity": 0, "mass": 0.0}
 
 
@@ -84,6 +93,8 @@ def build_scene(task: str, seed: int, robot_type: str = "j2n6s300") -> Scene:
         add_sponge(spec, finger_joints(robot_type))
     model = spec.compile()
     set_joint_dynamics(model, robot_type)
+    if found.dirt is not None:
+        damp_sponge(model)
     start = _start(model, placement, robot_type, holds_sponge=found.dirt is not None)
     return Scene(found, seed, robot_type, model, start, placement, cells)
 
@@ -97,7 +108,7 @@ def _start(
     model: mujoco.MjModel, placement: Placement, robot_type: str, *, holds_sponge: bool
 ) -> FloatArray:
     qpos = np.array(model.qpos0)
-    qpos[:6] = HOME
+    qpos[:6] = arm_model(robot_type).home
     for name in finger_joints(robot_type):
         finger = SPONGE_GRIP if holds_sponge else OPEN_FINGER
         qpos[model.joint(name).qposadr[0]] = finger
@@ -134,15 +145,22 @@ def _add_room(spec: Any) -> None:
     world.add_light(
         pos=[0.5, -1.0, 2.2], dir=[-0.25, 0.3, -1.0], diffuse=[0.35, 0.34, 0.32], castshadow=False
     )
-    world.add_geom(
+    world.add_geom(  # what touches is a plane: contacts with it are exact, things do not creep
         name="table",
-        type=_BOX,
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[0.55, 0.48, 0.02],
-        pos=[0.0, -0.33, -0.02],
-        rgba=[0.74, 0.62, 0.48, 1.0],
+        group=_HIDDEN_GROUP,
         contype=SCENE_CONTACT,
         conaffinity=_ANY,
         friction=[1.0, 0.02, 0.001],
+        **SOFT,
+    )
+    world.add_geom(
+        type=_BOX,
+        size=[0.55, 0.48, 0.02],
+        pos=[0.0, -0.33, -0.0201],
+        rgba=[0.74, 0.62, 0.48, 1.0],
+        **_SEEN,
     )
     for x in (-0.50, 0.50):
         for y in (-0.76, 0.10):
@@ -193,6 +211,7 @@ def _add_item(spec: Any, item: Item) -> None:
         conaffinity=_ANY,
         condim=4,
         friction=[1.2, 0.02, 0.001],
+        **_FIRM,
     )
     for number, part in enumerate(item.parts):
         _add_part(spec, body, f"{item.name}_{number}", part)

@@ -9,12 +9,13 @@ from typing import Any, Final
 import mujoco
 import numpy as np
 
-from .model import HAND, ROBOT_CONTACT, SCENE_CONTACT, TOOL_SITE
+from .model import HAND, ROBOT_CONTACT, SCENE_CONTACT, SOFT, TOOL_SITE
 from .wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 SPONGE: Final = "sponge"
 SPONGE_GRIP: Final = 0.95  # [rad], the finger angle at which it stops the fingers
 _STIFFNESS: Final = 350.0  # [N/m]
+_DAMPING: Final = 6.0  # [N s/m]
 _TRAVEL: Final = 0.020  # [m]
 
 _HEIGHT: Final = 0.054
@@ -52,6 +53,7 @@ def add_sponge(spec: Any, fingers: tuple[str, ...]) -> None:
         conaffinity=SCENE_CONTACT,
         friction=[0.3, 0.01, 0.001],
         priority=1,
+        **SOFT,
     )
     body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -62,3 +64,8 @@ def add_sponge(spec: Any, fingers: tuple[str, ...]) -> None:
         conaffinity=0,
         mass=0.0,
     )
+
+
+def damp_sponge(model: mujoco.MjModel) -> None:
+    """Let the sponge come to rest without ringing, in a compiled model."""
+    model.dof_damping[model.joint(SPONGE).dofadr[0]] = _DAMPING
