@@ -52,16 +52,16 @@ def test_state_is_not_changed_in_place():
     assert np.array_equal(state, RECORDED[f"{CASES[0]}.state"])
 
 
-def test_constant_dimension_is_zero_as_in_training(tmp_path):
-    """A dimension that never changed gives 0, or what the released inference code gives."""
+def test_constant_dimension_is_what_released_inference_gives(tmp_path):
+    """A dimension that never changed gives -1 as released code does, or 0 as in training."""
     proprio = rows(3)
     for key in ("min", "max", "q01", "q99"):
         proprio[key][1] = 0.5
     statistics = load_statistics(write(tmp_path, {"one": {"action": rows(7), "proprio": proprio}}))
     state = [0.25, 0.5, -4.0]
-    assert statistics.normalize_proprio(state).tolist() == [0.25, 0.0, -1.0]
-    released = statistics.normalize_proprio(state, constant="inference")
-    assert released.tolist() == [0.25, -1.0, -1.0]
+    assert statistics.normalize_proprio(state).tolist() == [0.25, -1.0, -1.0]
+    trained = statistics.normalize_proprio(state, constant="training")
+    assert trained.tolist() == [0.25, 0.0, -1.0]
 
 
 @pytest.mark.parametrize("size", [0, 7, 9])

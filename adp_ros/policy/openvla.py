@@ -79,7 +79,7 @@ class OpenVlaPolicy:
         run: Runner,
         clock: Clock,
         row_offset: int = 0,
-        constant_proprio: ConstantProprio = "training",
+        constant_proprio: ConstantProprio = "inference",
     ) -> None:
         """Put the parts together; :func:`~adp_ros.policy.load_policy` does it for a directory.
 

@@ -18,7 +18,8 @@ class PolicyOptions:
             token on, as OpenVLA-OFT trains and runs. ``replicate_release``: one later, as the
             released ADP code does.
         constant_proprio: What a state dimension becomes that never changed in the training data:
-            0 as in ``training``, -1 or 1 as the released ``inference`` code computes it.
+            -1 or 1 as the released ``inference`` code computes it, which published results were
+            made with, or 0 as in ``training``.
     """
 
     device: str = setting("cpu", "Device of the model: cpu, cuda, cuda:1.")
@@ -35,9 +36,9 @@ class PolicyOptions:
         choices=("trained", "replicate_release"),
     )
     constant_proprio: str = setting(
-        "training",
-        "Value of constant state dimensions: 0 as in training, or as released inference code.",
-        choices=("training", "inference"),
+        "inference",
+        "Value of constant state dimensions: as released inference code, or 0 as in training.",
+        choices=("inference", "training"),
     )
 
     def __post_init__(self) -> None:

@@ -71,15 +71,15 @@ class Statistics:
         return np.where(bounds.scaled, physical, a)
 
     def normalize_proprio(
-        self, state: ArrayLike, constant: ConstantProprio = "training"
+        self, state: ArrayLike, constant: ConstantProprio = "inference"
     ) -> NDArray[np.float32]:
         """Map a state to [-1, 1].
 
         Args:
             state: Shape (P,), in the order and units of the training data.
-            constant: What a dimension gives that never changed in the training data: 0 as the
-                model saw it in ``training``, or -1 or 1 as the released ``inference`` code
-                computes it.
+            constant: What a dimension gives that never changed in the training data: -1 or 1 as
+                the released ``inference`` code computes it, which published results were made
+                with, or 0 as the model saw it in ``training``.
 
         Raises:
             ObservationError: The state has another size or is not finite, or the checkpoint has
