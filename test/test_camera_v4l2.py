@@ -55,6 +55,20 @@ def test_properties_are_asked_in_the_order_v4l2_needs() -> None:
     ]
 
 
+def test_controls_are_set_only_where_asked() -> None:
+    """A fixed exposure turns the automatic one off before; what is -1 isn't touched."""
+    capture = FakeCapture(grants={cv2.CAP_PROP_GAIN: 0.0})
+    settings = CameraSettings(source="v4l2", exposure=157, gain=20)
+    source = V4l2Source(settings, FakeClock(), lambda device: capture)
+    assert source.open() == ("gain is 0, asked for 20",)
+    assert capture.asked[5:] == [
+        (cv2.CAP_PROP_GAIN, 20.0),
+        (cv2.CAP_PROP_AUTO_EXPOSURE, 1.0),
+        (cv2.CAP_PROP_EXPOSURE, 157.0),
+    ]
+    source.close()
+
+
 def test_what_the_device_did_not_take_is_reported() -> None:
     """Each property that reads back differently is one sentence with both values."""
     capture = FakeCapture(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any, Final
 
 from ..errors import ConfigError
 from ..settings import check_settings, setting
@@ -17,6 +18,11 @@ FOURCC = MappingProxyType(
     }
 )
 """usb_cam's name of a pixel format -> V4L2's. Every one is published as rgb8."""
+LEAVE: Final = -1  # value of a control that the node does not touch
+
+
+def _control(description: str) -> Any:
+    return setting(LEAVE, description, low=LEAVE, high=65535)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,16 @@ class CameraSettings:
         low=1,
         high=10,
     )
+    brightness: int = _control("Brightness of the V4L2 device; -1 leaves it.")
+    contrast: int = _control("Contrast; -1 leaves it.")
+    saturation: int = _control("Saturation; -1 leaves it.")
+    sharpness: int = _control("Sharpness; -1 leaves it.")
+    gain: int = _control("Gain; -1 leaves it.")
+    exposure: int = _control("Exposure in the device's units; -1 leaves it.")
+    white_balance: int = setting(
+        LEAVE, "White balance; -1 leaves it.", unit="K", low=-1, high=20000
+    )
+    focus: int = _control("Focus in the device's units; -1 leaves it.")
     stall_timeout: float = setting(
         3.0, "A V4L2 device without a frame for so long is lost.", unit="s", low=0.1, high=60.0
     )

@@ -4,7 +4,7 @@ The driver's queue of buffers is emptied as fast as it fills, so that a picture 
 than one frame period when it is handed out. OpenCV's V4L2 backend does the device work.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import cv2
@@ -13,8 +13,10 @@ from ..errors import CameraError
 from ..types import Frame
 from .drain import Drain
 from .fit import fit_frame
-from .settings import FOURCC, CameraSettings
+from .settings import FOURCC, LEAVE, CameraSettings
 from .source import Clock
+
+Property = tuple[str, int, float]  # name, OpenCV's number, value
 
 
 class Capture(Protocol):
@@ -103,20 +105,14 @@ class V4l2Source:
 
 
 def configure(capture: Capture, settings: CameraSettings) -> tuple[str, ...]:
-    """Ask for format, size, rate and buffers, in the order that V4L2 needs, and read back.
+    """Ask for format, size, rate, buffers and controls, and read back.
+
+    The order matters to V4L2: the format comes before the size, the size before the rate.
 
     Returns:
         One sentence per property that the device did not take as asked.
     """
-    width, height = settings.capture_size
-    code = FOURCC[settings.pixel_format]
-    asked = (
-        ("pixel_format", cv2.CAP_PROP_FOURCC, float(cv2.VideoWriter.fourcc(*code))),
-        ("width", cv2.CAP_PROP_FRAME_WIDTH, float(width)),
-        ("height", cv2.CAP_PROP_FRAME_HEIGHT, float(height)),
-        ("framerate", cv2.CAP_PROP_FPS, settings.framerate),
-        ("buffer_size", cv2.CAP_PROP_BUFFERSIZE, float(settings.buffer_size)),
-    )
+    asked = [*_format(settings), *_controls(settings)]
     for _, prop, value in asked:
         capture.set(prop, value)
     notes = []
@@ -125,6 +121,41 @@ def configure(capture: Capture, settings: CameraSettings) -> tuple[str, ...]:
         if abs(got - value) > 0.01 * abs(value):
             notes.append(f"{name} is {_words(prop, got)}, asked for {_words(prop, value)}")
     return tuple(notes)
+
+
+def _format(settings: CameraSettings) -> Iterator[Property]:
+    width, height = settings.capture_size
+    code = cv2.VideoWriter.fourcc(*FOURCC[settings.pixel_format])
+    yield "pixel_format", cv2.CAP_PROP_FOURCC, float(code)
+    yield "width", cv2.CAP_PROP_FRAME_WIDTH, float(width)
+    yield "height", cv2.CAP_PROP_FRAME_HEIGHT, float(height)
+    yield "framerate", cv2.CAP_PROP_FPS, settings.framerate
+    yield "buffer_size", cv2.CAP_PROP_BUFFERSIZE, float(settings.buffer_size)
+
+
+def _controls(settings: CameraSettings) -> Iterator[Property]:
+    """Controls that are set; one that the device would choose itself is made manual before."""
+    for name, prop, value, automatic, manual in (
+        ("brightness", cv2.CAP_PROP_BRIGHTNESS, settings.brightness, None, 0.0),
+        ("contrast", cv2.CAP_PROP_CONTRAST, settings.contrast, None, 0.0),
+        ("saturation", cv2.CAP_PROP_SATURATION, settings.saturation, None, 0.0),
+        ("sharpness", cv2.CAP_PROP_SHARPNESS, settings.sharpness, None, 0.0),
+        ("gain", cv2.CAP_PROP_GAIN, settings.gain, None, 0.0),
+        ("exposure", cv2.CAP_PROP_EXPOSURE, settings.exposure, cv2.CAP_PROP_AUTO_EXPOSURE, 1.0),
+        (
+            "white_balance",
+            cv2.CAP_PROP_WB_TEMPERATURE,
+            settings.white_balance,
+            cv2.CAP_PROP_AUTO_WB,
+            0.0,
+        ),
+        ("focus", cv2.CAP_PROP_FOCUS, settings.focus, cv2.CAP_PROP_AUTOFOCUS, 0.0),
+    ):
+        if value == LEAVE:
+            continue
+        if automatic is not None:
+            yield f"automatic {name}", automatic, manual
+        yield name, prop, float(value)
 
 
 def _words(prop: int, value: float) -> str:

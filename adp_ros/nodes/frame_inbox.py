@@ -29,7 +29,6 @@ class FrameInbox:
         self._changed = threading.Condition()
         self._newest: Image | None = None
         self._arrivals = RateMeter()
-        self._minute = RateMeter(60.0)
         self._transport = DurationMeter()
         newest_only = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscription = node.create_subscription(Image, topic, self._take, newest_only)
@@ -39,9 +38,7 @@ class FrameInbox:
         with self._changed:
             self._newest = message
             self._changed.notify_all()
-        now = time.monotonic()
-        self._arrivals.add(now)
-        self._minute.add(now)
+        self._arrivals.add(time.monotonic())
         self._transport.add(transport)
 
     def newest(self, now: Callable[[], float], max_age: float) -> Image:
@@ -92,13 +89,8 @@ class FrameInbox:
 
     def health(self) -> Health:
         """Return how pictures arrive."""
-        now = time.monotonic()
-        rate = self._arrivals.rate(now)
-        values: dict[str, Value] = {
-            "rate_hz": rate,
-            "rate_of_minute_hz": self._minute.rate(now),
-            "received": self._arrivals.count,
-        }
+        rate = self._arrivals.rate(time.monotonic())
+        values: dict[str, Value] = {"rate_hz": rate, "received": self._arrivals.count}
         values.update(latency_values("transport_ms", self._transport.summary()))
         if rate == 0.0:
             return Health(Level.ERROR, f"no pictures on {self.topic}", values)

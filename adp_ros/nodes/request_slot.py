@@ -22,13 +22,10 @@ class NewestSlot(Generic[T]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._newest: Arrived[T] | None = None
-        self.replaced = 0
 
     def put(self, message: T) -> None:
         """Take a message as it arrives."""
         with self._changed:
-            if self._newest is not None:
-                self.replaced += 1
             self._newest = Arrived(message, time.monotonic())
             self._changed.notify()
 
