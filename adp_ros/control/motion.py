@@ -107,8 +107,8 @@ class Motion:
         share = self._config.slow_share if moment.slowed else 1.0
         limited = self._envelope.limit(_scaled(self._planned, share), moment.place)
         reasons += limited.reasons
-        self._path.advance(limited.twist, moment.period, moment.now)
         back = self._path.feedback(pose, moment.pose_at)
+        self._path.advance(limited.twist, moment.period, moment.now + moment.period)
         return Twist(
             scaled_to(limited.twist.linear + back.linear, share * self._config.linear_speed_cap),
             scaled_to(limited.twist.angular + back.angular, share * self._config.max_angular_speed),

@@ -18,7 +18,7 @@ from .place import Place
 
 __all__ = ["Envelope", "Limited", "Place"]
 
-_LOOK_AHEAD: Final = 0.05  # [s] over which the trend of the condition number is judged
+_LOOK_AHEAD: Final = 0.005  # [s] over which the trend of the condition number is judged
 _TINY: Final = 1e-9
 _UNCHANGED: Final = 1.0 - 1e-6
 
@@ -144,12 +144,16 @@ class Envelope:
         return min(1.0, float(np.min(np.where(moving > _TINY, allowed / moving, 1.0))))
 
     def _singularity_share(self, speeds: FloatArray, place: Place) -> float:
-        slow, stop = self._config.singularity_slow, self._config.singularity_stop
-        if place.condition < slow:
+        """Near a singularity 1 / condition falls about in proportion to the distance from it."""
+        slow, stop = 1.0 / self._config.singularity_slow, 1.0 / self._config.singularity_stop
+        here = 1.0 / place.condition
+        if here > slow:
             return 1.0
-        if place.condition_after(speeds, _LOOK_AHEAD) <= place.condition:
+        falls = (here - 1.0 / place.condition_after(speeds, _LOOK_AHEAD)) / _LOOK_AHEAD
+        if falls <= 0.0:
             return 1.0
-        return max(0.0, (stop - place.condition) / (stop - slow))
+        room = max(0.0, here - stop)
+        return min(1.0, room / (slow - stop), self._config.approach_gain * room / falls)
 
     def _clearance_share(self, speeds: FloatArray, place: Place) -> float:
         heights, rates = place.link_heights(speeds)

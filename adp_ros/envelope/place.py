@@ -8,7 +8,7 @@ import numpy as np
 from ..kinematics import ArmModel, Chain
 from ..types import FloatArray, Pose
 
-_DAMPING: Final = 0.02  # of the least squares; joint speeds stay bounded at a singularity
+_DAMPING: Final = 1e-3  # of the least squares; joint speeds stay bounded at a singularity
 _FIRST_FREE_LINK: Final = 2  # elbow; the joints before it stand on the base
 
 

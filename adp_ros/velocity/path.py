@@ -11,6 +11,7 @@ from .config import VelocityConfig
 from .ramp import scaled_to
 
 _HISTORY: Final = 100  # ticks of the plan that are kept, 1 s
+_ROUNDING: Final = 1e-6  # [s]
 
 
 def limited_increment(
@@ -112,7 +113,7 @@ class PathFollower:
 
     def _planned_at(self, time: float) -> Pose:
         for at, pose in reversed(self._past):
-            if at <= time:
+            if at <= time + _ROUNDING:
                 return pose
         return self._past[0][1]
 
