@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from adp_ros.overlay import draw_pruned, patch_edges, pruned_patches
+from adp_ros.policy.preprocess import CROP_AREA, crop, resize
 
 
 def towers_view(rgb: np.ndarray) -> np.ndarray:
@@ -25,6 +26,17 @@ def test_masked_pixels_are_those_of_the_pruned_patches() -> None:
     assert share[pruned].min() > 0.85  # a border may be off by one pixel of 14
     assert share[~pruned].max() < 0.15
     np.testing.assert_allclose(share, pruned, atol=0.15)
+
+
+def test_masks_lie_where_the_real_preprocessing_puts_the_patches() -> None:
+    """Through the policy's own resize and crop, pruned patches arrive coloured, others grey."""
+    pruned = np.random.default_rng(2).random((16, 16)) < 0.5
+    drawn = draw_pruned(np.full((480, 640, 3), 128, np.uint8), pruned, CROP_AREA, alpha=255)
+    seen = crop(resize(drawn)).astype(float)  # (224, 224, 3)
+    blue = seen[:, :, 2] - seen[:, :, 0]  # 255 where masked, 0 where not
+    inner = blue.reshape(16, 14, 16, 14)[:, 2:-2, :, 2:-2].mean(axis=(1, 3))  # without edges
+    assert inner[pruned].min() > 240
+    assert inner[~pruned].max() < 15
 
 
 def test_edges_without_crop_divide_the_picture_evenly() -> None:
