@@ -1,0 +1,215 @@
+"""Monitors and state machine together, fed with samples every 20 ms in simulated time."""
+
+import numpy as np
+import pytest
+
+from adp_ros.errors import SafetyError
+from adp_ros.kinematics import arm_model, forward, gravity_torque
+from adp_ros.safety import SafetyConfig, Status, Supervisor
+from adp_ros.types import Pose, Twist
+
+MODEL = arm_model("j2n6s300")
+D, A, R, S, X = Status.DISARMED, Status.ARMED, Status.RUNNING, Status.SLOWED, Status.STOPPED
+
+MOVING = Twist(np.array([0.05, 0.0, 0.0]), np.zeros(3))
+
+
+class _Rig:
+    """A supervisor whose samples come every 20 ms and are checked every 10 ms."""
+
+    def __init__(self, config=None):
+        self.supervisor = Supervisor(config or SafetyConfig(), MODEL)
+        self.now = 0.0
+        self._rng = np.random.default_rng(0)
+        self._home = forward(MODEL, MODEL.home)
+        self.alive = {"torque", "pose", "joint_angles", "joint_state"}
+        self.frozen = set()
+        self.push = np.zeros(6)
+        self.commanded = None
+        self._held = {}
+
+    def run(self, seconds):
+        for _ in range(round(seconds / 0.01)):
+            self.now += 0.01
+            if round(self.now * 100) % 2 == 0:
+                self._sample()
+            self.supervisor.check(self.now, self.commanded)
+
+    def _sample(self):
+        feedback, now = self.supervisor.feedback, self.now
+        joints = self._value("joints", MODEL.home + self._rng.normal(0, 1e-5, 6))
+        if "joint_angles" in self.alive:
+            feedback.take_joints("joint_angles", joints, now)
+        if "joint_state" in self.alive:
+            feedback.take_joints("joint_state", joints, now, now + 1e9)
+        if "pose" in self.alive:
+            shift = self._value("pose", self._rng.normal(0, 1e-5, 3))
+            pose = Pose(self._home.position + shift, self._home.rotation)
+            feedback.take_pose(pose, now, now + 1e9, 0.0)
+        if "torque" in self.alive:
+            noise = self._value("torque", self._rng.normal(0, 0.02, 6))
+            torque = gravity_torque(MODEL, MODEL.home) + self.push + noise
+            self.supervisor.take_torque(torque, now)
+
+    def _value(self, name, fresh):
+        if name in self.frozen:
+            return self._held.setdefault(name, fresh)
+        self._held.pop(name, None)
+        return fresh
+
+    @property
+    def status(self):
+        return self.supervisor.machine.status
+
+    @property
+    def cause(self):
+        return self.supervisor.snapshot().cause
+
+    def started(self):
+        self.run(0.8)
+        self.supervisor.start(self.now)
+        self.commanded = MOVING
+        self.run(0.1)
+        assert self.status is R
+        return self
+
+
+def test_arms_when_all_feedback_is_there_and_starts_when_asked():
+    """Disarmed without samples, armed with them, running only after start."""
+    rig = _Rig()
+    rig.alive = set()
+    rig.run(0.3)
+    assert rig.status is D and rig.cause == "torque_missing"
+    with pytest.raises(SafetyError, match="not armed, torque has not been received"):
+        rig.supervisor.start(rig.now)
+    rig.alive = {"torque", "pose"}
+    rig.run(0.1)
+    assert rig.cause == "joints_missing"
+    rig.alive = {"torque", "pose", "joint_state"}
+    rig.run(0.8)
+    assert rig.status is A
+    rig.supervisor.start(rig.now)
+    assert rig.status is R
+    with pytest.raises(SafetyError, match="start refused: running, stop first"):
+        rig.supervisor.start(rig.now)
+
+
+@pytest.mark.parametrize("source", ["torque", "pose", "joint_angles", "joint_state"])
+def test_silent_source_stops_the_moving_arm_within_150_ms(source):
+    """Each source alone; the stop is latched and says which."""
+    rig = _Rig().started()
+    rig.alive.discard(source)
+    rig.run(0.12)
+    assert rig.status is R
+    rig.run(0.04)
+    assert rig.status is X
+    assert rig.cause == ("joints" if "joint" in source else source) + "_stale"
+
+
+def test_bad_feedback_before_start_disarms_without_latch():
+    """Nothing moved, so nothing had to be stopped; good feedback arms again."""
+    rig = _Rig()
+    rig.run(0.5)
+    rig.alive.discard("pose")
+    rig.run(0.3)
+    assert rig.status is D and rig.cause == "pose_stale"
+    rig.alive.add("pose")
+    rig.run(0.1)
+    assert rig.status is A
+
+
+@pytest.mark.parametrize("source", ["torque", "pose", "joints"])
+def test_frozen_source_stops_the_moving_arm(source):
+    """Values that do not change while the arm is told to move: stopped within 200 ms."""
+    rig = _Rig().started()
+    rig.run(0.3)
+    rig.frozen = {source}
+    rig.run(0.2)
+    assert rig.status is X and rig.cause == f"{source}_frozen"
+
+
+def test_pose_and_joints_still_together_are_an_arm_that_does_not_move():
+    """While the torque lives that is reported elsewhere, not stopped; with it frozen, it is."""
+    rig = _Rig().started()
+    rig.frozen = {"pose", "joints"}
+    rig.run(1.0)
+    assert rig.status is R
+    rig.frozen = {"pose", "joints", "torque"}
+    rig.run(0.3)
+    assert rig.status is X and rig.cause == "torque_frozen"
+
+
+def test_torque_at_rest_is_frozen_after_a_second_pose_is_not():
+    """A standing arm's pose may be constant, its torque never is; nothing sent: not judged."""
+    rig = _Rig().started()
+    rig.commanded = Twist.zero()
+    rig.frozen = {"pose", "joints"}
+    rig.run(2.0)
+    assert rig.status is R
+    rig.frozen = {"torque"}
+    rig.run(0.9)
+    assert rig.status is R
+    rig.run(0.2)
+    assert rig.status is X
+    dry = _Rig().started()
+    dry.commanded, dry.frozen = None, {"torque", "pose", "joints"}
+    dry.run(3.0)
+    assert dry.status is R
+
+
+def test_push_slows_and_a_stronger_push_stops():
+    """Running, slowed, running again; then stopped with joint and torque in the message."""
+    rig = _Rig().started()
+    rig.push[1] = 4.0
+    rig.run(0.1)
+    assert rig.status is S and rig.cause == "torque_slow"
+    rig.push[1] = 0.0
+    rig.run(0.7)
+    assert rig.status is R and rig.cause == ""
+    rig.push[1] = 6.5
+    rig.run(0.06)
+    assert rig.status is X and rig.cause == "torque"
+    assert "joint 2 is +6." in rig.supervisor.snapshot().message
+
+
+def test_reset_needs_half_a_second_of_quiet():
+    """Refused too early, under load, with bad feedback; allowed after; never leads to motion."""
+    rig = _Rig().started()
+    with pytest.raises(SafetyError, match="reset is not needed, the controller is running"):
+        rig.supervisor.reset(rig.now)
+    rig.push[1] = 7.0
+    rig.run(0.1)
+    rig.commanded = None
+    with pytest.raises(SafetyError, match=r"stopped for 0.\d s, 0.5 s are needed"):
+        rig.supervisor.reset(rig.now)
+    rig.run(1.0)
+    with pytest.raises(SafetyError, match=r"joint 2 is \+[67].\d\d N m, allowed: 3.60"):
+        rig.supervisor.reset(rig.now)
+    with pytest.raises(SafetyError, match=r"start refused: stopped \(residual torque of joint 2"):
+        rig.supervisor.start(rig.now)
+    rig.push[1] = 0.0
+    rig.run(0.3)
+    with pytest.raises(SafetyError, match=r"quiet for 0.\d s, 0.5 s are needed"):
+        rig.supervisor.reset(rig.now)
+    rig.run(1.0)
+    rig.alive.discard("torque")
+    rig.run(0.3)
+    with pytest.raises(SafetyError, match="reset refused: torque is"):
+        rig.supervisor.reset(rig.now)
+    rig.alive.add("torque")
+    rig.run(1.2)
+    rig.supervisor.reset(rig.now)
+    assert rig.status is D
+    rig.run(0.5)
+    assert rig.status is A
+
+
+def test_stop_latches_from_every_state():
+    """A person's stop works before anything else does."""
+    rig = _Rig()
+    rig.supervisor.stop(0.0, "stop_called", "stop was called")
+    assert rig.status is X and rig.cause == "stop_called"
+    rig = _Rig().started()
+    rig.supervisor.stop(rig.now, "stop_called", "stop was called")
+    rig.run(2.0)
+    assert rig.status is X

@@ -1,0 +1,123 @@
+"""The torque monitor: levels, tare and what it refuses."""
+
+import numpy as np
+import pytest
+
+from adp_ros.errors import ConfigError, SafetyError
+from adp_ros.kinematics import arm_model, gravity_torque
+from adp_ros.safety import FeedConfig, TorqueConfig, TorqueLevel, TorqueMonitor
+
+MODEL = arm_model("j2n6s300")
+STOP = np.array([4.0, 6.0, 4.0, 2.0, 2.0, 1.5])
+
+
+def _torque(tare=None, **changes):
+    monitor = TorqueMonitor(TorqueConfig(**changes))
+    rng = np.random.default_rng(0)
+    offset = np.zeros(6) if tare is None else np.array(tare)
+    gravity = gravity_torque(MODEL, MODEL.home)
+    for k in range(30):
+        noise = rng.normal(0.0, 0.02, 6)
+        monitor.take(gravity + offset + noise, gravity, MODEL.home, 0.02 * k)
+    monitor.capture_tare(0.6)
+    return monitor, gravity, offset
+
+
+def _press(monitor, gravity, joint, torque, at):
+    extra = np.zeros(6)
+    extra[joint] = torque
+    return monitor.take(gravity + extra, gravity, MODEL.home, at)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("joint", range(6))
+def test_two_samples_over_the_level_stop_one_does_not(joint, sign):
+    """Each joint, each direction: 5 % over stops with the second sample, 5 % under never."""
+    monitor, gravity, _ = _torque()
+    over = sign * 1.05 * STOP[joint]
+    assert _press(monitor, gravity, joint, over, 1.0) is not TorqueLevel.STOP
+    assert _press(monitor, gravity, joint, over, 1.02) is TorqueLevel.STOP
+    assert f"residual torque of joint {joint + 1} is {over:+.1f}"[:-1] in monitor.message
+    assert f"N m, allowed: {STOP[joint]:.2f}" in monitor.message
+    monitor, gravity, _ = _torque()
+    for k in range(10):
+        level = _press(monitor, gravity, joint, 0.95 * sign * STOP[joint], 1.0 + 0.02 * k)
+        assert level is not TorqueLevel.STOP
+
+
+def test_spikes_with_a_good_sample_between_do_not_add_up():
+    """Samples over the level must follow each other."""
+    monitor, gravity, _ = _torque()
+    for k in range(10):
+        torque = 7.0 if k % 2 else 0.0
+        assert _press(monitor, gravity, 1, torque, 1.0 + 0.02 * k) is not TorqueLevel.STOP
+
+
+def test_one_sample_over_twice_the_level_stops_at_once():
+    """12.1 N m on joint 2, level 6; 11.9 is not enough."""
+    monitor, gravity, _ = _torque()
+    assert _press(monitor, gravity, 1, 11.9, 1.0) is not TorqueLevel.STOP
+    monitor, gravity, _ = _torque()
+    assert _press(monitor, gravity, 1, 12.1, 1.0) is TorqueLevel.STOP
+
+
+def test_slow_level_slows_until_half_a_second_after():
+    """60 % of the stop level, twice in a row; full speed 0.5 s after the last sample over it."""
+    monitor, gravity, _ = _torque()
+    assert _press(monitor, gravity, 2, 2.5, 1.00) is TorqueLevel.OK
+    assert _press(monitor, gravity, 2, 2.5, 1.02) is TorqueLevel.SLOW
+    assert "joint 3 is +2.50 N m, allowed: 2.40" in monitor.message
+    assert _press(monitor, gravity, 2, 0.0, 1.50) is TorqueLevel.SLOW
+    assert _press(monitor, gravity, 2, 0.0, 1.54) is TorqueLevel.OK
+
+
+def test_tare_takes_the_sensors_offset_away():
+    """An offset of up to 75 % of the level is subtracted, to the noise."""
+    offset = [1.0, -2.0, 0.8, -0.8, 0.3, 0.2]
+    monitor, gravity, offset = _torque(offset)
+    np.testing.assert_allclose(monitor.tare, offset, atol=0.02)
+    monitor.take(gravity + offset, gravity, MODEL.home, 1.0)
+    np.testing.assert_allclose(monitor.residual, 0.0, atol=0.02)
+    push = np.array([0.0, -4.5, 0.0, 0.0, 0.0, 0.0])
+    assert monitor.take(gravity + offset + push, gravity, MODEL.home, 1.02) is TorqueLevel.OK
+    assert monitor.residual[1] == pytest.approx(-4.5, abs=0.02)
+
+
+def test_without_tare_only_the_absolute_level_counts():
+    """Before the offset is known a residual proves nothing, but 24 N m do."""
+    monitor = TorqueMonitor(TorqueConfig())
+    gravity = gravity_torque(MODEL, MODEL.home)
+    for k in range(5):
+        assert _press(monitor, gravity, 0, 20.0, 0.02 * k) is TorqueLevel.OK
+    assert _press(monitor, gravity, 0, 24.5, 0.2) is TorqueLevel.OK
+    assert _press(monitor, gravity, 0, 24.5, 0.22) is TorqueLevel.STOP
+    assert monitor.message == "torque of joint 1 is +24.50 N m, allowed: 24.00"
+
+
+def test_tare_is_refused_while_moving_pushed_or_without_samples():
+    """Each refusal says why."""
+    monitor, gravity = TorqueMonitor(TorqueConfig()), gravity_torque(MODEL, MODEL.home)
+    with pytest.raises(SafetyError, match=r"cannot be measured: 0 torque samples in 0.5 s"):
+        monitor.capture_tare(0.0)
+    for k in range(30):
+        joints = MODEL.home + [0, 0, 0.001 * k, 0, 0, 0]
+        monitor.take(gravity, gravity, joints, 0.02 * k)
+    with pytest.raises(SafetyError, match=r"joint 3 moved by 0.0\d\d rad"):
+        monitor.capture_tare(0.6)
+    with pytest.raises(SafetyError, match=r"joint 2 is \+4.6\d N m, allowed: 4.50: something push"):
+        _torque([0.0, 4.65, 0.0, 0.0, 0.0, 0.0])
+    monitor, gravity, _ = _torque()
+    with pytest.raises(SafetyError, match="0 torque samples"):
+        monitor.capture_tare(9.0)
+
+
+def test_levels_of_the_wrong_length_or_sign_are_refused_by_name():
+    """Five levels, a negative level, a level that is not a number."""
+    with pytest.raises(ConfigError, match=r"torque.stop has 5 elements, exactly 6 are needed"):
+        TorqueConfig(stop=(1.0,) * 5)
+    with pytest.raises(ConfigError, match=r"torque.stop\[2\] is -4.0, allowed: 0.1 to 30"):
+        TorqueConfig(stop=(4.0, 6.0, -4.0, 2.0, 2.0, 1.5))
+    with pytest.raises(ConfigError, match=r"torque.absolute\[0\] is nan"):
+        TorqueConfig(absolute=(float("nan"), 24.0, 24.0, 5.4, 5.4, 5.4))
+    with pytest.raises(ConfigError, match="feed.frozen_rest is 0.1, allowed: 0 or at least"):
+        FeedConfig(frozen_rest=0.1)
