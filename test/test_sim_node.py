@@ -16,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from kinova_msgs.msg import FingerPosition, JointAngles, KinovaPose, PoseVelocityWithFingers
 from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -123,7 +123,7 @@ def probe():
     """Run the node with the shipped configuration, and a probe beside it."""
     rclpy.init(args=["--ros-args", "--params-file", str(CONFIG)], domain_id=_domain())
     node, probe = SimNode(), Probe()
-    executors = [MultiThreadedExecutor(num_threads=3), SingleThreadedExecutor()]
+    executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
     threads = []
     for executor, member in zip(executors, (node, probe), strict=True):
         executor.add_node(member)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -27,7 +26,6 @@ from .run import run_node
 from .worker import Worker
 
 _LONG_QUEUE = 20  # points: the arm would go on for 0.2 s
-_THREADS = 3  # of the executor: commands, the way home, everything else
 
 
 class SimNode(Node):
@@ -51,7 +49,7 @@ class SimNode(Node):
         robot = robot_named(robot_type)
         self._stopping = threading.Event()
         self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
-        self._driver_services = DriverServices(self, robot, self._twin, self._stopping)
+        self._driver_services = DriverServices(self, robot, self._twin)
         self._state = self.create_publisher(TwinState, "/sim/state", 1)
         own = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "/sim/reset", self._on_reset, callback_group=own)
@@ -170,4 +168,4 @@ class SimNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the simulated arm; returns the exit status."""
-    return run_node(SimNode, args, lambda: MultiThreadedExecutor(num_threads=_THREADS))
+    return run_node(SimNode, args)
