@@ -115,6 +115,18 @@ def test_diagnostics_that_are_no_number_are_unknown() -> None:
     assert log.reports("a: b") == 1
 
 
+def test_stream_counts_only_the_run() -> None:
+    """What was late before the run does not count; what was skipped counts as not on time."""
+    before = RunLog()
+    counts = {"delivered": "100", "late": "50", "skipped": "9"}
+    before.note_health("controller_node: stream", 1.0, counts)
+    log = RunLog(before)
+    assert log.on_time_share("controller_node: stream") is None
+    counts = {"delivered": "1090", "late": "52", "skipped": "19"}
+    log.note_health("controller_node: stream", 11.0, counts)
+    assert log.on_time_share("controller_node: stream") == pytest.approx(1 - (2 + 10) / 1000)
+
+
 def test_rate_is_the_growth_of_a_counter() -> None:
     """A counter of 300 at 10 s and 1500 at 50 s grew by 30 per second."""
     log = RunLog()

@@ -101,7 +101,7 @@ def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> Sum
         windows_pruned=log.windows_pruned,
         steps=None if steps is None else int(steps),
         steps_missed=None if missed is None else int(missed),
-        stream_on_time_share=log.number(STREAM, "on_time_share"),
+        stream_on_time_share=log.on_time_share(STREAM),
         frame_rate=log.rate(FRAMES, "received"),
         transport_p50=log.number(FRAMES, "transport_ms_p50"),
         latency=log.latency(),

@@ -37,13 +37,13 @@ class _Report:
 class RunLog:
     """Everything that the summary is made from."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, before: "RunLog | None" = None) -> None:
+        """Start empty; growth counts from the last reports in `before`."""
         self.progress = TwinProgress()
         self._windows: dict[int, bool] = {}
         self._latency: dict[str, list[float]] = {}
         self._safety: list[SafetyEvent] = []
-        self._first: dict[str, _Report] = {}
+        self._first: dict[str, _Report] = {} if before is None else dict(before._last)
         self._last: dict[str, _Report] = {}
         self._reports: Counter[str] = Counter()
 
@@ -92,13 +92,29 @@ class RunLog:
         report = self._last.get(component)
         return None if report is None else report.number(key)
 
-    def rate(self, component: str, key: str) -> float | None:
-        """Return how fast a counter grew from the first report to the last, in [1/s]."""
+    def growth(self, component: str, key: str) -> float | None:
+        """Return how much a counter grew during the run, None when it was not heard twice."""
         first, last = self._first.get(component), self._last.get(component)
         if first is None or last is None or last.time <= first.time:
             return None
         start, end = first.number(key), last.number(key)
-        return None if start is None or end is None else (end - start) / (last.time - first.time)
+        return None if start is None or end is None else end - start
+
+    def rate(self, component: str, key: str) -> float | None:
+        """Return how fast a counter grew, in [1/s]."""
+        grown = self.growth(component, key)
+        if grown is None:
+            return None
+        return grown / (self._last[component].time - self._first[component].time)
+
+    def on_time_share(self, component: str) -> float | None:
+        """Return the share of a stream's messages that were neither late nor skipped."""
+        grown = [self.growth(component, key) for key in ("delivered", "late", "skipped")]
+        if any(count is None for count in grown):
+            return None
+        delivered, late, skipped = (count for count in grown if count is not None)
+        due = delivered + skipped
+        return 1.0 - (late + skipped) / due if due > 0 else None
 
     def latency(self) -> dict[str, Percentiles]:
         """Return the percentiles of each stage over the whole run, in [ms]."""

@@ -71,7 +71,7 @@ class Observer(Node):
 
     def begin(self) -> None:
         """Take everything from now on as part of the run."""
-        self.log = RunLog()
+        self.log = RunLog(before=self.log)
         self.video = VideoLog()
         self._started = self._now()
 
