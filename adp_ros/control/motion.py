@@ -1,13 +1,16 @@
 """One tick of motion: plan, path feedback, ramps, envelope."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from ..chunk import StepAction
 from ..envelope import Envelope, Place
-from ..types import Pose, Twist
-from ..velocity import PathFollower, Ramp, VelocityConfig, limited_increment, scaled_to
+from ..types import Twist
+from ..velocity import PathFollower, TwistRamp, VelocityConfig, limited_increment, scaled_to
+
+_PLANNED_SHARE: Final = 0.8  # of acceleration and jerk; the rest is left for the feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,9 @@ class Moment:
 class Motion:
     """Turns the action of the step into the velocity of the tick.
 
+    The planned velocity is ramped and moves the path; feedback leads the tool to the path; their
+    sum is ramped once more, so that a jump of the measurement is none of the command.
+
     Args:
         config: Speeds and accelerations.
         envelope: Limits on where the arm may go.
@@ -43,23 +49,18 @@ class Motion:
         self._envelope = envelope
         self._step_period = step_period
         self._path = PathFollower(config)
-        self._linear = Ramp(config.max_linear_acceleration, config.max_linear_jerk)
-        self._angular = Ramp(config.max_angular_acceleration, config.max_angular_jerk)
+        self._planned_ramp = TwistRamp(config, _PLANNED_SHARE)
+        self._sent_ramp = TwistRamp(config, 1.0)
         self._action: StepAction | None = None
         self._planned = Twist.zero()
         self._too_fast = False
         self.reasons: tuple[str, ...] = ()
 
-    @property
-    def planned_pose(self) -> Pose | None:
-        """Pose that the path has reached, None while nothing is planned."""
-        return self._path.pose
-
     def halt(self) -> None:
         """Stand still from this instant; the path is forgotten."""
         self._path.forget()
-        self._linear.reset()
-        self._angular.reset()
+        self._planned_ramp.reset()
+        self._sent_ramp.reset()
         self._action = None
         self.reasons = ()
 
@@ -74,44 +75,48 @@ class Motion:
             Tool velocity in the base frame, within all limits.
         """
         reasons: list[str] = []
+        self._take(action, moment, reasons)
         target = Twist.zero()
-        if action is None:
+        if self._path.pose is not None:
+            target = self._follow(moment, reasons)
+        if action is None and not self._planned_ramp.moving:
             self._path.forget()
-            self._action = None
-        else:
-            target = self._follow(action, moment, reasons)
-        ramped = Twist(
-            self._linear.follow(target.linear, moment.period),
-            self._angular.follow(target.angular, moment.period),
-        )
+        ramped = self._capped(self._sent_ramp.follow(target, moment.period))  # turning overshoots
         limited = self._envelope.limit(ramped, moment.place)
-        self._linear.cut(limited.twist.linear)
-        self._angular.cut(limited.twist.angular)
+        self._sent_ramp.cut(limited.twist)
         self.reasons = tuple(dict.fromkeys([*reasons, *limited.reasons]))
         return limited.twist
 
-    def _follow(self, action: StepAction, moment: Moment, reasons: list[str]) -> Twist:
-        pose = moment.place.pose
-        planned_pose = self._path.start(pose, moment.now)
-        if action is not self._action:
-            self._action = action
+    def _take(self, action: StepAction | None, moment: Moment, reasons: list[str]) -> None:
+        """Plan the velocity of the step that begins; without action plan to stand still."""
+        if action is None:
+            self._planned, self._too_fast = Twist.zero(), False
+        elif action is not self._action:
+            start = self._path.start(moment.place.pose, moment.now)
             self._planned, self._too_fast = limited_increment(
-                action.action,
-                planned_pose.rotation,
-                action.convention,
-                self._step_period,
-                self._config,
+                action.action, start.rotation, action.convention, self._step_period, self._config
             )
+        self._action = action
         if self._too_fast:
             reasons.append("speed")
+
+    def _follow(self, moment: Moment, reasons: list[str]) -> Twist:
+        """Move the path by the ramped plan; return the velocity that keeps the tool on it."""
         share = self._config.slow_share if moment.slowed else 1.0
-        limited = self._envelope.limit(_scaled(self._planned, share), moment.place)
+        ramped = self._planned_ramp.follow(_scaled(self._planned, share), moment.period)
+        limited = self._envelope.limit(ramped, moment.place)
+        self._planned_ramp.cut(limited.twist)
         reasons += limited.reasons
-        back = self._path.feedback(pose, moment.pose_at)
+        back = self._path.feedback(moment.place.pose, moment.pose_at)
         self._path.advance(limited.twist, moment.period, moment.now + moment.period)
+        planned = limited.twist
+        wanted = Twist(planned.linear + back.linear, planned.angular + back.angular)
+        return self._capped(wanted, share)
+
+    def _capped(self, twist: Twist, share: float = 1.0) -> Twist:
         return Twist(
-            scaled_to(limited.twist.linear + back.linear, share * self._config.linear_speed_cap),
-            scaled_to(limited.twist.angular + back.angular, share * self._config.max_angular_speed),
+            scaled_to(twist.linear, share * self._config.linear_speed_cap),
+            scaled_to(twist.angular, share * self._config.max_angular_speed),
         )
 
 

@@ -40,10 +40,12 @@ class Pacer:
             now: Time at which the message was sent, or the tick ended without one.
             sent: False when this tick sent nothing; the next message starts a new stretch.
         """
+        passed = self._advance(now)
         if sent:
-            self._count(now)
+            self.delivered += 1
+            if self._last is not None:
+                self._judge(now - self._last, passed)
         self._last = now if sent else None
-        self._advance(now)
 
     def hold(self, now: float) -> float:
         """Return the time in [s] to wait before sending, so that the minimum gap is kept."""
@@ -51,17 +53,16 @@ class Pacer:
             return 0.0
         return max(0.0, self._last + self._config.minimum_gap - now)
 
-    def _count(self, now: float) -> None:
-        if self._last is not None:
-            error = abs(now - self._last - self._config.period)
-            self._error.add(error)
-            self.late += error >= self._config.on_time
-        self.delivered += 1
-
-    def _advance(self, now: float) -> None:
+    def _advance(self, now: float) -> int:
+        """Set the next deadline; return how many whole periods passed without a tick."""
         period = self._config.period
         self.deadline += period
-        passed = int((now - self.deadline) / period)
-        if passed > 0:
-            self.deadline += passed * period
-            self.skipped += passed if self._last is not None else 0
+        passed = max(0, int((now - self.deadline) / period))
+        self.deadline += passed * period
+        return passed
+
+    def _judge(self, gap: float, passed: int) -> None:
+        error = abs(gap - self._config.period)
+        self._error.add(error)
+        self.late += error >= self._config.on_time
+        self.skipped += passed

@@ -2,6 +2,6 @@
 
 from .config import VelocityConfig
 from .path import PathFollower, limited_increment
-from .ramp import Ramp, scaled_to
+from .ramp import Ramp, TwistRamp, scaled_to
 
-__all__ = ["PathFollower", "Ramp", "VelocityConfig", "limited_increment", "scaled_to"]
+__all__ = ["PathFollower", "Ramp", "TwistRamp", "VelocityConfig", "limited_increment", "scaled_to"]

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from ..types import FloatArray
+from ..types import FloatArray, Twist
+from .config import VelocityConfig
 
 _TINY: Final = 1e-9
 
@@ -64,3 +65,40 @@ class Ramp:
         """Continue from a velocity that somebody reduced, shape (3,)."""
         if not np.array_equal(velocity, self.velocity):
             self.velocity, self._acceleration = np.array(velocity), np.zeros(3)
+
+
+class TwistRamp:
+    """Tool velocity with limited acceleration and jerk.
+
+    Args:
+        config: The limits.
+        share: Share of the limits that is used.
+    """
+
+    def __init__(self, config: VelocityConfig, share: float) -> None:
+        self._linear = Ramp(share * config.max_linear_acceleration, share * config.max_linear_jerk)
+        self._angular = Ramp(
+            share * config.max_angular_acceleration, share * config.max_angular_jerk
+        )
+
+    @property
+    def moving(self) -> bool:
+        """True until the velocity is zero."""
+        return bool(self._linear.velocity.any() or self._angular.velocity.any())
+
+    def reset(self) -> None:
+        """Stand still from now on."""
+        self._linear.reset()
+        self._angular.reset()
+
+    def follow(self, target: Twist, period: float) -> Twist:
+        """Move the velocity towards a target; ``period`` is the time since the last call, [s]."""
+        return Twist(
+            self._linear.follow(target.linear, period),
+            self._angular.follow(target.angular, period),
+        )
+
+    def cut(self, twist: Twist) -> None:
+        """Continue from a velocity that somebody reduced."""
+        self._linear.cut(twist.linear)
+        self._angular.cut(twist.angular)

@@ -1,0 +1,129 @@
+"""An ideal arm and a policy in simulated time, for tests of the controller."""
+
+import numpy as np
+
+from adp_ros.control import Controller, ControllerSettings
+from adp_ros.envelope import Place
+from adp_ros.kinematics import Chain, gravity_torque
+from adp_ros.types import ActionConvention, Chunk
+
+TICK = 0.01
+
+
+class SimulatedArm:
+    """Moves as commanded after some ticks of delay, and measures itself with a little noise."""
+
+    def __init__(self, model, seed=0, delay=2, share=1.0):
+        self.model = model
+        self.joints = model.home.copy()
+        self.push = np.zeros(6)
+        self.share = share
+        self._queue = [np.zeros(6)] * delay
+        self._rng = np.random.default_rng(seed)
+
+    def move(self, command):
+        """Take one command, or none."""
+        twist = np.zeros(6)
+        if command is not None:
+            twist = np.concatenate([command.twist.linear, command.twist.angular])
+        self._queue.append(self.share * twist)
+        jacobian = Chain.at(self.model, self.joints).jacobian()
+        self.joints = self.joints + TICK * np.linalg.solve(jacobian, self._queue.pop(0))
+
+    def measure(self):
+        """Return torque, joints and tool pose."""
+        joints = self.joints + self._rng.normal(0.0, 1e-6, 6)
+        torque = gravity_torque(self.model, joints) + self.push + self._rng.normal(0.0, 0.02, 6)
+        return torque, joints, Chain.at(self.model, joints).tool
+
+
+class Bench:
+    """Controller, arm and clock; samples arrive every 20 ms, chunks when ``answer`` says so."""
+
+    def __init__(self, settings=None, **arm):
+        self.controller = Controller(settings or ControllerSettings())
+        self.arm = SimulatedArm(self.controller.model, **arm)
+        self.now = 100.0
+        self.alive = {"torque", "pose", "joints"}
+        self.outputs = []
+        self.answer = None
+        self._chunks = []
+
+    def tick(self):
+        """Advance by 10 ms; return the controller's output."""
+        self.now += TICK
+        if round(self.now / TICK) % 2 == 0:
+            self.sample()
+        for chunk in [c for at, c in self._chunks if at <= self.now]:
+            self.controller.offer(chunk, self.now)
+        self._chunks = [(at, c) for at, c in self._chunks if at > self.now]
+        output = self.controller.tick(self.now)
+        self.arm.move(output.command)
+        if output.request is not None and self.answer is not None:
+            delay, actions = self.answer(output.request)
+            self._chunks.append((self.now + delay, self.chunk(output.request.window, actions)))
+        self.outputs.append(output)
+        return output
+
+    def run(self, seconds):
+        """Tick for a time; return this bench."""
+        for _ in range(round(seconds / TICK)):
+            self.tick()
+        return self
+
+    def sample(self):
+        """Hand the arm's measurements to the controller."""
+        torque, joints, pose = self.arm.measure()
+        feedback = self.controller.supervisor.feedback
+        if "joints" in self.alive:
+            feedback.take_joints("joint_state", joints, self.now, self.now)
+        if "pose" in self.alive:
+            feedback.take_pose(pose, self.now, self.now, 0.0)
+        if "torque" in self.alive:
+            self.controller.supervisor.take_torque(torque, self.now)
+
+    def chunk(self, window, actions, stamp=None):
+        """Make a chunk of now."""
+        return Chunk(
+            actions=np.asarray(actions, dtype=np.float64),
+            stamp=self.now if stamp is None else stamp,
+            window=window,
+            step_period=0.1,
+            convention=ActionConvention(),
+        )
+
+    def started(self):
+        """Arm and start."""
+        self.run(0.8)
+        self.controller.start(self.now)
+        return self
+
+    @property
+    def status(self):
+        """State of the machine."""
+        return self.controller.status
+
+    @property
+    def tool(self):
+        """True tool position."""
+        return Chain.at(self.arm.model, self.arm.joints).tool.position
+
+    def place(self):
+        """True posture."""
+        chain = Chain.at(self.arm.model, self.arm.joints)
+        return Place.at(self.arm.model, self.arm.joints, chain.tool)
+
+
+def speeds(outputs):
+    """Linear speed of each output, 0 where nothing was sent."""
+    return np.array(
+        [0.0 if o.command is None else np.linalg.norm(o.command.twist.linear) for o in outputs]
+    )
+
+
+def steady(linear, steps=8, opening=1.0):
+    """Actions that move at a constant velocity in [m/s]."""
+    actions = np.zeros((steps, 7))
+    actions[:, :3] = 0.1 * np.array(linear)
+    actions[:, 6] = opening
+    return actions

@@ -1,0 +1,182 @@
+"""Random sequences of events: what must never happen does not.
+
+``ADP_ROS_RUNS`` sets the number of sequences; 150 events each.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from simulated_arm import TICK, Bench, steady
+
+from adp_ros.control import ControllerSettings
+from adp_ros.envelope import Envelope, EnvelopeConfig
+from adp_ros.errors import SafetyError
+from adp_ros.kinematics import arm_model
+from adp_ros.safety import Status
+
+RUNS = int(os.environ.get("ADP_ROS_RUNS", "4"))
+EVENTS = 150
+SETTINGS = ControllerSettings()
+ENVELOPE = SETTINGS.envelope
+# Borders that the delay between measuring and moving may reach: 20 ms at full speed.
+WIDER = Envelope(
+    EnvelopeConfig(
+        workspace_low=tuple(np.array(ENVELOPE.workspace_low) - 2e-3),
+        workspace_high=tuple(np.array(ENVELOPE.workspace_high) + 2e-3),
+        base_radius=ENVELOPE.base_radius - 2e-3,
+        joint_margin=ENVELOPE.joint_margin - 0.02,
+        singularity_stop=1.2 * ENVELOPE.singularity_stop,
+        link_clearance=ENVELOPE.link_clearance - 2e-3,
+    ),
+    arm_model("j2n6s300"),
+    0.64,
+)
+
+
+class _Chaos:
+    """Does random things to a bench, and checks after every tick what must hold."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.bench = Bench(SETTINGS, seed=seed)
+        self.bench.answer = self._answer
+        self.allowed = False  # a start has been accepted since the last stop
+        self.violations = []
+        self.seen = set()
+
+    def act(self):
+        event = self.rng.choice(
+            ["run"] * 12 + ["start"] * 4 + ["reset"] * 3 + ["stop", "push", "spike", "silence"]
+            + ["calm"] * 6 + ["nan", "rogue", "confirm", "home"]
+        )  # fmt: skip
+        getattr(self, f"_{event}")()
+        self._ticks(int(self.rng.integers(1, 12)))
+
+    def _answer(self, _request):
+        kind = self.rng.choice(["good"] * 8 + ["nan", "huge", "empty", "late"])
+        if kind == "nan":
+            return 0.05, np.full((8, 7), np.nan)
+        if kind == "huge":
+            return 0.05, np.full((8, 7), 3.0)
+        if kind == "empty":
+            return 0.05, np.zeros((0, 7))
+        actions = steady(self.rng.uniform(-0.5, 0.5, 3))
+        actions[:, 3:6] = self.rng.uniform(-0.06, 0.06, 3)
+        return (2.5 if kind == "late" else self.rng.uniform(0.02, 0.6)), actions
+
+    def _run(self):
+        self._ticks(int(self.rng.integers(5, 60)))
+
+    def _start(self):
+        try:
+            self.bench.controller.start(self.bench.now)
+            self.allowed = True
+        except SafetyError:
+            pass
+
+    def _stop(self):
+        self.bench.controller.stop(self.bench.now)
+
+    def _reset(self):
+        before = self.bench.arm.joints.copy()
+        try:
+            self.bench.controller.reset(self.bench.now)
+        except SafetyError:
+            return
+        self._ticks(5)
+        if np.abs(self.bench.arm.joints - before).max() > 1e-12:
+            self.violations.append("reset moved the arm")
+
+    def _push(self):
+        self.bench.arm.push = self.rng.normal(0.0, 4.0, 6)
+
+    def _spike(self):
+        self.bench.arm.push[int(self.rng.integers(6))] = self.rng.choice([-1, 1]) * 40.0
+        self._ticks(2)
+        self.bench.arm.push = np.zeros(6)
+
+    def _silence(self):
+        self.bench.alive.discard(str(self.rng.choice(["torque", "pose", "joints"])))
+
+    def _calm(self):
+        self.bench.arm.push = np.zeros(6)
+        self.bench.alive = {"torque", "pose", "joints"}
+        self._ticks(60)
+
+    def _nan(self):
+        self.bench.controller.supervisor.take_torque(np.full(6, np.nan), self.bench.now)
+
+    def _rogue(self):
+        chunk = self.bench.chunk(int(self.rng.integers(4)), steady([0.1, 0.0, 0.0]))
+        self.bench.controller.offer(chunk, self.bench.now)
+
+    def _confirm(self):
+        self.bench.controller.stopping.confirm()
+
+    def _home(self):
+        try:
+            self.bench.controller.begin_homing(self.bench.now)
+        except SafetyError:
+            return
+        self._ticks(20)
+        self.bench.controller.end_homing()
+
+    def _ticks(self, count):
+        for _ in range(count):
+            self._tick()
+
+    def _tick(self):
+        bench = self.bench
+        before, latched = bench.now, bench.status is Status.STOPPED
+        output = bench.tick()
+        self.seen.add(bench.status)
+        moving = bench.status.moving
+        if bench.status is Status.STOPPED:
+            self.allowed = False
+        if latched and bench.status is not Status.STOPPED:
+            self.violations.append(f"left the latch in a tick at {before:.2f}")
+        if moving and not self.allowed:
+            self.violations.append(f"moving without start at {before:.2f}")
+        if output.command is not None:
+            self._check_command(output.command.twist, moving)
+        if WIDER.outside(bench.place()):
+            self.violations.append(f"outside: {WIDER.outside(bench.place())} at {before:.2f}")
+
+    def _check_command(self, twist, moving):
+        linear, angular = np.linalg.norm(twist.linear), np.linalg.norm(twist.angular)
+        if not moving and (linear > 0.0 or angular > 0.0):
+            self.violations.append("motion while not running")
+        if linear > 0.15 + 1e-9 or angular > 0.3 + 1e-9:
+            self.violations.append(f"too fast: {linear:.3f} m/s, {angular:.3f} rad/s")
+
+
+def test_nothing_forbidden_happens_in_random_sequences():
+    """Reset never moves the arm, the latch holds, limits hold, motion needs a start."""
+    seen, driven = set(), 0.0
+    for seed in range(RUNS):
+        chaos = _Chaos(seed)
+        for _ in range(EVENTS):
+            chaos.act()
+            assert chaos.violations == [], f"seed {seed}"
+        seen |= chaos.seen
+        driven += sum(o.command is not None for o in chaos.bench.outputs) * TICK
+    assert seen == set(Status)
+    assert driven > 5.0 * RUNS
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_same_seed_gives_the_same_commands(seed):
+    """The controller has no hidden clock and no hidden randomness."""
+    runs = []
+    for _ in range(2):
+        chaos = _Chaos(seed)
+        for _ in range(60):
+            chaos.act()
+        runs.append([None if o.command is None else o.command.twist for o in chaos.bench.outputs])
+    assert len(runs[0]) == len(runs[1])
+    for a, b in zip(*runs, strict=True):
+        assert (a is None) is (b is None)
+        if a is not None:
+            np.testing.assert_array_equal(a.linear, b.linear)
+            np.testing.assert_array_equal(a.angular, b.angular)
