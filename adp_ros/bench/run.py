@@ -93,20 +93,12 @@ def run_bench(
     arms: dict[str, Arm] = {FULL: policy.predict}
     if config.plain:
         arms[PLAIN] = PlainForward(policy, clock)
-    for name, pruner in pruners.items():
-        arms[name] = partial(policy.predict, pruner=pruner)
+    arms |= {name: partial(policy.predict, pruner=pruner) for name, pruner in pruners.items()}
     times = interleave(
-        arms,
-        observations,
-        rounds=config.rounds,
-        warm_up=config.warm_up,
-        random=random,
-        done=done,
+        arms, observations, rounds=config.rounds, warm_up=config.warm_up, random=random, done=done
     )
     last = observations[(config.rounds + config.warm_up - 1) % len(observations)]
-    audits = {
-        name: audit(policy, last, times[name].last, pruners.get(name)) for name in (FULL, *pruners)
-    }
+    audits = {n: audit(policy, last, times[n].last, pruners.get(n)) for n in (FULL, *pruners)}
     failures = tuple(f"{name}: {text}" for name, a in audits.items() for text in a.failures)
     results = {}
     for name, measured in times.items():

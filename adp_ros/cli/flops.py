@@ -81,21 +81,23 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default="tables",
         help="how a layer is counted, see above; default: %(default)s",
     )
-    for item in fields(Geometry):
-        info = setting_info(item)
-        text = f"{info.description} Default: {item.default}."
-        parser.add_argument(
-            f"--{item.name}", type=int, default=item.default, metavar="N", help=text
-        )
-    parser.add_argument("--gpu", metavar="NAME", help=f"roofline of: {', '.join(GPUS)}")
+    _add_sizes(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
 
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    for item in fields(Geometry):
+        info = setting_info(item)
+        text = f"{info.description} Default: {item.default}."
+        name = f"--{item.name}"
+        parser.add_argument(name, type=int, default=item.default, metavar="N", help=text)
+    parser.add_argument("--gpu", metavar="NAME", help=f"roofline of: {', '.join(GPUS)}")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables."""
-    given = vars(arguments)
-    geometry = Geometry(**{item.name: given[item.name] for item in fields(Geometry)})
+    geometry = Geometry(**{item.name: vars(arguments)[item.name] for item in fields(Geometry)})
     query = TableQuery(
         geometry=geometry,
         ratios=arguments.keep,
@@ -236,8 +238,7 @@ def _print_roofline(console: Console, query: TableQuery, gpu: Gpu) -> None:
         f"\nRoofline {gpu.name}: {gpu.tflops:g} TFLOP/s bf16, {gpu.bandwidth:g} GB/s ({gpu.source})"
     )
     names = list(report["passes"]["full"]["stages_ms"])
-    title = "lower bound in ms; * limited by memory"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table = Table(title="lower bound in ms; * memory-bound", title_justify="left", box=box.SIMPLE)
     for head in ("pass", *names, "total", "speed-up"):
         table.add_column(head, justify="right")
     full = report["passes"]["full"]["total_ms"]

@@ -57,12 +57,16 @@ def run_node(
             raise
         return 0  # SIGTERM while the node was being built: rclpy's calls fail then
     finally:
-        if last_words:
-            _handle_signals(signal.SIG_IGN)  # a second signal must not cut the last words short
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        _end(node, last_words)
     return 0
+
+
+def _end(node: Node | None, last_words: bool) -> None:
+    if last_words:
+        _handle_signals(signal.SIG_IGN)  # a second signal must not cut the last words short
+    if node is not None:
+        node.destroy_node()
+    rclpy.try_shutdown()
 
 
 def _handle_signals(handler: "signal._HANDLER") -> None:
