@@ -173,7 +173,7 @@ def manifest(tag: str) -> str:
     return ElementTree.parse(ROOT / "package.xml").findtext(tag, "").strip()
 
 
-NODES = ("camera_node", "inference_node", "controller_node", "sim_node")
+NODES = ("camera_node", "inference_node", "controller_node", "sim_node", "record_node")
 REQUIRES = (
     "torch==2.13.0",
     "transformers>=5.20,<5.24",  # 5.20 is the newest for Python 3.10
@@ -187,8 +187,11 @@ REQUIRES = (
     "mujoco>=3.17,<5",
     "dm_control==1.0.50",  # for the model of the arm; its code is not used
     "pyyaml>=6,<7",
+    "mcap>=1.6,<2",  # bags: written
+    "rosbags>=0.11.9,<0.12",  # bags: messages decoded
     "rich>=13,<16",  # tables and progress of the command line
     "matplotlib>=3.8,<4",  # plots of the command line
+    "plotly>=6,<8",  # figures of a run's report
 )
 EXTRAS = {
     "ros": (

@@ -35,6 +35,8 @@ ALLOWED = {
     "parameter_files": {"yaml"},
     "policy": MODEL | {"cv2", "simplejpeg", "scipy"},
     "pruning": {"torch"},
+    "report": {"plotly"},
+    "recording": {"mcap", "yaml"},
     "sim": {"mujoco"},
 }
 # Loaded by no part above that does not list them, not even through another part.
