@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from adp_ros.geometry import (
     compose,
+    cross,
     euler_xyz_from_rotation,
     increment_between,
     quaternion_from_rotation,
@@ -74,6 +75,12 @@ def test_gimbal_lock_still_gives_the_same_rotation(middle):
     ):
         rotation = build(np.array([0.4, middle, -1.1]))
         np.testing.assert_allclose(build(read(rotation)), rotation, atol=1e-7)
+
+
+@given(arrays(np.float64, (2, 4, 3), elements=st.floats(-2.0, 2.0)))
+def test_cross_equals_numpys(pair):
+    """Row by row, to the last bit but rounding."""
+    np.testing.assert_allclose(cross(*pair), np.cross(*pair), atol=1e-12)
 
 
 def test_quaternion_is_x_y_z_w():

@@ -120,6 +120,19 @@ def test_jacobian_is_the_derivative_of_the_pose(robot_type):
             np.testing.assert_allclose(j[3:, i], [spin[2, 1], spin[0, 2], spin[1, 0]], atol=1e-5)
 
 
+def test_height_jacobian_is_the_derivative_of_the_heights():
+    """Central differences of the joint origins' heights agree to 1e-6."""
+    model, h = arm_model("j2n6s300"), 1e-6
+    for joints in _random_joints(20, seed=5):
+        slopes = [
+            (Chain.at(model, joints + step).origin - Chain.at(model, joints - step).origin)[:6, 2]
+            / (2 * h)
+            for step in h * np.eye(6)
+        ]
+        rates = Chain.at(model, joints).height_jacobian()
+        np.testing.assert_allclose(rates, np.transpose(slopes), atol=1e-6)
+
+
 def test_gravity_torque_equals_mujocos(stock_arm):
     """With dm_control's masses gravity torques agree to 0.03 N m: fingers are lumped."""
     mj, data = stock_arm

@@ -90,7 +90,7 @@ class Envelope:
             ("table", self._slow_descent),
         ):
             clipped = clip(linear, place)
-            if not np.allclose(clipped, linear, rtol=0.0, atol=_TINY):
+            if np.any(np.abs(clipped - linear) > _TINY):
                 reasons.append(name)
             linear = clipped
         share, reason = self._share(np.concatenate([linear, twist.angular]), place)

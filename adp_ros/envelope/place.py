@@ -62,8 +62,5 @@ class Place:
         Returns:
             Heights in the base frame in [m] and their rates in [m/s], shape (4,) each.
         """
-        links = range(_FIRST_FREE_LINK, 6)
-        rates = [
-            float(self.chain.point_jacobian(i, self.chain.origin[i])[2] @ speeds) for i in links
-        ]
-        return self.chain.origin[_FIRST_FREE_LINK:6, 2], np.array(rates)
+        rates = self.chain.height_jacobian() @ speeds
+        return self.chain.origin[_FIRST_FREE_LINK:6, 2], rates[_FIRST_FREE_LINK:]

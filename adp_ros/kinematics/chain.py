@@ -1,11 +1,11 @@
 """Forward kinematics, Jacobian and gravity torques from one pass along the chain."""
 
 from dataclasses import dataclass
-from math import cos, sin
 from typing import Final
 
 import numpy as np
 
+from ..geometry import cross
 from ..types import FloatArray, Pose
 from .model import JOINTS, ArmModel
 
@@ -33,12 +33,11 @@ class Chain:
             joints: Joint angles, shape (6,), in [rad].
         """
         origin, rotation = np.empty((JOINTS + 1, 3)), np.empty((JOINTS + 1, 3, 3))
+        local = _local_rotations(model, joints)
         position, orientation = np.zeros(3), np.eye(3)
         for i in range(JOINTS + 1):
             position = position + orientation @ model.offset[i]
-            orientation = orientation @ model.rotation[i]
-            if i < JOINTS:
-                orientation = _turn_about_z(orientation, float(joints[i]))
+            orientation = orientation @ local[i]
             origin[i], rotation[i] = position, orientation
         return cls(origin, rotation)
 
@@ -52,45 +51,38 @@ class Chain:
         """Joint axes, shape (6, 3)."""
         return self.rotation[:JOINTS, :, 2]
 
-    def point_jacobian(self, link: int, point: FloatArray) -> FloatArray:
-        """Velocity of a point fixed to a link per joint speed.
-
-        Args:
-            link: 0 for the first moving link to 5 for the hand.
-            point: In the base frame, shape (3,), in [m].
-
-        Returns:
-            Shape (3, 6); zero for the joints behind the link.
-        """
-        columns = np.zeros((3, JOINTS))
-        arm = point - self.origin[: link + 1]
-        columns[:, : link + 1] = np.cross(self.axes[: link + 1], arm).T
-        return columns
-
     def jacobian(self) -> FloatArray:
         """Tool velocity (linear over angular, base frame) per joint speed, shape (6, 6)."""
-        linear = self.point_jacobian(JOINTS - 1, self.origin[-1])
-        return np.concatenate([linear, self.axes.T])
+        linear = cross(self.axes, self.origin[-1] - self.origin[:JOINTS])
+        return np.concatenate([linear.T, self.axes.T])
+
+    def height_jacobian(self) -> FloatArray:
+        """Vertical velocity of each joint's origin per joint speed, shape (6, 6), in [m]."""
+        arm = self.origin[:JOINTS, None, :2] - self.origin[None, :JOINTS, :2]  # (origin, joint, 2)
+        x, y = self.axes[:, 0], self.axes[:, 1]
+        return np.tril(x * arm[:, :, 1] - y * arm[:, :, 0], -1)
 
     def gravity_torque(self, model: ArmModel) -> FloatArray:
         """Torque about each joint axis that holds the arm against gravity, shape (6,), [N m]."""
-        centers = self.origin[:JOINTS] + np.einsum(
-            "lij,lj->li", self.rotation[:JOINTS], model.inertia.center
-        )
+        inertia = model.inertia
+        offset = self.rotation[:JOINTS] @ inertia.center[:, :, None]  # (6, 3, 1)
+        centers = self.origin[:JOINTS] + offset[:, :, 0]
         # What joint i carries: all links from i outwards, as one mass at their common centre.
-        mass = np.cumsum(model.inertia.mass[::-1])[::-1]
-        moment = np.cumsum((model.inertia.mass[:, None] * centers)[::-1], axis=0)[::-1]
+        mass = np.cumsum(inertia.mass[::-1])[::-1]
+        moment = np.cumsum((inertia.mass[:, None] * centers)[::-1], axis=0)[::-1]
         arm = moment - mass[:, None] * self.origin[:JOINTS]
-        lifted = np.cross(arm, np.array([0.0, 0.0, GRAVITY]))
-        return np.asarray(np.einsum("ij,ij->i", lifted, self.axes))
+        lifted = GRAVITY * np.stack([arm[:, 1], -arm[:, 0]], axis=1)  # arm x (0, 0, g), z is 0
+        return np.asarray(np.sum(lifted * self.axes[:, :2], axis=1))
 
 
-def _turn_about_z(orientation: FloatArray, angle: float) -> FloatArray:
-    c, s = cos(angle), sin(angle)
-    turned = orientation.copy()
-    turned[:, 0] = c * orientation[:, 0] + s * orientation[:, 1]
-    turned[:, 1] = c * orientation[:, 1] - s * orientation[:, 0]
-    return turned
+def _local_rotations(model: ArmModel, joints: FloatArray) -> FloatArray:
+    """Return each frame's orientation in its parent, joints turned, shape (7, 3, 3)."""
+    c, s = np.cos(joints)[:, None], np.sin(joints)[:, None]
+    local = model.rotation.copy()
+    x, y = model.rotation[:JOINTS, :, 0], model.rotation[:JOINTS, :, 1]
+    local[:JOINTS, :, 0] = c * x + s * y
+    local[:JOINTS, :, 1] = c * y - s * x
+    return local
 
 
 def forward(model: ArmModel, joints: FloatArray) -> Pose:

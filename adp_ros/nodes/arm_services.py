@@ -16,7 +16,7 @@ from ..errors import ArmError
 _POLL = 0.002  # [s]
 
 
-class _Pause(Awaitable[None]):
+class Pause(Awaitable[None]):
     """Gives the executor back for one round; the sleep keeps it from spinning meanwhile."""
 
     def __await__(self) -> Generator[None, None, None]:
@@ -86,5 +86,5 @@ class ArmServices:
                 raise ArmError(
                     f"the driver's service {client.srv_name} does not answer within {timeout:g} s"
                 )
-            await _Pause()
+            await Pause()
         return future.result()

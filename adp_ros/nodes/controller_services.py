@@ -10,8 +10,10 @@ from std_srvs.srv import Trigger
 from ..arm.robot import Robot
 from ..control import Controller
 from ..errors import AdpError
-from .arm_services import ArmServices
+from ..safety import Status
+from .arm_services import ArmServices, Pause
 
+_READY_TIMEOUT = 1.0  # [s] for feedback that just had a gap
 _START_TIMEOUT = 2.0  # [s] for the driver's answer
 _HOME_TIMEOUT = 60.0  # [s]
 
@@ -50,8 +52,7 @@ class ControllerServices:
 
     async def _on_start(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         try:
-            with self._lock:
-                self._controller.require_ready("start")
+            await self._wait_until_ready("start")
             await self._start_driver()
             with self._lock:
                 self._controller.start(time.monotonic())
@@ -76,6 +77,7 @@ class ControllerServices:
 
     async def _on_home(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         try:
+            await self._wait_until_ready("home")
             with self._lock:
                 self._controller.begin_homing(time.monotonic())
             text = await self._go_home()
@@ -84,6 +86,18 @@ class ControllerServices:
         except AdpError as error:
             return _refused(answer, error)
         return _done(answer, text or "home")
+
+    async def _wait_until_ready(self, request: str) -> None:
+        """Give feedback that just had a gap, or a reset a moment ago, the time to arm.
+
+        Raises:
+            SafetyError: Says why it is not ready even so.
+        """
+        deadline = time.monotonic() + _READY_TIMEOUT
+        while self._controller.status is Status.DISARMED and time.monotonic() < deadline:
+            await Pause()
+        with self._lock:
+            self._controller.require_ready(request)
 
     async def _go_home(self) -> str:
         try:
