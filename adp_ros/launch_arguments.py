@@ -86,6 +86,12 @@ TABLE: Final = (
         name="seed", default="0", description=f"Seed of the scene in the twin, 0 to {MAX_SEED}"
     ),
     LaunchArgument(
+        name="record",
+        default="false",
+        description="true: record a bag for adp-ros replay, see config/record.yaml",
+        choices=("true", "false"),
+    ),
+    LaunchArgument(
         name="log_level",
         default="info",
         description="Lowest level that the nodes log",

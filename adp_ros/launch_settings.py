@@ -28,6 +28,7 @@ class LaunchSettings:
         adp: File with the settings of gate and pruning.
         dry_run: Everything runs, but no velocity reaches the arm.
         seed: Seed of the scene in the twin.
+        record: A bag is recorded.
         log_level: Lowest level that the nodes log.
     """
 
@@ -40,6 +41,7 @@ class LaunchSettings:
     adp: Path
     dry_run: bool
     seed: int
+    record: bool
     log_level: str
 
 
@@ -72,6 +74,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         adp=_adp_file(text["adp"]),
         dry_run=text["dry_run"] == "true",
         seed=_seed(text["seed"]),
+        record=text["record"] == "true",
         log_level=text["log_level"],
     )
 

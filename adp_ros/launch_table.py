@@ -1,7 +1,8 @@
 """Which processes make up ``jaco2_task``: one table for the launch file and for the runner."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .launch_settings import NO_CAMERA, TWIN_CAMERA, LaunchSettings
@@ -83,6 +84,8 @@ def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple
         nodes.append(_camera(settings, share))
     nodes.append(_controller(settings, share))
     nodes.append(_inference(settings, checkpoint, share))
+    if settings.record:
+        nodes.append(_record(settings, share))
     return tuple(nodes)
 
 
@@ -146,5 +149,15 @@ def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeS
             "instruction": find_task(settings.task).instruction,
             "robot_type": settings.robot_type,
         },
+        log_level=settings.log_level,
+    )
+
+
+def _record(settings: LaunchSettings, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="record_node",
+        executable="record_node",
+        parameter_file=share / "config" / "record.yaml",
+        parameters={"launch": json.dumps(asdict(settings), default=str)},
         log_level=settings.log_level,
     )

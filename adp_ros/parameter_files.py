@@ -123,6 +123,12 @@ def _inference_groups() -> Groups:
     return {"": InferenceSettings}
 
 
+def _record_groups() -> Groups:
+    from .recording.settings import RecordSettings
+
+    return {"": RecordSettings}
+
+
 def _sim_groups() -> Groups:
     from .sim.settings import DriverConfig, SensorConfig, SimSettings
 
@@ -134,6 +140,7 @@ GROUPS: Final[Mapping[str, Callable[[], Groups]]] = MappingProxyType(
         "camera_node": _camera_groups,
         "controller_node": _controller_groups,
         "inference_node": _inference_groups,
+        "record_node": _record_groups,
         "sim_node": _sim_groups,
     }
 )

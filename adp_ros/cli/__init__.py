@@ -15,6 +15,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "demo": "wipe the table in the twin, with summary and video",
         "launch": "start camera, policy, controller and arm",
+        "record": "record a bag for replay",
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
         "flops": "cost of a forward pass, full and pruned",

@@ -1,0 +1,49 @@
+"""``adp-ros record``: a bag of everything that runs on this ROS domain."""
+
+import argparse
+import os
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..launch_table import NodeSpec, Parameter
+from ..parameter_files import check_parameters
+from ..recording.settings import FRAMES
+from ..share import share_directory
+
+_OPTIONS = ("directory", "frames", "compression", "min_free_space")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "record",
+        help="record a bag for replay",
+        description="Record every topic, all parameters and the origin of the code into a bag "
+        "for adp-ros replay and ros2 bag, until Ctrl-C. launch record:=true does the same.",
+    )
+    parser.add_argument("--directory", help="folder of the recordings (default: bags)")
+    parser.add_argument("--frames", choices=FRAMES, help="pictures (default: jpeg+used)")
+    parser.add_argument("--compression", choices=("none", "lz4", "zstd"))
+    parser.add_argument(
+        "--min-free-space", type=float, metavar="GB", help="end when less is left on the disk"
+    )
+    parser.add_argument("--config", type=Path, help="parameter file (default: config/record.yaml)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Record until Ctrl-C; return the node's exit status."""
+    given = vars(arguments)
+    file = arguments.config or share_directory(os.environ) / "config" / "record.yaml"
+    parameters: dict[str, Parameter] = {
+        name: given[name] for name in _OPTIONS if given[name] is not None
+    }
+    spec = NodeSpec(
+        name="record_node", executable="record_node", parameter_file=file, parameters=parameters
+    )
+    check_parameters([spec])
+    try:
+        from ..nodes.record_node import main
+    except ImportError as error:
+        raise ConfigError(f"recording needs ROS 2: {error}") from error
+    return main(["record_node", *spec.ros_arguments()])

@@ -1,0 +1,1 @@
+"""Bags: written while the nodes run, read and replayed without them."""

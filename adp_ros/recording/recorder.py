@@ -1,0 +1,170 @@
+"""Takes messages from one thread, writes them in another; drops rather than blocks."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ..health import Health, Level, Value
+from .bag_writer import BagWriter
+from .settings import RecordSettings
+from .topic import TopicInfo
+from .used_frames import UsedFrames
+
+CHUNK_TOPIC: Final = "/adp/action_chunk"
+PICTURE_TYPE: Final = "sensor_msgs/msg/Image"
+_MB: Final = 2**20
+_GB: Final = 1e9
+_LEAST_WAIT: Final = 0.01  # [s]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One serialized message; times in [ns]."""
+
+    topic: str
+    data: bytes
+    log_time: int
+    publish_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One metadata record."""
+
+    name: str
+    values: Mapping[str, str]
+
+
+_Item = Record | Note | TopicInfo
+
+
+class Recorder:
+    """The queue between the node and the disk, and what became of the recording.
+
+    Args:
+        writer: The bag.
+        settings: Limits.
+        free_space: Returns the bytes that the disk has left.
+    """
+
+    def __init__(
+        self, writer: BagWriter, settings: RecordSettings, free_space: Callable[[], int]
+    ) -> None:
+        self._writer = writer
+        self._settings = settings
+        self._free_space = free_space
+        self._used = UsedFrames(settings.frame_memory * _MB) if settings.records_used else None
+        self._pictures: set[str] = set()
+        self._ready = threading.Condition()
+        self._queue: deque[_Item] = deque()
+        self._queued = 0  # bytes
+        self._flushed = 0.0
+        self._free = free_space()
+        self.received = 0
+        self.dropped = 0
+        self.ended = ""
+
+    def put(self, item: _Item) -> None:
+        """Take something to write; a message is dropped when too much waits already."""
+        with self._ready:
+            if self.ended:
+                return
+            if isinstance(item, Record):
+                self.received += 1
+                if self._queued + len(item.data) > self._settings.queue_size * _MB:
+                    self.dropped += 1
+                    return
+                self._queued += len(item.data)
+            self._queue.append(item)
+            self._ready.notify()
+
+    def step(self, now: float) -> None:
+        """Write what waits, or wait a little for it; called again and again by the writing thread.
+
+        Args:
+            now: Time in [s], not going back.
+        """
+        period = self._settings.flush_period
+        with self._ready:
+            if not self._queue:
+                self._ready.wait(max(_LEAST_WAIT, min(period, self._flushed + period - now)))
+            items, self._queue, self._queued = self._queue, deque(), 0
+        if self.ended:
+            return
+        try:
+            for item in items:
+                self._write(item)
+            if now - self._flushed >= period:
+                self._flushed = now
+                self._flush()
+        except OSError as error:
+            self._end(f"writing failed: {error.strerror}")
+            self._writer.abandon()
+
+    def close(self) -> None:
+        """Write what waits and finish the bag; nothing is taken afterwards."""
+        if self.ended:
+            return
+        try:
+            for item in self._queue:
+                self._write(item)
+            self._end("closed")
+            self._writer.close()
+        except OSError as error:
+            self._end(f"writing failed: {error.strerror}")
+            self._writer.abandon()
+
+    def health(self) -> Health:
+        """Say how the recording goes, with size and counts."""
+        tally = self._writer.tally
+        missed = 0 if self._used is None else self._used.missed
+        values: dict[str, Value] = {
+            "bag": str(self._writer.directory),
+            "size_mb": self._writer.size / 1e6,
+            "free_space_gb": self._free / _GB,
+            "topics": len(tally.topics),
+            "received": self.received,
+            "written": sum(tally.counts.values()),
+            "dropped": self.dropped,
+            "frames_missed": missed,
+            "queue_mb": self._queued / _MB,
+        }
+        if self.ended:
+            return Health(Level.ERROR, f"recording ended: {self.ended}", values)
+        if self.dropped or missed:
+            text = f"{self.dropped} messages dropped, {missed} used pictures missed"
+            return Health(Level.WARN, text, values)
+        return Health(Level.OK, f"recording, {self._writer.size / 1e6:.1f} MB", values)
+
+    def _write(self, item: _Item) -> None:
+        if isinstance(item, TopicInfo):
+            self._writer.add_topic(item)
+            if item.type_name == PICTURE_TYPE:
+                self._pictures.add(item.name)
+        elif isinstance(item, Note):
+            self._writer.add_note(item.name, item.values)
+        elif self._used is not None and item.topic in self._pictures:
+            self._used.hold(item.topic, item.data, item.log_time, item.publish_time)
+        else:
+            self._writer.write(item.topic, item.data, item.log_time, item.publish_time)
+            if self._used is not None and item.topic == CHUNK_TOPIC:
+                for topic, data, log_time, publish_time in self._used.take(item.data):
+                    self._writer.write(topic, data, log_time, publish_time)
+
+    def _flush(self) -> None:
+        self._writer.flush()
+        self._free = self._free_space()
+        if self._free < self._settings.min_free_space * _GB:
+            self._end(
+                f"{self._free / _GB:.2f} GB left on the disk, "
+                f"min_free_space is {self._settings.min_free_space:g} GB"
+            )
+            self._writer.close()
+
+    def _end(self, reason: str) -> None:
+        with self._ready:
+            self.ended = reason
+            self._queue.clear()
+            self._queued = 0
