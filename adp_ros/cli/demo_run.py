@@ -20,6 +20,7 @@ from ..launch_settings import LaunchSettings
 from ..launch_table import NodeSpec
 from ..msg import SafetyState
 from ..nodes.demo_observer import Observer
+from ..report.run_log import RunLog
 from .runner import Runner, StopRequest, node_program
 
 READY_TIMEOUT: Final = 120.0  # [s]
@@ -54,9 +55,24 @@ class RunPlan:
     time_limit: float
 
 
-def perform(
-    plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgress
-) -> tuple[Summary, VideoLog]:
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What is left of a run.
+
+    Attributes:
+        summary: Its outcome.
+        video: Pictures that were collected.
+        log: What the report is made from; title only where nothing was heard.
+        start: Stamp at which the run began, in [s].
+    """
+
+    summary: Summary
+    video: VideoLog
+    log: RunLog
+    start: float
+
+
+def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgress) -> RunResult:
     """Start the nodes, do the task, stop the nodes.
 
     Args:
@@ -66,7 +82,7 @@ def perform(
         show: Gets the progress.
 
     Returns:
-        Summary and collected pictures; also when the run ended early.
+        What was collected; also when the run ended early.
 
     Raises:
         RunError: The run never began.
@@ -75,14 +91,21 @@ def perform(
     runner.start()
     try:
         os.nice(OBSERVER_NICE)  # after the start: the nodes would inherit it
-        with _observer() as (observer, spin):
+        with _observer(plan.settings.robot_type) as (observer, spin):
             run = _Run(runner, observer, spin, log, request)
             run.begin(show)
             problem = run.watch(plan.time_limit, show)
             run.end()
-            return summarise(plan.settings, observer, problem), observer.video
+            return _result(plan.settings, observer, problem)
     finally:
         runner.stop(request.asked_again)
+
+
+def _result(settings: LaunchSettings, observer: Observer, problem: str) -> RunResult:
+    summary = summarise(settings, observer, problem)
+    collector = observer.collector
+    log = collector.run_log(f"{settings.task}, seed {settings.seed}")
+    return RunResult(summary, observer.video, log, collector.start)
 
 
 def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> Summary:
@@ -149,6 +172,8 @@ class _Run:
         """Wait for success; return what ended the run otherwise, empty for nothing."""
         observer = self._observer
         while not observer.log.progress.success:
+            if self._request.asked:
+                return "interrupted"
             try:
                 self._check()
             except RunError as error:
@@ -190,7 +215,7 @@ class _Run:
 
     def _check(self) -> None:
         if self._request.asked:
-            raise RunError("interrupted")
+            raise KeyboardInterrupt
         ended = self._runner.ended()
         if ended is not None:
             reason = self._log.last_error(ended.name)
@@ -202,10 +227,10 @@ class _Run:
 
 
 @contextmanager
-def _observer() -> Iterator[tuple[Observer, Callable[[], None]]]:
+def _observer(robot_type: str) -> Iterator[tuple[Observer, Callable[[], None]]]:
     """Make the observing node; signals stay with the runner."""
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    observer = Observer()
+    observer = Observer(robot_type)
     executor = SingleThreadedExecutor()
     executor.add_node(observer)
     try:
