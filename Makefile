@@ -3,8 +3,6 @@
 #   make demo ARGS="--seed 3"      arguments for `adp-ros demo`
 #   make test ARGS="-k gate"       arguments for pytest
 #   make test PYTHON=python3.12    another interpreter (for a new .venv)
-# pip's own variables work too; on a machine without GPU this saves a large download:
-#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make demo
 
 PYTHON ?= python3
 ARGS ?=
