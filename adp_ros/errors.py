@@ -41,5 +41,9 @@ class SafetyError(AdpError):
     """A request was refused because it would be unsafe now."""
 
 
+class BagError(AdpError):
+    """A bag cannot be read, or lacks what is asked of it."""
+
+
 class TwinError(AdpError):
     """The simulated arm or its scene cannot be built or used."""

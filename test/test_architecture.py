@@ -36,18 +36,20 @@ ALLOWED = {
     "policy": MODEL | {"cv2", "simplejpeg", "scipy"},
     "pruning": {"torch"},
     "report": {"plotly"},
-    "recording": {"mcap", "yaml"},
+    "rqt": {"python_qt_binding", "rclpy", "rqt_gui_py", "sensor_msgs", "std_srvs"},
+    "recording": {"mcap", "rosbags", "yaml", "zstandard"},
     "sim": {"mujoco"},
 }
 # Loaded by no part above that does not list them, not even through another part.
 HEAVY = {"rclpy", "torch", "transformers", "cv2", "mujoco", "scipy", "matplotlib", "av"}
 HEAVY |= MESSAGES - {"adp_ros.msg"}
-TOP = {"nodes", "cli", "parameter_files"}  # know the nodes; imported by nothing but each other
+TOP = {"nodes", "cli", "parameter_files", "rqt"}  # imported by nothing but each other
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",
 }  # names that differ from imports
-ROS_PACKAGES = MESSAGES | {"rclpy", "cv_bridge", "ament_index_python"}  # package.xml names these
+ROS_PACKAGES = MESSAGES | {"rclpy", "cv_bridge", "ament_index_python"}
+ROS_PACKAGES |= {"python_qt_binding", "rqt_gui_py"}  # package.xml names these
 
 MODULE_LINES, CLASS_LINES, FUNCTION_LINES = 250, 150, 45
 

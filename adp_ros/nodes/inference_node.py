@@ -43,7 +43,8 @@ class InferenceNode(Node):
 
     Planning has a thread of its own, at a lower priority, so that pictures keep arriving.
 
-    Publishes: /adp/{action_chunk, gate_state, prune_state, latency, overlay}, /diagnostics
+    Publishes: /adp/{action_chunk, gate_state, prune_state, latency, policy_state, overlay},
+        /diagnostics
     Subscribes: the picture topics, /adp/chunk_request, the driver's pose, joints and fingers,
         /sim/state (policy expert only)
     Parameters: :class:`~adp_ros.nodes.inference_settings.InferenceSettings`
@@ -67,7 +68,9 @@ class InferenceNode(Node):
         self._mover = self._make_mover()
         self._planner = self._setup.planner(self._mover.convention)
         crop_area = CROP_AREA if settings.center_crop else 1.0
-        self._topics = InferenceTopics(self, robot.base_frame, adp.overlay, crop_area)
+        layout = self._setup.layout
+        names = () if layout is None else layout.names
+        self._topics = InferenceTopics(self, robot.base_frame, adp.overlay, crop_area, names)
         self._health = InferenceHealth(self._mover.name, settings.checkpoint)
         self._diagnostics = self._make_diagnostics()
         self.create_subscription(ChunkRequest, "/adp/chunk_request", self._requests.put, 1)
@@ -150,7 +153,7 @@ class InferenceNode(Node):
             MeasuredMotion(request.measured_path, request.measured_net),
             self._mover.actions(stamp),
         )
-        planned = Planned(result, stamp, images[0].header.frame_id, pixels[0])
+        planned = Planned(result, stamp, images[0].header.frame_id, pixels[0], state)
         self._topics.publish_chunk(
             planned, self._mover.convention, settings.step_period, self._mover.name
         )

@@ -1,18 +1,19 @@
 """What the inference node publishes about one window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 
 from ..adp_settings import OverlaySettings
 from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
 from ..overlay import draw_pruned, pruned_patches
 from ..policy.window import WindowResult
 from ..stages import StageLog, WindowTimes
-from ..types import ActionConvention, Rgb
+from ..types import ActionConvention, FloatArray, Rgb
 from .convert import image_message
 from .convert_adp import chunk_message, gate_message, latency_message, prune_message
 
@@ -28,19 +29,26 @@ class Planned:
         stamp: Capture time of the picture.
         camera_frame: Frame of the picture.
         rgb: The main camera's picture.
+        state: The policy's proprioceptive state, None when it takes none.
     """
 
     result: WindowResult
     stamp: Time
     camera_frame: str
     rgb: Rgb
+    state: FloatArray | None = None
 
 
 class InferenceTopics:
     """Publishers of the inference node; used from the thread that plans."""
 
     def __init__(
-        self, node: Node, base_frame: str, overlay: OverlaySettings, crop_area: float
+        self,
+        node: Node,
+        base_frame: str,
+        overlay: OverlaySettings,
+        crop_area: float,
+        state_names: Sequence[str] = (),
     ) -> None:
         """Create the publishers.
 
@@ -49,7 +57,9 @@ class InferenceTopics:
             base_frame: Frame of the chunks' header.
             overlay: How pruned patches are shown.
             crop_area: Share of the picture's area that the policy sees.
+            state_names: Names of the state's numbers.
         """
+        self._state_names = list(state_names)
         self._base_frame = base_frame
         self._overlay_settings = overlay
         self._crop_area = crop_area
@@ -58,6 +68,7 @@ class InferenceTopics:
         self._gate = node.create_publisher(GateState, "/adp/gate_state", _LATCHED)
         self._prune = node.create_publisher(PruneState, "/adp/prune_state", 10)
         self._latency = node.create_publisher(InferenceLatency, "/adp/latency", 10)
+        self._state = node.create_publisher(JointState, "/adp/policy_state", 10)
         self._overlay = node.create_publisher(Image, "/adp/overlay", qos_profile_sensor_data)
         self.stages = StageLog()
 
@@ -79,8 +90,12 @@ class InferenceTopics:
         self._chunk.publish(message)
 
     def publish_audit(self, planned: Planned, times: WindowTimes) -> None:
-        """Publish decision, pruning, latency and overlay of a window."""
+        """Publish decision, pruning, latency, state and overlay of a window."""
         result = planned.result
+        if planned.state is not None:
+            state = JointState(name=self._state_names, position=planned.state.tolist())
+            state.header.stamp = planned.stamp
+            self._state.publish(state)
         if result.decision is not None and result.closed is not None:
             gate = gate_message(result.decision, result.closed)
             gate.header.stamp = (

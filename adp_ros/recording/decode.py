@@ -1,0 +1,74 @@
+"""Messages of a bag, decoded by the definitions that the bag itself carries."""
+
+from types import MappingProxyType
+from typing import Any, Final
+
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from ..errors import BagError
+from .topic import TopicInfo
+
+FIELDS: Final = MappingProxyType(
+    {  # what replay reads of each type
+        "adp_ros/msg/ActionChunk": (
+            *("header", "window", "step_period", "actions", "pruned", "policy"),
+            *("translation_frame", "rotation_frame", "rotation"),
+        ),
+        "adp_ros/msg/ChunkRequest": ("header", "window", "measured_path", "measured_net"),
+        "adp_ros/msg/GateState": (
+            *("window", "state", "next_state", "rule", "reason"),
+            *("motion", "upper", "lower", "pruned_run"),
+        ),
+        "adp_ros/msg/PruneState": ("header", "window", "pruner", "kept_indices", "sequence_length"),
+        "adp_ros/msg/InferenceLatency": ("header", "window", "frame_age"),
+        "adp_ros/msg/SafetyState": ("status", "cause", "message"),
+        "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),
+        "sensor_msgs/msg/CompressedImage": ("header", "format", "data"),
+        "sensor_msgs/msg/JointState": ("header", "name", "position"),
+        "geometry_msgs/msg/PoseStamped": ("header", "pose"),
+        "kinova_msgs/msg/JointAngles": tuple(f"joint{i}" for i in range(1, 7)),
+        "kinova_msgs/msg/FingerPosition": ("finger1", "finger2", "finger3"),
+    }
+)
+
+
+class Decoder:
+    """Decodes the messages of one topic.
+
+    Args:
+        topic: With type and definition.
+
+    Raises:
+        BagError: The definition can't be read, or is of a version without a field that is needed.
+    """
+
+    def __init__(self, topic: TopicInfo) -> None:
+        self._topic = topic
+        self._store: Typestore = get_typestore(Stores.EMPTY)
+        try:
+            types = get_types_from_msg(topic.definition, topic.type_name)
+            self._store.register(types)
+        except (TypesysError, ValueError, KeyError) as error:
+            raise BagError(
+                f"{topic.name}: the definition of {topic.type_name} can't be read: {error}"
+            ) from error
+        known = {name for name, _ in types[topic.type_name][1]}
+        missing = [name for name in FIELDS.get(topic.type_name, ()) if name not in known]
+        if missing:
+            raise BagError(
+                f"{topic.name}: {topic.type_name} is of another version, "
+                f"it has no {', '.join(missing)}"
+            )
+
+    def decode(self, data: bytes) -> Any:
+        """Return a message, with the attributes of its type.
+
+        Raises:
+            BagError: The bytes are no such message.
+        """
+        try:
+            return self._store.deserialize_cdr(data, self._topic.type_name)
+        except (SerdeError, IndexError, AssertionError) as error:
+            raise BagError(f"{self._topic.name}: a message can't be decoded: {error}") from error
