@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import __version__
 from ..checkpoint_cache import small_checkpoint
 from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec
@@ -17,8 +18,8 @@ from .launch import child_environment, prepare_nodes
 from .runner import StopRequest
 
 if TYPE_CHECKING:
-    from ..demo.summary import Summary
     from ..demo.video import VideoLog
+    from .demo_run import RunResult
 
 LOOPBACK_DOMAINS = 100  # domain ids 1 to 100 are free of port clashes on Linux
 LONGEST = 3600.0  # [s]
@@ -36,7 +37,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "demo",
         help="wipe the table in the twin, with summary and video",
         description="Run one task in the simulated Jaco2 with the real nodes. Exit status 0 if "
-        "and only if the task succeeds. Results: RUNS/<time>/summary.json and video.mp4.",
+        "and only if the task succeeds. Results in RUNS/<time>: summary.json, report.html, "
+        "video.mp4.",
     )
     parser.add_argument("--task", choices=task_names(), default="wipe_table")
     parser.add_argument("--policy", choices=("expert", "oft", "hold"), default="expert")
@@ -65,9 +67,11 @@ def run(arguments: argparse.Namespace) -> int:
         nodes = prepare_nodes(settings, share)
         directory = new_directory(arguments.runs, datetime.now())
         _introduce(settings, directory)
-        summary, video = _perform(arguments, settings, nodes, directory, request)
+        result = _perform(arguments, settings, nodes, directory, request)
+    summary = result.summary
     summary.write(directory / "summary.json")
-    _write_video(video, directory / "video.mp4")
+    _write_report(result, settings, directory / "report.html")
+    _write_video(result.video, directory / "video.mp4")
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
     sys.stderr.write(f"results in {directory}\n")
@@ -114,7 +118,7 @@ def _perform(
     nodes: tuple[NodeSpec, ...],
     directory: Path,
     request: StopRequest,
-) -> "tuple[Summary, VideoLog]":
+) -> "RunResult":
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
     from .demo_run import RunPlan, perform
@@ -131,6 +135,22 @@ def _perform(
         progress_display(settings.task, sys.stderr) as show,
     ):
         return perform(plan, log, request, show)
+
+
+def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> None:
+    from ..demo.report import complete_log, decision_pictures
+    from ..policy.preprocess import CROP_AREA
+    from ..report.page import write_report
+
+    checkpoint = settings.checkpoint or small_checkpoint(os.environ)
+    facts = {
+        "checkpoint": str(checkpoint),
+        "gate and pruning": str(settings.adp),
+        "arm": settings.robot_type,
+        "adp_ros": __version__,
+    }
+    pictures = decision_pictures(result.log, result.video, result.start, CROP_AREA)
+    write_report(complete_log(result.log, result.summary, facts, pictures), path)
 
 
 def _write_video(video: "VideoLog", path: Path) -> None:

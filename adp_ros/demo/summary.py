@@ -107,7 +107,7 @@ class Summary:
 
     def to_text(self) -> str:
         """Return a table of all results, one line each."""
-        rows = [("result", self._result()), ("moved by", self.policy)]
+        rows = [("result", self.result), ("moved by", self.policy)]
         share = f"{self.windows_pruned / self.windows:.0%}" if self.windows else "-"
         rows.append(("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"))
         steps = f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}"
@@ -121,7 +121,9 @@ class Summary:
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in self.safety_events]
         return "\n".join([*lines, *self._latency_lines()]) + "\n"
 
-    def _result(self) -> str:
+    @property
+    def result(self) -> str:
+        """How it ended, in one line."""
         done = f"{self.progress:.0%} " + ("wiped" if self.task == "wipe_table" else "done")
         verdict = "success" if self.success else "no success"
         reason = f": {self.problem}" if self.problem else ""

@@ -21,6 +21,8 @@ from ..types import Rgb
 
 FRAME_RATE: Final = 10  # [Hz]
 TIME_BASE: Final = Fraction(1, 1000)  # [s]; pictures keep their capture times
+JPEG_QUALITY: Final = 80
+SAME: Final = 1e-6  # [s]; stamps that went through a difference of floats
 CAPTION_HEIGHT: Final = 24  # [px]
 WHITE: Final = (255, 255, 255)
 
@@ -82,6 +84,21 @@ class VideoLog:
     def note_view(self, view: PrunedView) -> None:
         """Note what the policy saw; windows come in the order of their pictures."""
         self._views.append(view)
+
+    def drawn_jpeg(self, stamp: float, crop_area: float) -> bytes:
+        """Return the newest picture of that stamp or before, with the patches pruned then marked.
+
+        Args:
+            stamp: Time in [s]; before the first picture, that one is taken.
+            crop_area: Share of the picture's area that the policy looks at.
+        """
+        place = bisect_right(self._pictures, stamp, key=lambda picture: picture.stamp)
+        rgb = simplejpeg.decode_jpeg(self._pictures[max(place - 1, 0)].jpeg)
+        views = bisect_right(self._views, stamp + SAME, key=lambda view: view.stamp)
+        if views:
+            pruned = pruned_patches(self._views[views - 1].kept, 0)
+            rgb = draw_pruned(rgb, pruned, crop_area)
+        return bytes(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
 
     def write(self, path: Path, crop_area: float) -> None:
         """Encode what was kept as H.264, which every browser plays.

@@ -17,9 +17,9 @@ from ..demo.summary import SafetyEvent
 from ..demo.video import PrunedView, VideoLog
 from ..msg import InferenceLatency, PruneState, SafetyState, TwinState
 from ..stages import STAGES
+from .run_collector import STATUS_NAMES, RunCollector
 from .stamps import seconds
 
-STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
 LATCHED: Final = QoSProfile(
     depth=1,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -37,15 +37,19 @@ class Answer:
 
 
 class Observer(Node):
-    """Collects a run in a :class:`RunLog` and a :class:`VideoLog`.
+    """Collects a run in a :class:`RunLog`, a :class:`VideoLog` and for the report.
+
+    Args:
+        robot_type: Kinova's name of the arm, prefix of its topics.
 
     Subscribes: /sim/state, /camera/image_raw/compressed, /adp/prune_state, /adp/latency,
     /adp/safety_state, /diagnostics
     Calls: /adp/start, /adp/stop
     """
 
-    def __init__(self) -> None:
+    def __init__(self, robot_type: str) -> None:
         super().__init__("demo_observer")
+        self.collector = RunCollector(self, robot_type)
         self.log = RunLog()
         self.video = VideoLog()
         self.safety: SafetyState | None = None
@@ -74,10 +78,12 @@ class Observer(Node):
         self.log = RunLog(before=self.log)
         self.video = VideoLog()
         self._started = self._now()
+        self.collector.begin(self._started)
 
     def end(self) -> None:
         """Take nothing more but the nodes' last diagnostics."""
         self._duration = self.elapsed()
+        self.collector.end()
 
     @property
     def over(self) -> bool:
