@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rclpy.node import Node
 
@@ -16,7 +17,7 @@ from .controller_messages import chunk_from_message
 from .controller_services import ControllerServices
 from .controller_settings import declare_controller_settings
 from .diagnostics import DiagnosticsPublisher
-from .realtime import collect_young, prepare_loop_thread
+from .realtime import collect_young, prepare_loop_thread, restore_process
 from .run import run_node
 from .safety_publisher import SafetyPublisher
 from .worker import Worker
@@ -33,10 +34,13 @@ class ControllerNode(Node):
         /adp/safety_state, /diagnostics
     Services: /adp/start, /adp/stop, /adp/reset, /adp/home
     Parameters: :class:`~adp_ros.control.ControllerSettings`
+
+    Args:
+        arguments: Further arguments of :class:`rclpy.node.Node`.
     """
 
-    def __init__(self) -> None:
-        super().__init__("controller_node")
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__("controller_node", **arguments)
         self._settings = declare_controller_settings(self)
         self._dry_run = self._settings.arm.dry_run
         self._lock = threading.Lock()
@@ -64,6 +68,7 @@ class ControllerNode(Node):
             was_moving = self._controller.status.moving
             self._controller.stop(time.monotonic(), "shutdown", "the controller node ends")
         self._loop.stop()
+        restore_process()
         if was_moving and self.context.ok():
             self._send_last_zeros()
         super().destroy_node()

@@ -10,7 +10,8 @@ def prepare_loop_thread(config: StreamConfig) -> list[str]:
     """Set up the calling thread; return what was not permitted, in words.
 
     Automatic garbage collection is turned off in the process: a full collection stops every
-    thread for longer than a tick. :func:`collect_young` is to be called now and then.
+    thread for longer than a tick. :func:`collect_young` is to be called now and then, and
+    :func:`restore_process` in the end.
     """
     gc.collect()
     gc.freeze()
@@ -38,3 +39,9 @@ def prepare_loop_thread(config: StreamConfig) -> list[str]:
 def collect_young() -> None:
     """Free the cycles among young objects; takes well under a millisecond each second."""
     gc.collect(1)
+
+
+def restore_process() -> None:
+    """Turn automatic garbage collection on again, when the loop has ended."""
+    gc.enable()
+    gc.unfreeze()
