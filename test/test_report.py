@@ -11,6 +11,7 @@ import pytest
 from adp_ros.report.figures import FULL, PRUNED, paths, timeline
 from adp_ros.report.numbers import (
     FIRST,
+    NOT_HEARD,
     full_vision_rows,
     safety_events,
     segments,
@@ -110,7 +111,7 @@ def test_decisions_of_an_earlier_episode_explain_nothing():
     windows = [window(0, 0), window(1, 1), window(10, 0), window(11, 1), window(12, 2)]
     gates = [gate(0, 0), gate(1, 1), gate(10, 0, "slow")]
     reasons = [part.reason for part in segments(windows, gates)]
-    assert reasons == [FIRST, "fast", FIRST, "slow", FIRST]
+    assert reasons == [FIRST, "fast", FIRST, "slow", NOT_HEARD]
 
 
 def test_percentiles_are_those_of_all_windows():

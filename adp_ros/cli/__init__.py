@@ -16,10 +16,12 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "wipe the table in the twin, with summary and video",
         "launch": "start camera, policy, controller and arm",
         "record": "record a bag for replay",
+        "replay": "a recorded run once more, offline",
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
         "flops": "cost of a forward pass, full and pruned",
         "importance": "which patches the instruction attends to",
+        "monitor": "gate, pruning, latency and health in the terminal",
         "bench": "time full and pruned forward passes, audited",
     }
 )

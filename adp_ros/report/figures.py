@@ -9,23 +9,11 @@ import numpy as np
 from plotly.graph_objects import Bar, Figure, Scatter
 from plotly.subplots import make_subplots
 
+from .colours import BAD, CAUTION, FULL, PRUNED, reason_colour, state_colour
 from .numbers import Segment, segments, torque_share
 from .run_log import GateRecord, RunLog
 
-FULL: Final = "#2a78b5"
-PRUNED: Final = "#f28e2b"
 STATE_NAMES: Final = (("full vision", FULL), ("pruned", PRUNED))
-REASON_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "fast": "#f28e2b",
-        "slow": "#2a78b5",
-        "between": "#b8b8b8",
-        "refresh": "#9c5fb5",
-        "cold_start": "#d9d3a7",
-        "first window": "#d9d3a7",
-    }
-)
-OTHER_REASON: Final = "#76b7b2"
 JOINT_COLOURS: Final = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#17a2a2")
 STAGE_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -77,7 +65,7 @@ def timeline_key(log: RunLog) -> list[tuple[str, str]]:
     """Return (name, colour) of what the timeline shows, from top to bottom."""
     reasons = dict.fromkeys(part.reason for part in segments(log.windows, log.gates))
     key = list(STATE_NAMES)
-    key += [(f"why: {reason}", REASON_COLOURS.get(reason, OTHER_REASON)) for reason in reasons]
+    key += [(f"why: {reason}", reason_colour(reason)) for reason in reasons]
     if log.latencies:
         key += [*STAGE_COLOURS.items(), ("frame to chunk", "#222222")]
     joints = torque_share(log.safety, 1)[1].shape[1]
@@ -95,7 +83,7 @@ def _draw_states(figure: Figure, parts: Sequence[Segment]) -> None:
         figure.add_trace(_lane("state", name, colour, chosen), row=1, col=1)
     for reason in dict.fromkeys(part.reason for part in parts):
         chosen = [part for part in parts if part.reason == reason]
-        colour = REASON_COLOURS.get(reason, OTHER_REASON)
+        colour = reason_colour(reason)
         figure.add_trace(_lane("why", f"why: {escape(reason)}", colour, chosen), row=1, col=1)
     figure.update_yaxes(categoryorder="array", categoryarray=["why", "state"], row=1, col=1)
 
@@ -143,7 +131,7 @@ def _draw_motion(figure: Figure, gates: Sequence[GateRecord]) -> None:
         mode="lines+markers",
         name="motion, dot: next state",
         line={"color": "#999999", "width": 1},
-        marker={"color": [PRUNED if gate.prune else FULL for gate in gates], "size": 7},
+        marker={"color": [state_colour(gate.prune) for gate in gates], "size": 7},
         hovertext=[f"next {'pruned' if g.prune else 'full'}, {_gate_text(g)}" for g in gates],
         hoverinfo="text",
     )
@@ -156,7 +144,7 @@ def _draw_tokens(figure: Figure, parts: Sequence[Segment]) -> None:
         x=[(part.record.time + part.end) / 2 for part in parts],
         width=[part.end - part.record.time for part in parts],
         y=[part.record.tokens_kept for part in parts],
-        marker={"color": [PRUNED if part.record.pruned else FULL for part in parts]},
+        marker={"color": [state_colour(part.record.pruned) for part in parts]},
         hovertext=[_window_text(part) for part in parts],
         hoverinfo="text",
     )
@@ -197,9 +185,9 @@ def _draw_torques(figure: Figure, log: RunLog) -> None:
         )
         figure.add_trace(trace, row=5, col=1)
     if shares.size:
-        figure.add_hline(100.0, line={"color": "#d62728", "width": 1}, row=5, col=1)
+        figure.add_hline(100.0, line={"color": BAD, "width": 1}, row=5, col=1)
     for start, end, status in _stops(log):
-        colour = "#d62728" if status == "stopped" else "#edc948"
+        colour = BAD if status == "stopped" else CAUTION
         shade = {"fillcolor": colour, "opacity": 0.25, "line_width": 0}
         figure.add_vrect(start, end, **shade, row=5, col=1)
     figure.update_yaxes(rangemode="tozero", row=5, col=1)

@@ -10,6 +10,7 @@ from ..types import FloatArray
 from .run_log import ComparisonRow, GateRecord, LatencyRecord, RunLog, SafetyRecord, WindowRecord
 
 FIRST: Final = "first window"
+NOT_HEARD: Final = "not heard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Segment:
     Attributes:
         record: The window.
         end: Time at which the next window begins; for the last one, a typical length later.
-        cause: Decision that gave the window its state; None for the first of an episode.
+        cause: Decision that gave the window its state; None for the first of an episode, and
+            when it was not heard.
     """
 
     record: WindowRecord
@@ -29,7 +31,9 @@ class Segment:
     @property
     def reason(self) -> str:
         """Why the window has its state."""
-        return FIRST if self.cause is None else self.cause.reason
+        if self.cause is not None:
+            return self.cause.reason
+        return FIRST if self.record.window == 0 else NOT_HEARD
 
 
 @dataclass(frozen=True, slots=True)
