@@ -31,13 +31,14 @@ ALLOWED = {
     "cli": {"rich", "cv2", "torch", "rclpy", "adp_ros.msg"},
     "demo": {"av", "cv2", "rich", "simplejpeg"},
     "importance_plots": {"matplotlib"},
+    "monitor": {"rich"},
     "nodes": MESSAGES | {"rclpy", "cv_bridge", "ament_index_python", "simplejpeg", "torch"},
     "parameter_files": {"yaml"},
     "policy": MODEL | {"cv2", "simplejpeg", "scipy"},
     "pruning": {"torch"},
     "report": {"plotly"},
     "rqt": {"python_qt_binding", "rclpy", "rqt_gui_py", "sensor_msgs", "std_srvs"},
-    "recording": {"mcap", "rosbags", "yaml", "zstandard"},
+    "recording": {"mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
     "sim": {"mujoco"},
 }
 # Loaded by no part above that does not list them, not even through another part.

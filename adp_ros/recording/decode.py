@@ -18,10 +18,12 @@ FIELDS: Final = MappingProxyType(
         ),
         "adp_ros/msg/ChunkRequest": ("header", "window", "measured_path", "measured_net"),
         "adp_ros/msg/GateState": (
-            *("window", "state", "next_state", "rule", "reason"),
+            *("header", "window", "state", "next_state", "rule", "reason"),
             *("motion", "upper", "lower", "pruned_run"),
         ),
-        "adp_ros/msg/PruneState": ("header", "window", "pruner", "kept_indices", "sequence_length"),
+        "adp_ros/msg/PruneState": (
+            *("header", "pruner", "tokens_total", "kept_indices", "sequence_length"),
+        ),
         "adp_ros/msg/InferenceLatency": ("header", "window", "frame_age"),
         "adp_ros/msg/SafetyState": ("status", "cause", "message"),
         "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),

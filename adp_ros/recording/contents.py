@@ -1,0 +1,173 @@
+"""What a bag of this package holds, decoded, in the order in which it was recorded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+import yaml
+
+from ..errors import BagError
+from ..types import ActionConvention, Chunk, FloatArray
+from .notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS
+from .pictures import PictureIndex
+
+NANO: Final = 1e-9
+OFT: Final = "oft"  # policy whose own actions moved the arm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAudit:
+    """What was pruned for one window."""
+
+    pruner: str
+    kept: tuple[int, ...]
+    tokens_total: int
+    sequence_length: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedGate:
+    """What the gate decided when a window closed; lengths in [m]."""
+
+    state: bool
+    next_state: bool
+    rule: str
+    reason: str
+    motion: float
+    upper: float
+    lower: float
+    pruned_run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedWindow:
+    """One chunk as the controller got it; times in [ns].
+
+    Attributes:
+        window: Number in the episode.
+        stamp: Of the picture that it was planned from.
+        arrival: When the chunk was received.
+        actions: Shape (T, 7).
+        step_period: In [s].
+        convention: Frames and rotation order.
+        pruned: Vision tokens were pruned for it.
+        policy: Who planned it.
+        measured: Path and net motion in [m] that the controller sent with its request.
+    """
+
+    window: int
+    stamp: int
+    arrival: int
+    actions: FloatArray
+    step_period: float
+    convention: ActionConvention
+    pruned: bool
+    policy: str
+    measured: tuple[float, float]
+
+    def chunk(self, origin: int, actions: FloatArray, *, pruned: bool) -> Chunk:
+        """Return it with other actions as the controller takes it; times from an origin [ns]."""
+        return Chunk(
+            actions=actions,
+            stamp=(self.stamp - origin) * NANO,
+            window=self.window,
+            step_period=self.step_period,
+            convention=self.convention,
+            pruned=pruned,
+        )
+
+
+class Kind(Enum):
+    """What an event of the arm or of the controller is."""
+
+    TORQUE = "joint_torques"
+    ANGLES = "joint_angles"
+    JOINTS = "joint_state"
+    POSE = "tool_pose"
+    FINGERS = "finger_position"
+    SAFETY = "safety_state"
+    CHUNK = "action_chunk"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One message for the controller's replay.
+
+    Attributes:
+        kind: What it is.
+        arrival: When it was received, in [ns].
+        value: Decoded message; of a chunk its number in :attr:`Contents.windows`.
+    """
+
+    kind: Kind
+    arrival: int
+    value: Any
+
+
+@dataclass(slots=True)
+class Contents:
+    """A bag, decoded.
+
+    Attributes:
+        windows: Every chunk, in order.
+        audits: Stamp -> what was pruned.
+        gates: Stamp and number of the closed window -> decision.
+        states: Stamp -> the policy's state, as it saw it.
+        frame_ages: Stamp -> age of the picture when planning began, in [s].
+        events: Samples of the arm, safety states and chunks, in order.
+        pictures: Where the pictures lie.
+        robot_type: Of the driver whose topics are in the bag, empty without one.
+        notes: Metadata records of the bag.
+        problems: What is wrong or missing, in words.
+    """
+
+    windows: list[RecordedWindow] = field(default_factory=list)
+    audits: dict[int, RecordedAudit] = field(default_factory=dict)
+    gates: dict[tuple[int, int], RecordedGate] = field(default_factory=dict)
+    states: dict[int, FloatArray] = field(default_factory=dict)
+    frame_ages: dict[int, float] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    pictures: PictureIndex = field(default_factory=PictureIndex)
+    robot_type: str = ""
+    notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def parameters(self, node: str) -> Mapping[str, Any]:
+        """Return the parameters of a node, empty when they were not recorded.
+
+        Raises:
+            BagError: They are not YAML.
+        """
+        for values in self._notes(PARAMETERS):
+            if values.get("node", "").rpartition("/")[2] == node:
+                try:
+                    parsed = yaml.safe_load(values.get("yaml", ""))
+                except yaml.YAMLError as error:
+                    raise BagError(f"parameters of {node} in the bag are not YAML") from error
+                return parsed if isinstance(parsed, dict) else {}
+        return {}
+
+    def file_text(self, name: str) -> str | None:
+        """Return the contents of a settings file that was recorded, else None."""
+        for values in self._notes(FILE):
+            if values.get("name") == name:
+                return values.get("text", "")
+        return None
+
+    @property
+    def checkpoint(self) -> tuple[str, str]:
+        """Directory and hash of the checkpoint; empty when they were not recorded."""
+        for values in self._notes(CHECKPOINT):
+            return values.get("directory", ""), values.get("hash", "")
+        return "", ""
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """Version, revision of the code and launch arguments; empty when not recorded."""
+        for values in self._notes(ORIGIN):
+            return values
+        return {}
+
+    def _notes(self, name: str) -> list[dict[str, str]]:
+        return [values for entry, values in self.notes if entry == name]

@@ -1,0 +1,195 @@
+"""One pass over a bag, from bytes to its contents."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from ..errors import BagError, ConfigError
+from ..kinematics import ROBOT_TYPES
+from ..types import ACTION_SIZE, ActionConvention
+from .bag_reader import BagReader, Stored
+from .contents import Contents, Event, Kind, RecordedAudit, RecordedGate, RecordedWindow
+from .decode import Decoder
+from .topic import TopicInfo
+
+_DRIVER: Final = re.compile(r"^/(\w+)_driver/out/(\w+)$")
+_PICTURES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_NEEDED: Final = ("/adp/chunk_request", "/adp/gate_state", "/adp/prune_state", "/adp/safety_state")
+_ARM: Final = {kind.value: kind for kind in Kind if kind not in (Kind.SAFETY, Kind.CHUNK)}
+_TYPES: Final = {  # of the topics above; a topic of another type is not ours
+    "/adp/action_chunk": "adp_ros/msg/ActionChunk",
+    "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
+    "/adp/gate_state": "adp_ros/msg/GateState",
+    "/adp/prune_state": "adp_ros/msg/PruneState",
+    "/adp/latency": "adp_ros/msg/InferenceLatency",
+    "/adp/policy_state": "sensor_msgs/msg/JointState",
+    "/adp/safety_state": "adp_ros/msg/SafetyState",
+}
+
+
+def read_contents(reader: BagReader) -> Contents:
+    """Read a bag through.
+
+    Raises:
+        BagError: There is no chunk in it: nothing can be replayed.
+    """
+    scan = _Scan()
+    for stored in reader.messages(scan.wants):
+        scan.take(stored)
+    contents = scan.contents
+    contents.notes = reader.notes
+    contents.problems = [*reader.problems, *scan.problems()]
+    if not contents.windows:
+        names = ", ".join(sorted(reader.topics)) or "none"
+        why = "; ".join(contents.problems)
+        raise BagError(
+            "nothing to replay: the bag has no chunk on /adp/action_chunk; topics: "
+            f"{names}" + (f"; {why}" if why else "")
+        )
+    return contents
+
+
+class _Scan:
+    """Sorts messages into the contents."""
+
+    def __init__(self) -> None:
+        self.contents = Contents()
+        self._decoders: dict[str, Decoder] = {}
+        self._refused: dict[str, str] = {}
+        self._unreadable: dict[str, int] = {}
+        self._measured: dict[int, tuple[float, float]] = {}
+        self._robots: set[str] = set()
+        self._takers: Mapping[str, Callable[[Any, Stored], None]] = {
+            "/adp/action_chunk": self._take_chunk,
+            "/adp/chunk_request": self._take_request,
+            "/adp/gate_state": self._take_gate,
+            "/adp/prune_state": self._take_audit,
+            "/adp/latency": self._take_latency,
+            "/adp/policy_state": self._take_state,
+            "/adp/safety_state": lambda m, s: self._event(Kind.SAFETY, m, s),
+        }
+
+    def wants(self, topic: TopicInfo) -> bool:
+        """Tell whether a topic is read; a version of it that can't be is noted."""
+        if topic.type_name in _PICTURES:
+            return True
+        driver = _DRIVER.match(topic.name)
+        if driver is None and topic.name not in self._takers:
+            return False
+        if driver is not None:
+            self._robots.add(driver[1])
+            if driver[2] not in _ARM:
+                return False
+        expected = _TYPES.get(topic.name, topic.type_name)
+        try:
+            if topic.type_name != expected:
+                raise BagError(f"{topic.name} is {topic.type_name}, {expected} is needed")
+            self._decoders[topic.name] = Decoder(topic)
+        except BagError as error:
+            self._refused[topic.name] = str(error)
+            return False
+        return True
+
+    def take(self, stored: Stored) -> None:
+        """Take one message; one that can't be read is counted."""
+        try:
+            self._take(stored)
+        except (BagError, ConfigError, ValueError) as error:
+            count = self._unreadable.setdefault(f"{stored.topic}: {error}", 0)
+            self._unreadable[f"{stored.topic}: {error}"] = count + 1
+
+    def problems(self) -> list[str]:
+        """Return what was refused, unreadable or missing."""
+        found = [*self._refused.values()]
+        found += [f"{count} messages skipped, {text}" for text, count in self._unreadable.items()]
+        missing = [n for n in _NEEDED if n not in self._decoders and n not in self._refused]
+        found += [f"topic {name} is missing" for name in missing]
+        contents = self.contents
+        if not contents.pictures.by_stamp:
+            found.append("there are no pictures")
+        known = sorted(self._robots & set(ROBOT_TYPES))
+        found += [
+            f"driver of {name}: not a robot that is supported ({', '.join(ROBOT_TYPES)})"
+            for name in sorted(self._robots - set(ROBOT_TYPES))
+        ]
+        if len(known) > 1:
+            found.append(f"drivers of several robots: {', '.join(known)}; {known[0]} is replayed")
+        contents.robot_type = known[0] if known else ""
+        if not known:
+            found.append("there are no topics of the arm's driver")
+        return found
+
+    def _take(self, stored: Stored) -> None:
+        if stored.topic not in self._decoders:
+            self.contents.pictures.note(stored)
+            return
+        message = self._decoders[stored.topic].decode(stored.data)
+        driver = _DRIVER.match(stored.topic)
+        if driver is None:
+            self._takers[stored.topic](message, stored)
+        else:
+            self._event(_ARM[driver[2]], message, stored)
+
+    def _event(self, kind: Kind, value: Any, stored: Stored) -> None:
+        self.contents.events.append(Event(kind, stored.log_time, value))
+
+    def _take_chunk(self, message: Any, stored: Stored) -> None:
+        numbers = len(message.actions)
+        if numbers == 0 or numbers % ACTION_SIZE:
+            raise BagError(f"chunk has {numbers} numbers, a multiple of {ACTION_SIZE} is needed")
+        window = int(message.window)
+        recorded = RecordedWindow(
+            window=window,
+            stamp=_ns(message.header.stamp),
+            arrival=stored.log_time,
+            actions=np.array(message.actions, dtype=np.float64).reshape(-1, ACTION_SIZE),
+            step_period=float(message.step_period),
+            convention=ActionConvention(
+                message.translation_frame, message.rotation_frame, message.rotation
+            ),
+            pruned=bool(message.pruned),
+            policy=str(message.policy),
+            measured=self._measured.get(window, (np.nan, np.nan)),
+        )
+        self._event(Kind.CHUNK, len(self.contents.windows), stored)
+        self.contents.windows.append(recorded)
+
+    def _take_request(self, message: Any, _: Stored) -> None:
+        motion = (float(message.measured_path), float(message.measured_net))
+        self._measured[int(message.window)] = motion
+
+    def _take_gate(self, message: Any, _: Stored) -> None:
+        key = (_ns(message.header.stamp), int(message.window))
+        self.contents.gates[key] = RecordedGate(
+            state=bool(message.state),
+            next_state=bool(message.next_state),
+            rule=str(message.rule),
+            reason=str(message.reason),
+            motion=float(message.motion),
+            upper=float(message.upper),
+            lower=float(message.lower),
+            pruned_run=int(message.pruned_run),
+        )
+
+    def _take_audit(self, message: Any, _: Stored) -> None:
+        first, last = (int(n) for n in message.sequence_length)
+        self.contents.audits[_ns(message.header.stamp)] = RecordedAudit(
+            pruner=str(message.pruner),
+            kept=tuple(int(i) for i in message.kept_indices),
+            tokens_total=int(message.tokens_total),
+            sequence_length=(first, last),
+        )
+
+    def _take_latency(self, message: Any, _: Stored) -> None:
+        stamp = _ns(message.header.stamp)
+        self.contents.frame_ages[stamp] = 1e-3 * float(message.frame_age)
+
+    def _take_state(self, message: Any, _: Stored) -> None:
+        state = np.array(message.position, dtype=np.float64)
+        self.contents.states[_ns(message.header.stamp)] = state
+
+
+def _ns(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -1,0 +1,181 @@
+"""Windows of a bag through policy, pruner and gate once more."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ..arm.messages import joints_from_state, pose_from_message
+from ..arm.robot import robot_named
+from ..arm.units import RADIANS_PER_TICK
+from ..errors import AdpError, ObservationError
+from ..policy.state_layout import ArmState, StateLayout
+from ..policy.window import MeasuredMotion, WindowPlanner, WindowResult
+from ..types import FloatArray, Observation, Rgb
+from .contents import OFT, Contents, Event, Kind, RecordedWindow
+from .pictures import Pictures
+from .stand_in import StandIn
+
+_NO_PICTURE: Final[Rgb] = np.zeros((1, 1, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """How windows are replayed.
+
+    Attributes:
+        image_topics: One per view, the main camera first.
+        instruction: What the policy is told.
+        layout: The policy's proprioceptive state, None when it takes none.
+        executes_own: True when the policy's own chunk moves the arm, whoever did when the bag
+            was recorded.
+    """
+
+    image_topics: tuple[str, ...]
+    instruction: str
+    layout: StateLayout | None
+    executes_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedWindow:
+    """One window, replayed.
+
+    Attributes:
+        recorded: What the bag says of it.
+        result: What came out now; None when it could not be replayed.
+        problem: Why it could not, or what was missing; empty when nothing was.
+        exact: The policy saw the very bytes that it saw when the bag was recorded.
+        repeated: The recorded actions were taken for the policy's.
+    """
+
+    recorded: RecordedWindow
+    result: WindowResult | None
+    problem: str = ""
+    exact: bool = True
+    repeated: bool = False
+
+
+def set_threads(threads: int) -> None:
+    """Use as many threads as the live run: sums in another order differ in the last digit."""
+    torch.set_num_threads(threads)
+
+
+class WindowReplay:
+    """Plans the recorded windows again, in their order.
+
+    Args:
+        contents: The bag.
+        pictures: Its pictures.
+        planner: Built on the stand-in.
+        policy: The stand-in.
+        plan: How to go about it.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        pictures: Pictures,
+        planner: WindowPlanner,
+        policy: StandIn,
+        plan: ReplayPlan,
+    ) -> None:
+        self._contents = contents
+        self._pictures = pictures
+        self._planner = planner
+        self._policy = policy
+        self._plan = plan
+        self._begun = False
+
+    def windows(self) -> Iterator[ReplayedWindow]:
+        """Yield the windows, replayed one after the other."""
+        for recorded in self._contents.windows:
+            try:
+                yield self._replay(recorded)
+            except AdpError as error:
+                yield ReplayedWindow(recorded, None, str(error))
+
+    def _replay(self, recorded: RecordedWindow) -> ReplayedWindow:
+        missed_start = not self._begun and recorded.window > 0
+        self._begun = self._begun or recorded.window == 0
+        problem = "its episode began before the recording" if missed_start else ""
+        lossy = self._pictures.lossy
+        images: tuple[Rgb, ...] = (_NO_PICTURE,)
+        state, repeated = None, True
+        if self._policy.plans:
+            found = self._images(recorded)
+            state, guessed = self._state(recorded)
+            if isinstance(found, str):
+                problem = found
+            else:
+                images, repeated = found, False
+                problem = problem or guessed
+        if repeated:
+            self._policy.repeat(recorded, self._contents.audits.get(recorded.stamp))
+        result = self._planner.plan(
+            Observation(images, self._plan.instruction, state),
+            recorded.window,
+            MeasuredMotion(*recorded.measured),
+            self._executed(recorded),
+        )
+        exact = not problem and not repeated and self._pictures.lossy == lossy
+        return ReplayedWindow(recorded, result, problem, exact, repeated)
+
+    def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
+        own = recorded.policy == OFT or self._plan.executes_own
+        return None if own else recorded.actions
+
+    def _images(self, recorded: RecordedWindow) -> tuple[Rgb, ...] | str:
+        """Return one picture per view, or say which is missing."""
+        first, *others = self._plan.image_topics
+        main = self._pictures.read(first, recorded.stamp)
+        if main is None:
+            return f"picture of {first} is missing"
+        age = self._contents.frame_ages.get(recorded.stamp, 0.0)
+        begun = recorded.stamp + round(age * 1e9)
+        images = [main]
+        for topic in others:
+            image = self._pictures.newest(topic, begun)
+            if image is None:
+                return f"picture of {topic} is missing"
+            images.append(image)
+        return tuple(images)
+
+    def _state(self, recorded: RecordedWindow) -> tuple[FloatArray | None, str]:
+        """Return the policy's state, and what is to be said about it."""
+        layout = self._plan.layout
+        if layout is None:
+            return None, ""
+        state = self._contents.states.get(recorded.stamp)
+        if state is not None and len(state) == len(layout.names):
+            return state, ""
+        age = self._contents.frame_ages.get(recorded.stamp, 0.0)
+        begun = recorded.stamp + round(age * 1e9)
+        return self._arm_state(layout, begun), "state taken from the driver's newest messages"
+
+    def _arm_state(self, layout: StateLayout, time: int) -> FloatArray:
+        robot = robot_named(self._contents.robot_type)
+        newest = newest_samples(self._contents.events, time)
+        for kind in (Kind.POSE, Kind.JOINTS, Kind.FINGERS):
+            if kind not in newest:
+                raise ObservationError(f"nothing was recorded on {robot.topic_out(kind.value)}")
+        fingers = newest[Kind.FINGERS]
+        ticks = np.array([fingers.finger1, fingers.finger2, fingers.finger3])
+        arm = ArmState(
+            pose_from_message(newest[Kind.POSE]),
+            joints_from_state(newest[Kind.JOINTS], robot),
+            RADIANS_PER_TICK * ticks[: robot.fingers],
+        )
+        return layout.assemble(arm)
+
+
+def newest_samples(events: Sequence[Event], time: int) -> dict[Kind, Any]:
+    """Return the newest sample of each kind that had arrived at a time [ns]."""
+    newest: dict[Kind, Any] = {}
+    for event in events:
+        if event.arrival > time:
+            break
+        newest[event.kind] = event.value
+    return newest
