@@ -297,6 +297,7 @@ def test_way_home_belongs_to_the_driver():
     bench.arm.push[0] = 6.0
     bench.run(0.1)
     assert bench.status is Status.STOPPED and bench.outputs[-1].command is not None
+    assert any(o.stop_driver for o in bench.outputs[-10:])  # zeros alone do not hold it up
     bench.controller.end_homing()
 
 

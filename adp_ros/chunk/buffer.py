@@ -163,16 +163,18 @@ class ChunkBuffer:
             return Outcome.UNREQUESTED
         age = now - chunk.stamp
         if not -self._config.step_period <= age <= self._config.max_age:
-            self._refuse_stale(f"chunk's frame is {age:.2f} s old")
-            return Outcome.STALE
+            return self._stale(f"{age:.2f} s old, allowed: up to {self._config.max_age:g} s")
         if not self._insert(chunk, now):
-            self._refuse_stale(f"chunk's frame is {age:.2f} s old, every action is past due")
-            return Outcome.STALE
+            return self._stale(
+                f"{age:.2f} s old, all {len(chunk.actions)} actions are past due; "
+                "execution sync waits for slow policies"
+            )
         return Outcome.ACCEPTED
 
-    def _refuse_stale(self, text: str) -> None:
-        self.fault = f"{text}, allowed: up to {self._config.max_age:g} s"
+    def _stale(self, text: str) -> Outcome:
+        self.fault = f"chunk's frame is {text}"
         self.requests.refused()
+        return Outcome.STALE
 
     def _insert(self, chunk: Chunk, now: float) -> bool:
         """Plan a chunk's actions; False when every one of them is past due."""

@@ -144,7 +144,7 @@ class Controller:
         if stops != self._stops:
             self._stops = stops
             self.episode.halt()
-            self.stopping.begin(now)
+            self.stopping.begin(now, at_once=self._homing)
         elif self.status is not Status.STOPPED:
             self.stopping.end()
 

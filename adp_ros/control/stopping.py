@@ -9,13 +9,21 @@ class StopSequence:
     def __init__(self, config: StopConfig) -> None:
         self._config = config
         self._begun: float | None = None
+        self._asks_at = 0.0
         self._asked: float | None = None
         self.answered = False
         self.attempts = 0
 
-    def begin(self, now: float) -> None:
-        """Start with zeros."""
+    def begin(self, now: float, *, at_once: bool = False) -> None:
+        """Start with zeros.
+
+        Args:
+            now: Time in [s].
+            at_once: True to ask the driver without delay: it moves the arm by itself and zero
+                velocity does not hold it up.
+        """
         self._begun, self._asked, self.answered, self.attempts = now, None, False, 0
+        self._asks_at = now if at_once else now + self._config.zero_time
 
     def end(self) -> None:
         """Nothing more is to be done: the latch was cleared."""
@@ -33,7 +41,7 @@ class StopSequence:
 
     def asks_driver(self, now: float) -> bool:
         """Tell, once per attempt, that the driver's stop service is to be called now."""
-        if self._begun is None or self.answered or now - self._begun < self._config.zero_time:
+        if self._begun is None or self.answered or now < self._asks_at:
             return False
         if self._asked is not None and now - self._asked < self._config.retry_time:
             return False

@@ -1,6 +1,7 @@
 """Feeds the monitors, and turns what they find into events of the state machine."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .feedback import Feedback
 from .machine import Event, Machine, Status
 from .torque import TorqueLevel, TorqueMonitor
 
+_QUIET_TIME: Final = 0.5  # [s] without overload and with good feedback before a reset
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SafetyConfig:
@@ -21,7 +24,6 @@ class SafetyConfig:
     torque: TorqueConfig = field(default_factory=TorqueConfig)
     feed: FeedConfig = field(default_factory=FeedConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
-    quiet_time: float = 0.5  # [s] of quiet before a reset (DESIGN: 0.5 s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Supervisor:
 
     def _unquiet(self, now: float) -> str:
         """Say why a reset is not allowed yet, empty when it is."""
-        needed = self._config.quiet_time
+        needed = _QUIET_TIME
         stopped_for = now - self.machine.last.time if self.machine.last else 0.0
         if stopped_for < needed:
             return f"stopped for {stopped_for:.1f} s, {needed:g} s are needed"
