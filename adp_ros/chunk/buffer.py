@@ -129,8 +129,7 @@ class ChunkBuffer:
             self.fault = ""
             self.counters.chunks += 1
             self.requests.answered(now)
-        else:
-            self.counters.chunks_refused += 1
+        self.counters.chunks_refused += outcome is not Outcome.ACCEPTED
         return outcome
 
     def refuse(self, problem: str) -> None:
