@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # What the installation is made from. Python sources are not: it is an editable one.
 INTERFACES := $(wildcard msg/*.msg resource/kinova_msgs/*.* resource/kinova_msgs/*/*)
-BUILD_FILES := CMakeLists.txt package.xml $(wildcard cmake/*)
+BUILD_FILES := CMakeLists.txt package.xml plugin.xml $(wildcard cmake/*)
 TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 
 # A shell inside another ROS-on-wheels environment hands these down; they belong to that one.
