@@ -125,7 +125,13 @@ class FeedConfig:
 class WatchConfig:
     """When motion and command are said not to agree."""
 
-    time: float = setting(0.5, "Time over which they are compared.", unit="s", low=0.1, high=5.0)
+    time: float = setting(
+        0.5,
+        "Time over which command and measured motion are compared.",
+        unit="s",
+        low=0.1,
+        high=5.0,
+    )
     commanded_speed: float = setting(
         0.03,
         "Commanded speed from which motion is expected; the arm may ignore less.",
