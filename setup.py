@@ -189,6 +189,7 @@ REQUIRES = (
     "pyyaml>=6,<7",
     "mcap>=1.6,<2",  # bags: written
     "rosbags>=0.11.9,<0.12",  # bags: messages decoded
+    "zstandard>=0.23,<1",  # bags: compressed chunks
     "rich>=13,<16",  # tables and progress of the command line
     "matplotlib>=3.8,<4",  # plots of the command line
     "plotly>=6,<8",  # figures of a run's report
@@ -227,6 +228,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-timeout>=2.3,<3",
         "hypothesis>=6,<7",
+        "mcap-ros2-support>=0.6,<1",
         "ruff==0.17.6",
         "mypy==2.4.1",
         "types-PyYAML>=6,<7",

@@ -137,7 +137,6 @@ def _decide(contents: Contents, pictures: Pictures, overrides: Overrides) -> Out
 def _summary(
     contents: Contents, outcome: Outcome, checks: Sequence[WindowCheck], text: str
 ) -> dict[str, Any]:
-    results = [window.result for window in outcome.replayed if window.result is not None]
     problems = {window.problem for window in outcome.replayed if window.problem}
     counts = {text: sum(w.problem == text for w in outcome.replayed) for text in sorted(problems)}
     return {
@@ -146,7 +145,7 @@ def _summary(
         "origin": {k: v for k, v in contents.origin.items() if k != "launch"},
         "pruned": {
             "recorded": sum(window.pruned for window in contents.windows),
-            "replayed": sum(result.prediction.pruned for result in results),
+            "replayed": sum(window.pruned for window in outcome.replayed),
         },
         "equality": asdict(count(checks, outcome.replayed)),
         "bag_problems": list(contents.problems),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..adp_settings import AdpSettings
 from ..errors import BagError, ConfigError
 from ..gate import GateConfig
@@ -14,6 +12,7 @@ from ..nodes.inference_settings import InferenceSettings
 from ..nodes.policy_setup import PolicySetup, set_up_policy
 from ..policy import load_policy
 from ..recording.contents import Contents
+from ..recording.notes import settings_in
 from ..recording.provenance import checkpoint_fingerprint
 from ..settings import config_from_mapping, setting_names
 
@@ -99,13 +98,7 @@ def _adp_values(contents: Contents, overrides: Overrides) -> dict[str, Any]:
             text = overrides.adp.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"adp is {str(overrides.adp)!r}: {error}") from error
-    try:
-        values = yaml.safe_load(text or "")
-    except yaml.YAMLError as error:
-        raise ConfigError(f"settings of gate and pruning are not YAML: {error}") from error
-    if values is not None and not isinstance(values, Mapping):
-        raise ConfigError("settings of gate and pruning are no lines 'name: value'")
-    return dict(values or {})
+    return settings_in(text or "", "settings of gate and pruning")
 
 
 def _without_released(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from .. import __version__
 from ..errors import CheckpointError, ConfigError
 from ..recording.bag_writer import BagWriter
 from ..recording.definitions import Definitions
-from ..recording.notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS
+from ..recording.notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_text
 from ..recording.provenance import checkpoint_fingerprint, git_revision
 from ..recording.recorder import Note, Recorder
 from ..recording.settings import RecordSettings
 from .diagnostics import DiagnosticsPublisher
 from .params import declare_settings, refuse_unknown_parameters
-from .record_parameters import ParameterCollector, parameters_text
+from .record_parameters import ParameterCollector
 from .record_topics import RecordTopics
 from .run import run_node
 from .worker import Worker
@@ -70,7 +70,7 @@ class RecordNode(Node):
         writer.add_note(ORIGIN, origin)
 
     def _note_parameters(self, node: str, values: dict[str, Any]) -> None:
-        note = {"node": node, "yaml": parameters_text(values)}
+        note = {"node": node, "yaml": settings_text(values)}
         self._recorder.put(Note(PARAMETERS, note))
         if "checkpoint" in values and "adp" in values:
             self._note_checkpoint(str(values["checkpoint"]))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import yaml
 from rcl_interfaces.msg import ParameterValue
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
@@ -56,11 +55,6 @@ class ParameterCollector:
                 self._take(full, {name: _plain(value) for name, value in pairs})
 
         return got
-
-
-def parameters_text(values: dict[str, Any]) -> str:
-    """Return parameters as YAML."""
-    return yaml.safe_dump(values, sort_keys=True)
 
 
 def _plain(value: ParameterValue) -> Any:

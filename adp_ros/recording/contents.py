@@ -5,11 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-import yaml
-
-from ..errors import BagError
 from ..types import ActionConvention, Chunk, FloatArray
-from .notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS
+from .notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
 from .pictures import PictureIndex
 
 NANO: Final = 1e-9
@@ -141,11 +138,7 @@ class Contents:
         """
         for values in self._notes(PARAMETERS):
             if values.get("node", "").rpartition("/")[2] == node:
-                try:
-                    parsed = yaml.safe_load(values.get("yaml", ""))
-                except yaml.YAMLError as error:
-                    raise BagError(f"parameters of {node} in the bag are not YAML") from error
-                return parsed if isinstance(parsed, dict) else {}
+                return settings_in(values.get("yaml", ""), f"parameters of {node} in the bag")
         return {}
 
     def file_text(self, name: str) -> str | None:

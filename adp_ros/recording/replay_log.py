@@ -24,14 +24,14 @@ def window_line(replayed: ReplayedWindow) -> dict[str, Any]:
     line |= {
         "actions": result.actions.tolist(),
         "policy_actions": prediction.actions.tolist(),
-        "pruned": prediction.pruned,
+        "pruned": replayed.pruned,
         "pruner": report.pruner,
         "kept": None if prediction.kept is None else prediction.kept.tolist(),
         "sequence_length": list(report.sequence_length),
-        "flops": report.flops,
-        "flops_full": report.flops_full,
         "repeated": replayed.repeated,
     }
+    if not replayed.repeated:
+        line |= {"flops": report.flops, "flops_full": report.flops_full}
     if result.decision is not None:
         decision = result.decision
         line["gate"] = {

@@ -25,6 +25,7 @@ class StandIn:
     def __init__(self, policy: PrunablePolicy | None) -> None:
         self._policy = policy
         self._repeated: Prediction | None = None
+        self.pruned = False  # the last call was to prune
 
     @property
     def plans(self) -> bool:
@@ -51,6 +52,7 @@ class StandIn:
     def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
         """Plan one chunk, or repeat one."""
         repeated, self._repeated = self._repeated, None
+        self.pruned = pruner is not None
         if repeated is not None:
             return repeated if pruner is not None else replace(repeated, kept=None)
         if self._policy is None:

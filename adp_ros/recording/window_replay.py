@@ -49,6 +49,7 @@ class ReplayedWindow:
         problem: Why it could not, or what was missing; empty when nothing was.
         exact: The policy saw the very bytes that it saw when the bag was recorded.
         repeated: The recorded actions were taken for the policy's.
+        pruned: The gate wanted it pruned.
     """
 
     recorded: RecordedWindow
@@ -56,6 +57,7 @@ class ReplayedWindow:
     problem: str = ""
     exact: bool = True
     repeated: bool = False
+    pruned: bool = False
 
 
 def set_threads(threads: int) -> None:
@@ -121,7 +123,7 @@ class WindowReplay:
             self._executed(recorded),
         )
         exact = not problem and not repeated and self._pictures.lossy == lossy
-        return ReplayedWindow(recorded, result, problem, exact, repeated)
+        return ReplayedWindow(recorded, result, problem, exact, repeated, self._policy.pruned)
 
     def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
         own = recorded.policy == OFT or self._plan.executes_own
