@@ -3,10 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 from types import MappingProxyType
+from typing import Final
 
 from .latency import LatencySummary
 
+HOLD: Final = 4.5  # [s] that a warning stays: four reports of one per second
 Value = str | int | float | bool
 
 
@@ -37,6 +40,31 @@ class Health:
 def worst(states: Iterable[Health]) -> Health:
     """Return the first of the worst states; OK when there is none."""
     return max(states, key=lambda s: s.level, default=Health(Level.OK, "OK"))
+
+
+class Steady:
+    """Keeps a warning for a while, so that a level that changes all the time does not flap.
+
+    Errors come and go at once: nobody shall wait for one, or be told of one that is over.
+
+    Args:
+        hold: How long a warning stays after it was last true, in [s].
+    """
+
+    def __init__(self, hold: float = HOLD) -> None:
+        self._hold = hold
+        self._warned_at = -inf
+        self._warning = ""
+
+    def take(self, health: Health, now: float) -> Health:
+        """Return what to publish of a component's health at `now` [s]."""
+        if health.level is Level.WARN:
+            self._warned_at, self._warning = now, health.message
+        age = now - self._warned_at
+        if health.level is not Level.OK or age > self._hold:
+            return health
+        message = f"{health.message}; {age:.0f} s ago: {self._warning}"
+        return Health(Level.WARN, message, health.values)
 
 
 def format_value(value: Value) -> str:

@@ -314,7 +314,9 @@ def test_report_names_what_is_wrong():
     bench.answer = _policy([0.0, -0.05, 0.0])
     bench.run(2.0)
     states = {name: ask() for name, ask in report.components().items()}
-    assert set(states) == {"safety", "feedback", "steps", "stream", "motion", "driver"}
+    names = {"safety", "torque", "feedback", "steps", "stream", "motion", "driver"}
+    assert set(states) == names
+    assert states["torque"].values["tared"]
     assert {s.level for s in states.values()} == {Level.OK}
     assert states["steps"].values["steps_missed"] == 0
     assert states["steps"].values["request_to_chunk_ms_p50"] == pytest.approx(120, abs=15)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from math import inf
 
+import numpy as np
+
 from ..health import Health, Level, Value, latency_values
 from ..safety import Status
 from .controller import Controller
@@ -30,6 +32,7 @@ class ControllerReport:
         """Return component name -> function that returns its health."""
         return {
             "safety": self.safety,
+            "torque": self.torque,
             "feedback": self.feedback,
             "steps": self.steps,
             "stream": self.stream,
@@ -38,17 +41,28 @@ class ControllerReport:
         }
 
     def safety(self) -> Health:
-        """State machine and residual torque."""
+        """State machine."""
         state = self._controller.snapshot()
         values: dict[str, Value] = {"status": state.status.name.lower(), "cause": state.cause}
         values["stops"] = self._controller.supervisor.machine.stops
-        for joint, torque in enumerate(state.residual, start=1):
-            values[f"residual_torque_{joint}"] = float(torque)
         message = state.message or state.status.name.lower()
         if state.status is Status.STOPPED:
             return Health(Level.ERROR, message, values)
         fine = state.status in (Status.ARMED, Status.RUNNING) and not state.cause
         return Health(Level.OK if fine else Level.WARN, message, values)
+
+    def torque(self) -> Health:
+        """Residual torques against their levels."""
+        state = self._controller.snapshot()
+        shares = np.abs(state.residual) / state.stop
+        values: dict[str, Value] = {"tared": self._controller.supervisor.torque.tare is not None}
+        for joint, torque in enumerate(state.residual, start=1):
+            values[f"residual_torque_{joint}"] = float(torque)
+        worst = int(shares.argmax())
+        message = f"joint {worst + 1} at {shares[worst]:.0%} of its stop level"
+        slow = bool((np.abs(state.residual) > state.slow).any())
+        over = not bool((shares <= 1.0).all())  # not-a-number is no good torque
+        return Health(Level.ERROR if over else Level.WARN if slow else Level.OK, message, values)
 
     def feedback(self) -> Health:
         """Ages of the newest torque, pose and joint samples."""

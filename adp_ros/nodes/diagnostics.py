@@ -1,11 +1,12 @@
 """``/diagnostics`` of a node, once per second: one status per component, names as in REP 107."""
 
+import time
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from ..health import Health, format_value
+from ..health import Health, Steady, format_value
 
 PERIOD = 1.0  # [s]
 
@@ -24,7 +25,7 @@ class DiagnosticsPublisher:
         self, node: Node, components: Mapping[str, Callable[[], Health]], hardware_id: str = ""
     ) -> None:
         self._node = node
-        self._components = dict(components)
+        self._components = {name: (ask, Steady()) for name, ask in components.items()}
         self._hardware_id = hardware_id
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(PERIOD, self.publish)
@@ -33,10 +34,10 @@ class DiagnosticsPublisher:
         """Publish one array now."""
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
-        name = self._node.get_name()
+        name, now = self._node.get_name(), time.monotonic()
         message.status = [
-            _status(f"{name}: {component}", self._hardware_id, ask())
-            for component, ask in self._components.items()
+            _status(f"{name}: {component}", self._hardware_id, steady.take(ask(), now))
+            for component, (ask, steady) in self._components.items()
         ]
         self._publisher.publish(message)
 

@@ -60,11 +60,11 @@ class InferenceHealth:
             return Health(Level.OK, message, values)
 
     def pruning(self) -> Health:
-        """Return what was pruned and why."""
+        """Return what was pruned."""
         with self._lock:
             if self._result is None:
                 return Health(Level.OK, "no window yet")
-            report, decision = self._result.report, self._result.decision
+            report = self._result.report
             values: dict[str, Value] = {
                 "windows_pruned": self._pruned,
                 "pruned_share": self._pruned / self._windows,
@@ -74,14 +74,23 @@ class InferenceHealth:
                 "flops_share": report.flops / report.flops_full,
             }
             message = f"{report.tokens_kept} of {report.tokens_total} vision tokens"
-            if decision is not None:
-                values.update(
-                    next_pruned=decision.prune,
-                    reason=str(decision.reason),
-                    motion_m=decision.motion,
-                    upper_m=decision.upper,
-                    lower_m=decision.lower,
-                )
-                state = "pruned" if decision.prune else "full"
-                message += f", next {state} ({decision.reason})"
+            return Health(Level.OK, message, values)
+
+    def gate(self) -> Health:
+        """Return what the gate decided last and from what."""
+        with self._lock:
+            decision = None if self._result is None else self._result.decision
+            if decision is None:
+                return Health(Level.OK, "no decision yet")
+            values: dict[str, Value] = {
+                "rule": decision.rule,
+                "next_pruned": decision.prune,
+                "reason": str(decision.reason),
+                "motion_m": decision.motion,
+                "upper_m": decision.upper,
+                "lower_m": decision.lower,
+                "pruned_run": decision.pruned_run,
+            }
+            state = "pruned" if decision.prune else "full vision"
+            message = f"next {state}, {decision.reason}: motion {1e3 * decision.motion:.2f} mm"
             return Health(Level.OK, message, values)

@@ -91,7 +91,8 @@ class InferenceNode(Node):
     def _make_diagnostics(self) -> DiagnosticsPublisher:
         names = ["camera", *(f"camera_{i}" for i in range(2, len(self._frames) + 1))]
         components = {n: f.health for n, f in zip(names, self._frames, strict=True)}
-        components |= {"policy": self._health.policy, "pruning": self._health.pruning}
+        health = self._health
+        components |= {"policy": health.policy, "pruning": health.pruning, "gate": health.gate}
         return DiagnosticsPublisher(self, components, self._settings.robot_type)
 
     def _say_what_runs(self, adp: AdpSettings) -> None:
