@@ -23,6 +23,7 @@ from .stamps import seconds
 
 STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
 PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
+EARLY: Final = 1.0  # [s]; the first window's frame may be older than the start of the run
 RELIABLE: Final = QoSProfile(depth=50)
 
 
@@ -61,7 +62,7 @@ class RunCollector:
         return self._start
 
     def begin(self, start: float) -> None:
-        """Forget everything; take what is stamped `start` [s] or later."""
+        """Forget everything; take what comes and is stamped `start` [s] or little before."""
         self._start = start
         self._collecting = True
         self._records = _Records()
@@ -85,7 +86,7 @@ class RunCollector:
     def _time(self, header: Header) -> float | None:
         """Return a message's time in the run, None when it belongs to no run."""
         time = seconds(header.stamp) - self._start
-        return time if self._collecting and time >= 0.0 else None
+        return time if self._collecting and time >= -EARLY else None
 
     def _on_prune(self, message: PruneState) -> None:
         if (time := self._time(message.header)) is not None:

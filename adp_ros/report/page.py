@@ -38,7 +38,7 @@ figcaption { font-size: 0.85em; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; } td, th { padding: 3px 12px 3px 0; text-align: left;
        border-bottom: 1px solid #e4e7ea; vertical-align: top; }
-td:last-child { overflow-wrap: anywhere; min-width: 9em; }
+td:last-child { overflow-wrap: anywhere; min-width: 7em; }
 td.number:last-child { min-width: 0; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 """
