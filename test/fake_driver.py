@@ -17,7 +17,6 @@ from adp_ros.arm.messages import (
     joint_angles_message,
     joint_state_message,
     pose_message,
-    twist_from_velocity,
 )
 from adp_ros.kinematics import Chain, arm_model, gravity_torque
 
@@ -94,8 +93,11 @@ class FakeDriver(Node):
             if self.stopped:
                 return
             chain = Chain.at(self._model, self.joints)
-            twist = twist_from_velocity(message, chain.tool.rotation, "tool")
-            rates = np.linalg.solve(chain.jacobian(), np.r_[twist.linear, twist.angular])
+            m = message
+            linear = np.array([m.twist_linear_x, m.twist_linear_y, m.twist_linear_z])
+            in_tool = np.array([m.twist_angular_x, m.twist_angular_y, m.twist_angular_z])
+            twist = np.r_[linear, chain.tool.rotation @ in_tool]
+            rates = np.linalg.solve(chain.jacobian(), twist)
             self.joints = self.joints + 0.01 * rates
 
     def _service(self, name):

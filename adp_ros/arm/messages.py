@@ -9,7 +9,7 @@ from ..errors import ArmError
 from ..geometry import quaternion_from_rotation, rotation_from_quaternion
 from ..types import FloatArray, Pose, Twist
 from .robot import Robot
-from .units import angular_for_driver, angular_from_driver, closure_from_opening, opening_from_ticks
+from .units import angular_for_driver, closure_from_opening, opening_from_ticks
 
 _QUATERNION_TOLERANCE = 0.01  # deviation from length 1 that float32 and drivers' rounding explain
 
@@ -131,16 +131,3 @@ def velocity_message(
         twist_angular_z=float(angular[2]),
         fingers_closure_percentage=closure_from_opening(opening),
     )
-
-
-def twist_from_velocity(
-    msg: PoseVelocityWithFingers, rotation: FloatArray, angular_frame: str
-) -> Twist:
-    """Undo :func:`velocity_message`: tool velocity in the base frame.
-
-    ``in/cartesian_velocity`` and ``in/cartesian_velocity_with_finger_velocity`` have the same
-    six fields and are read by it too.
-    """
-    linear = np.array([msg.twist_linear_x, msg.twist_linear_y, msg.twist_linear_z])
-    angular = np.array([msg.twist_angular_x, msg.twist_angular_y, msg.twist_angular_z])
-    return Twist(linear, angular_from_driver(angular, rotation, angular_frame))

@@ -11,7 +11,6 @@ from ..types import FloatArray, Twist
 
 CLOSED_TICKS: Final = 6800.0
 RADIANS_PER_TICK: Final = radians(80.0) / CLOSED_TICKS
-ANGULAR_FRAMES: Final = ("tool", "base")
 
 
 def closure_from_opening(opening: float) -> float:
@@ -26,29 +25,14 @@ def closure_from_opening(opening: float) -> float:
     return 100.0 * (1.0 - min(max(opening, 0.0), 1.0))
 
 
-def opening_from_closure(percent: float) -> float:
-    """Undo :func:`closure_from_opening`; values outside 0 to 100 are clipped."""
-    return 1.0 - min(max(percent, 0.0), 100.0) / 100.0
-
-
 def opening_from_ticks(ticks: float) -> float:
     """Turn a finger position in ticks into 0 closed to 1 open; values outside are clipped."""
     return 1.0 - min(max(ticks / CLOSED_TICKS, 0.0), 1.0)
 
 
-def ticks_from_opening(opening: float) -> float:
-    """Undo :func:`opening_from_ticks`; values outside 0 to 1 are clipped."""
-    return CLOSED_TICKS * (1.0 - min(max(opening, 0.0), 1.0))
-
-
 def radians_from_ticks(ticks: float) -> float:
     """Turn a finger position in ticks into the angle of its first joint in [rad]."""
     return ticks * RADIANS_PER_TICK
-
-
-def ticks_from_radians(angle: float) -> float:
-    """Undo :func:`radians_from_ticks`."""
-    return angle / RADIANS_PER_TICK
 
 
 def angular_for_driver(twist: Twist, rotation: FloatArray, angular_frame: str) -> FloatArray:
@@ -63,10 +47,3 @@ def angular_for_driver(twist: Twist, rotation: FloatArray, angular_frame: str) -
         Shape (3,), in [rad/s].
     """
     return rotation.T @ twist.angular if angular_frame == "tool" else twist.angular
-
-
-def angular_from_driver(
-    angular: FloatArray, rotation: FloatArray, angular_frame: str
-) -> FloatArray:
-    """Undo :func:`angular_for_driver`. Shape (3,), in [rad/s], base frame."""
-    return rotation @ angular if angular_frame == "tool" else angular

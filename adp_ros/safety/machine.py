@@ -94,10 +94,6 @@ class Machine:
         """True from a stop to the reset."""
         return self.status is Status.STOPPED
 
-    def allows(self, event: Event) -> bool:
-        """Tell whether an event would change the state now."""
-        return (self.status, event) in TRANSITIONS
-
     def fire(self, event: Event, time: float, cause: str = "", message: str = "") -> bool:
         """Let an event happen.
 
