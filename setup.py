@@ -60,7 +60,7 @@ class BuildMessages(Command):
         )
 
     def get_source_files(self) -> list[str]:
-        patterns = ("msg/*.msg", "resource/**/*.*", "cmake/*", "launch/*", "config/*")
+        patterns = ("msg/*.msg", "resource/**/*.*", "cmake/*", "launch/*", "config/**/*.*")
         sources = [path for pattern in patterns for path in ROOT.glob(pattern)]
         sources += [ROOT / "CMakeLists.txt", ROOT / "package.xml", ROOT / "plugin.xml"]
         return sorted(str(path.relative_to(ROOT)) for path in sources if path.is_file())
