@@ -254,11 +254,14 @@ def test_only_the_picture_of_each_chunk_is_kept(tmp_path):
         recorder.put(Record("/camera/image_raw", data, i, i))
     for i in (3, 7, 7, 99):
         recorder.put(Record("/adp/action_chunk", header_message(i), 50 + i, 50 + i))
+    data = header_message(42, 100)  # later than its chunk
+    recorder.put(Record("/adp/action_chunk", data, 42, 42))
+    recorder.put(Record("/camera/image_raw", data, 43, 43))
     recorder.step(0.0)
     recorder.close()
     messages, _ = read(tmp_path / "bag")
     pictures = [m.log_time for m in messages if m.topic == "/camera/image_raw"]
-    assert pictures == [3, 7]
+    assert pictures == [3, 7, 43]
     assert recorder.health().values["frames_missed"] == 1  # stamp 99 never came
 
 

@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from .. import __version__
 from ..errors import CheckpointError, ConfigError
+from ..health import Health
 from ..recording.bag_writer import BagWriter
 from ..recording.definitions import Definitions
 from ..recording.notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_text
@@ -48,7 +49,7 @@ class RecordNode(Node):
         definitions = Definitions(os.environ)
         self._topics = RecordTopics(self, settings, definitions, self._recorder.put)
         self._parameters = ParameterCollector(self, self._note_parameters)
-        self._diagnostics = DiagnosticsPublisher(self, {"recording": self._recorder.health})
+        self._diagnostics = DiagnosticsPublisher(self, {"recording": self.health})
         self.create_timer(_LOOK_PERIOD, self._look)
         self._complained = False
         self._ending = threading.Event()
@@ -57,6 +58,10 @@ class RecordNode(Node):
         )
         self._worker.start()
         self.get_logger().info(f"recording to {self._bag}, pictures: {settings.frames}")
+
+    def health(self) -> Health:
+        """Say how the recording goes."""
+        return self._recorder.health()
 
     def _note_origin(self, writer: BagWriter) -> None:
         revision = git_revision(Path(__file__).resolve().parent) or "unknown"
@@ -67,7 +72,7 @@ class RecordNode(Node):
             "frames": self._settings.frames,
         }
         writer.set_custom("adp_ros", f"{__version__} {revision}")
-        writer.add_note(ORIGIN, origin)
+        self._recorder.put(Note(ORIGIN, origin))
 
     def _note_parameters(self, node: str, values: dict[str, Any]) -> None:
         note = {"node": node, "yaml": settings_text(values)}

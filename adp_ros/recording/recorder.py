@@ -64,6 +64,7 @@ class Recorder:
         self._free = free_space()
         self.received = 0
         self.dropped = 0
+        self.notes = 0
         self.ended = ""
 
     def put(self, item: _Item) -> None:
@@ -125,8 +126,10 @@ class Recorder:
             "size_mb": self._writer.size / 1e6,
             "free_space_gb": self._free / _GB,
             "topics": len(tally.topics),
+            "notes": self.notes,
             "received": self.received,
             "written": sum(tally.counts.values()),
+            "pictures": sum(tally.counts[name] for name in [*self._pictures]),
             "dropped": self.dropped,
             "frames_missed": missed,
             "queue_mb": self._queued / _MB,
@@ -145,13 +148,17 @@ class Recorder:
                 self._pictures.add(item.name)
         elif isinstance(item, Note):
             self._writer.add_note(item.name, item.values)
-        elif self._used is not None and item.topic in self._pictures:
-            self._used.hold(item.topic, item.data, item.log_time, item.publish_time)
-        else:
-            self._writer.write(item.topic, item.data, item.log_time, item.publish_time)
+            self.notes += 1
+        elif self._used is None or item.topic not in self._pictures:
+            self._write_record(item)
             if self._used is not None and item.topic == CHUNK_TOPIC:
-                for topic, data, log_time, publish_time in self._used.take(item.data):
-                    self._writer.write(topic, data, log_time, publish_time)
+                for picture in self._used.take(item.data):
+                    self._writer.write(*picture)
+        elif self._used.hold(item.topic, item.data, item.log_time, item.publish_time):
+            self._write_record(item)
+
+    def _write_record(self, item: Record) -> None:
+        self._writer.write(item.topic, item.data, item.log_time, item.publish_time)
 
     def _flush(self) -> None:
         self._writer.flush()

@@ -24,18 +24,29 @@ class UsedFrames:
         self._held: OrderedDict[tuple[StampKey, str], tuple[bytes, int, int]] = OrderedDict()
         self._bytes = 0
         self._taken: set[StampKey] = set()
-        self.missed = 0
+        self._waiting: set[StampKey] = set()
 
-    def hold(self, topic: str, data: bytes, log_time: int, publish_time: int) -> None:
-        """Take a picture."""
-        key = (stamp_key(data), topic)
-        if key in self._held:
-            return
+    @property
+    def missed(self) -> int:
+        """Chunks whose picture has not come, or was forgotten before the chunk came."""
+        return len(self._waiting)
+
+    def hold(self, topic: str, data: bytes, log_time: int, publish_time: int) -> bool:
+        """Take a picture; True when its chunk has come before it, so that it is to be written."""
+        stamp = stamp_key(data)
+        if stamp in self._waiting:
+            self._waiting.remove(stamp)
+            self._taken.add(stamp)
+            return True
+        key = (stamp, topic)
+        if key in self._held or stamp in self._taken:
+            return False
         self._held[key] = (data, log_time, publish_time)
         self._bytes += len(data)
         while self._bytes > self._memory:
             _, (oldest, _, _) = self._held.popitem(last=False)
             self._bytes -= len(oldest)
+        return False
 
     def take(self, chunk: bytes) -> list[tuple[str, bytes, int, int]]:
         """Return the pictures that a serialized chunk was planned from, and let them go.
@@ -51,5 +62,5 @@ class UsedFrames:
         if found:
             self._taken.add(key)
         elif key not in self._taken:
-            self.missed += 1
+            self._waiting.add(key)
         return found
