@@ -5,46 +5,22 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
-from ..gate import Gate
 from ..nodes.convert import image_to_rgb
-from ..policy.config import LlmConfig
-from ..policy.window import WindowPlanner
-from ..pruning import PRUNERS, make_pruner
+from ..pruning import PRUNERS
 from ..recording.bag_reader import BagReader
 from ..recording.comparison import WindowCheck, check_windows, count
-from ..recording.contents import OFT, Contents
+from ..recording.contents import Contents
+from ..recording.controller_replay import ControllerLog, decisions
 from ..recording.pictures import Pictures
 from ..recording.replay_log import log_text, window_line
 from ..recording.scan import read_contents
-from ..recording.stand_in import StandIn
-from ..recording.window_replay import ReplayedWindow, ReplayPlan, WindowReplay, set_threads
-from .replay_setup import (
-    GATES,
-    Overrides,
-    adp_settings,
-    checkpoint_note,
-    gate_of,
-    inference_settings,
-    load_setup,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a replay came to.
-
-    Attributes:
-        replayed: The windows.
-        notes: What a reader should know: what was assumed, what is missing.
-    """
-
-    replayed: Sequence[ReplayedWindow]
-    notes: Sequence[str]
+from .replay_run import Outcome, decide_windows, plan_windows, run_controller
+from .replay_setup import GATES, Overrides
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -52,9 +28,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = commands.add_parser(
         "replay",
         help="a recorded run once more, offline",
-        description="Put a bag's pictures through policy, pruner and gate once more, offline and "
-        "without a robot, and compare every window with what was recorded. Exit status 1 when "
-        "something differs although nothing was asked to.",
+        description="Put a bag's pictures through policy, pruner and gate once more, the chunks "
+        "through controller and safety in simulated time; offline, without a robot. Everything is "
+        "compared with what was recorded. Exit status 1 when something differs although nothing "
+        "was asked to.",
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
@@ -86,52 +63,18 @@ def run(arguments: argparse.Namespace) -> int:
     reader = BagReader(arguments.bag)
     contents = read_contents(reader)
     pictures = Pictures(reader, contents.pictures, image_to_rgb)
-    replay = _decide if arguments.decisions_only else _plan
+    replay = decide_windows if arguments.decisions_only else plan_windows
     outcome = replay(contents, pictures, overrides)
-    text = log_text(window_line(window) for window in outcome.replayed)
-    checks = check_windows(contents, outcome.replayed)
-    summary = _summary(contents, outcome, checks, text)
+    controller = run_controller(contents, outcome)
+    lines = [window_line(window) for window in outcome.replayed]
+    text = log_text([*lines, *(controller.lines if controller else [])])
+    summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
+    summary["safety"] = None if controller is None else _safety(controller)
     if arguments.output is not None:
         _write(arguments.output, text, summary)
     sys.stdout.write(json.dumps(summary, indent=2) + "\n" if arguments.json else _words(summary))
-    return 1 if overrides.none and summary["equality"]["different"] else 0
-
-
-def _plan(contents: Contents, pictures: Pictures, overrides: Overrides) -> Outcome:
-    """Replay through the policy."""
-    settings = inference_settings(contents, overrides)
-    set_threads(settings.threads)
-    notes = [note for note in (checkpoint_note(contents, settings),) if note]
-    setup = load_setup(settings, adp_settings(contents, overrides))
-    policy = StandIn(setup.policy)
-    own = overrides.checkpoint is not None or contents.windows[0].policy == OFT
-    convention = setup.convention if own else contents.windows[0].convention
-    llm = setup.policy.parts.config.llm
-    planner = WindowPlanner(policy, llm, setup.pruner, Gate(setup.gate_config), convention)
-    plan = ReplayPlan(
-        image_topics=settings.image_topics,
-        instruction=settings.instruction,
-        layout=setup.layout,
-        executes_own=overrides.checkpoint is not None,
-    )
-    replayed = list(WindowReplay(contents, pictures, planner, policy, plan).windows())
-    if pictures.lossy:
-        notes.append(f"{pictures.lossy} pictures were JPEG: last digits of the actions may differ")
-    return Outcome(replayed, [*notes, *setup.warnings])
-
-
-def _decide(contents: Contents, pictures: Pictures, overrides: Overrides) -> Outcome:
-    """Replay the gate alone on the recorded chunks."""
-    if overrides.checkpoint is not None:
-        raise ConfigError("--checkpoint and --decisions-only exclude each other")
-    adp = adp_settings(contents, overrides)
-    pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
-    policy = StandIn(None)
-    convention = contents.windows[0].convention
-    planner = WindowPlanner(policy, LlmConfig(), pruner, Gate(gate_of(adp)), convention)
-    plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
-    replayed = list(WindowReplay(contents, pictures, planner, policy, plan).windows())
-    return Outcome(replayed, ["the policy was not run: actions are the recorded ones"])
+    differs = summary["equality"]["different"] or (controller is not None and not controller.equal)
+    return 1 if overrides.none and differs else 0
 
 
 def _summary(
@@ -155,6 +98,16 @@ def _summary(
     }
 
 
+def _safety(log: ControllerLog) -> dict[str, Any]:
+    return {
+        "equal": log.equal,
+        "recorded": [list(state) for state in decisions(log.recorded)],
+        "replayed": [list(state) for state in decisions(log.changes)],
+        "commands": log.commands,
+        "problems": log.problems,
+    }
+
+
 def _words(summary: Mapping[str, Any]) -> str:
     equality, pruned = summary["equality"], summary["pruned"]
     lines = [
@@ -165,10 +118,28 @@ def _words(summary: Mapping[str, Any]) -> str:
         f"pruned     {pruned['recorded']} recorded, {pruned['replayed']} replayed",
         f"log        sha256 {summary['log_sha256']}",
     ]
+    lines += _safety_words(summary["safety"])
     lines += [f"bag        {text}" for text in summary["bag_problems"]]
     lines += [f"{n:>4} windows: {text}" for text, n in summary["window_problems"].items()]
     lines += [f"note       {text}" for text in summary["notes"]]
     return "\n".join(lines) + "\n"
+
+
+def _safety_words(safety: Mapping[str, Any] | None) -> list[str]:
+    if safety is None:
+        return ["safety     not replayed: no arm in the bag"]
+    states = {
+        name: " ".join(status.lower() + (f" ({cause})" if cause else "") for status, cause in steps)
+        for name, steps in (("recorded", safety["recorded"]), ("replayed", safety["replayed"]))
+    }
+    same = (
+        "as recorded" if safety["equal"] else f"recorded: {states['recorded'] or 'never started'}"
+    )
+    lines = [
+        f"safety     {states['replayed'] or 'never started'}, {same}",
+        f"commands   {safety['commands']} to the arm",
+    ]
+    return lines + [f"{n:>4} times: {text}" for text, n in safety["problems"].items()]
 
 
 def _write(directory: Path, text: str, summary: Mapping[str, Any]) -> None:

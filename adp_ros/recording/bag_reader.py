@@ -11,6 +11,7 @@ from .bag_files import bag_files
 from .mcap_records import McapFile
 from .topic import TopicInfo
 
+_HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is another clock
 _BACK: Final = 1_000_000_000  # [ns] by which a topic's time may go back: pictures are held a while
 
 
@@ -37,13 +38,21 @@ class Stored:
         topic: Its topic.
         data: Serialized message.
         log_time: When it was received.
+        publish_time: When it was sent.
         place: Where it lies.
     """
 
     topic: str
     data: bytes
     log_time: int
+    publish_time: int
     place: Place
+
+    @property
+    def time(self) -> int:
+        """When a reader on the same machine had it, whatever held up the recorder, in [ns]."""
+        held_up = 0 <= self.log_time - self.publish_time < _HELD_UP
+        return self.publish_time if held_up else self.log_time
 
 
 class BagReader:
@@ -95,7 +104,9 @@ class BagReader:
                         if topic is not None:
                             self._note_order(topic.name, item.log_time)
                             place = Place(number, block.offset, index)
-                            yield Stored(topic.name, item.data, item.log_time, place)
+                            yield Stored(
+                                topic.name, item.data, item.log_time, item.publish_time, place
+                            )
 
     def fetch(self, place: Place) -> bytes:
         """Return a message again, by its place."""

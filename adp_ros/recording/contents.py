@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any, Final
 
 from ..types import ActionConvention, Chunk, FloatArray
 from .notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
 from .pictures import PictureIndex
+from .timeline import NANO, Event
 
-NANO: Final = 1e-9
 OFT: Final = "oft"  # policy whose own actions moved the arm
 
 
@@ -63,43 +62,22 @@ class RecordedWindow:
     policy: str
     measured: tuple[float, float]
 
-    def chunk(self, origin: int, actions: FloatArray, *, pruned: bool) -> Chunk:
-        """Return it with other actions as the controller takes it; times from an origin [ns]."""
+    def chunk(self, time: float, actions: FloatArray, convention: ActionConvention) -> Chunk:
+        """Return it as the controller takes it.
+
+        Args:
+            time: When it arrives, in [s] on the controller's clock.
+            actions: In place of the recorded ones, shape (T, 7).
+            convention: Theirs.
+        """
         return Chunk(
             actions=actions,
-            stamp=(self.stamp - origin) * NANO,
+            stamp=time - (self.arrival - self.stamp) * NANO,
             window=self.window,
             step_period=self.step_period,
-            convention=self.convention,
-            pruned=pruned,
+            convention=convention,
+            pruned=self.pruned,
         )
-
-
-class Kind(Enum):
-    """What an event of the arm or of the controller is."""
-
-    TORQUE = "joint_torques"
-    ANGLES = "joint_angles"
-    JOINTS = "joint_state"
-    POSE = "tool_pose"
-    FINGERS = "finger_position"
-    SAFETY = "safety_state"
-    CHUNK = "action_chunk"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message for the controller's replay.
-
-    Attributes:
-        kind: What it is.
-        arrival: When it was received, in [ns].
-        value: Decoded message; of a chunk its number in :attr:`Contents.windows`.
-    """
-
-    kind: Kind
-    arrival: int
-    value: Any
 
 
 @dataclass(slots=True)

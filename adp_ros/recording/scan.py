@@ -10,8 +10,9 @@ from ..errors import BagError, ConfigError
 from ..kinematics import ROBOT_TYPES
 from ..types import ACTION_SIZE, ActionConvention
 from .bag_reader import BagReader, Stored
-from .contents import Contents, Event, Kind, RecordedAudit, RecordedGate, RecordedWindow
+from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow
 from .decode import Decoder
+from .timeline import Event, Kind, in_order
 from .topic import TopicInfo
 
 _DRIVER: Final = re.compile(r"^/(\w+)_driver/out/(\w+)$")
@@ -39,6 +40,7 @@ def read_contents(reader: BagReader) -> Contents:
     for stored in reader.messages(scan.wants):
         scan.take(stored)
     contents = scan.contents
+    contents.events = in_order(contents.events)
     contents.notes = reader.notes
     contents.problems = [*reader.problems, *scan.problems()]
     if not contents.windows:
@@ -133,7 +135,7 @@ class _Scan:
             self._event(_ARM[driver[2]], message, stored)
 
     def _event(self, kind: Kind, value: Any, stored: Stored) -> None:
-        self.contents.events.append(Event(kind, stored.log_time, value))
+        self.contents.events.append(Event(kind, stored.time, value))
 
     def _take_chunk(self, message: Any, stored: Stored) -> None:
         numbers = len(message.actions)
@@ -143,7 +145,7 @@ class _Scan:
         recorded = RecordedWindow(
             window=window,
             stamp=_ns(message.header.stamp),
-            arrival=stored.log_time,
+            arrival=stored.time,
             actions=np.array(message.actions, dtype=np.float64).reshape(-1, ACTION_SIZE),
             step_period=float(message.step_period),
             convention=ActionConvention(

@@ -1,6 +1,7 @@
 """Windows of a bag through policy, pruner and gate once more."""
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ from ..errors import AdpError, ObservationError
 from ..policy.state_layout import ArmState, StateLayout
 from ..policy.window import MeasuredMotion, WindowPlanner, WindowResult
 from ..types import FloatArray, Observation, Rgb
-from .contents import OFT, Contents, Event, Kind, RecordedWindow
+from .contents import OFT, Contents, RecordedWindow
 from .pictures import Pictures
 from .stand_in import StandIn
+from .timeline import Kind
 
+_STATE_PARTS: Final = (Kind.POSE, Kind.JOINTS, Kind.FINGERS)
 _NO_PICTURE: Final[Rgb] = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -90,6 +93,7 @@ class WindowReplay:
         self._policy = policy
         self._plan = plan
         self._begun = False
+        self._samples: dict[Kind, tuple[list[int], list[Any]]] = {}
 
     def windows(self) -> Iterator[ReplayedWindow]:
         """Yield the windows, replayed one after the other."""
@@ -159,9 +163,9 @@ class WindowReplay:
 
     def _arm_state(self, layout: StateLayout, time: int) -> FloatArray:
         robot = robot_named(self._contents.robot_type)
-        newest = newest_samples(self._contents.events, time)
-        for kind in (Kind.POSE, Kind.JOINTS, Kind.FINGERS):
-            if kind not in newest:
+        newest = {kind: self._newest(kind, time) for kind in _STATE_PARTS}
+        for kind, message in newest.items():
+            if message is None:
                 raise ObservationError(f"nothing was recorded on {robot.topic_out(kind.value)}")
         fingers = newest[Kind.FINGERS]
         ticks = np.array([fingers.finger1, fingers.finger2, fingers.finger3])
@@ -172,12 +176,11 @@ class WindowReplay:
         )
         return layout.assemble(arm)
 
-
-def newest_samples(events: Sequence[Event], time: int) -> dict[Kind, Any]:
-    """Return the newest sample of each kind that had arrived at a time [ns]."""
-    newest: dict[Kind, Any] = {}
-    for event in events:
-        if event.arrival > time:
-            break
-        newest[event.kind] = event.value
-    return newest
+    def _newest(self, kind: Kind, time: int) -> Any:
+        """Return the newest message of a kind that had arrived at a time [ns], else None."""
+        if kind not in self._samples:
+            events = [event for event in self._contents.events if event.kind is kind]
+            self._samples[kind] = ([e.arrival for e in events], [e.value for e in events])
+        arrivals, values = self._samples[kind]
+        at = bisect_right(arrivals, time)
+        return values[at - 1] if at else None

@@ -1,0 +1,260 @@
+"""Chunks and samples of a bag through controller and safety once more, in simulated time.
+
+The clock is that of the recording: samples and chunks come when they came, ticks when they are
+due, so that nothing depends on the machine. People's requests are read off the recorded safety
+states; what the controller decides by itself, it decides anew.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from ..arm.messages import (
+    joints_from_angles,
+    joints_from_state,
+    opening_from_fingers,
+    pose_from_message,
+    torque_from_angles,
+)
+from ..arm.robot import robot_named
+from ..control import Controller, ControllerSettings
+from ..errors import AdpError, SafetyError
+from ..safety import Status
+from ..types import ActionConvention, FloatArray
+from .contents import RecordedWindow
+from .timeline import NANO, Event, Kind, elapsed
+
+_PATIENCE: Final = 0.5  # [s] for which a start or reset that is refused is tried again
+_ASKED: Final = ("stop_called", "shutdown")  # causes of stops that people ask for
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the safety state.
+
+    Attributes:
+        time: In [s] since the recording began.
+        status: The new state.
+        cause: Why, empty when nothing is wrong.
+        message: The same in words.
+    """
+
+    time: float
+    status: Status
+    cause: str
+    message: str
+
+
+@dataclass(slots=True)
+class ControllerLog:
+    """What came of the replay.
+
+    Attributes:
+        changes: Of the safety state, as replayed.
+        recorded: The same as recorded.
+        lines: For the log.
+        problems: What could not be taken or was refused -> how often.
+        commands: Messages that would have gone to the arm.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    recorded: list[Change] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    problems: dict[str, int] = field(default_factory=dict)
+    commands: int = 0
+
+    @property
+    def equal(self) -> bool:
+        """True when from the first start on the same states followed, for the same causes."""
+        return decisions(self.changes) == decisions(self.recorded)
+
+    def note(self, problem: str) -> None:
+        """Count a problem."""
+        self.problems[problem] = self.problems.get(problem, 0) + 1
+
+
+def decisions(changes: Sequence[Change]) -> list[tuple[str, str]]:
+    """Return the states from the first start on, stops with their causes."""
+    found: list[tuple[str, str]] = []
+    for change in changes:
+        if not found and not change.status.moving:
+            continue
+        state = (change.status.name, change.cause if change.status is Status.STOPPED else "")
+        if not found or found[-1] != state:
+            found.append(state)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A chunk to offer.
+
+    Attributes:
+        recorded: When and for which window.
+        actions: What it plans, shape (T, 7).
+        convention: Of the actions.
+    """
+
+    recorded: RecordedWindow
+    actions: FloatArray
+    convention: ActionConvention
+
+
+class ControllerReplay:
+    """One controller, driven by the events of a bag.
+
+    Args:
+        settings: The controller's.
+        robot_type: Of the recorded arm.
+        offers: Number of the window in the bag -> chunk.
+    """
+
+    def __init__(
+        self, settings: ControllerSettings, robot_type: str, offers: Mapping[int, Offer]
+    ) -> None:
+        self._controller = Controller(settings)
+        self._robot = robot_named(robot_type)
+        self._offers = offers
+        self._origin = 0  # of stamps, in [ns]
+        self._period = settings.stream.period
+        self._log = ControllerLog()
+        self._now = 0.0
+        self._arrival = 0  # of the event that is taken, in [ns]
+        self._status: Status | None = None  # recorded last
+        self._wish: tuple[Callable[[float], None], float] | None = None
+        self._slot = -1
+        self._digest = hashlib.sha256()
+        self._takers: Mapping[Kind, Callable[[Any], None]] = {
+            Kind.TORQUE: self._take_torque,
+            Kind.ANGLES: self._take_angles,
+            Kind.JOINTS: self._take_joints,
+            Kind.POSE: self._take_pose,
+            Kind.FINGERS: self._take_fingers,
+            Kind.SAFETY: self._take_safety,
+            Kind.CHUNK: self._take_chunk,
+        }
+
+    def run(self, events: Sequence[Event]) -> ControllerLog:
+        """Replay events that are in order."""
+        due = 0.0
+        self._origin = events[0].arrival if events else 0
+        for time, event in elapsed(events):
+            while due <= time:
+                self._tick(due)
+                due += self._period
+            self._now, self._arrival = max(self._now, time), event.arrival
+            try:
+                self._takers[event.kind](event.value)
+            except AdpError as error:
+                self._log.note(f"{event.kind.value}: {error}")
+        self._log.lines.append(
+            {"kind": "commands", "count": self._log.commands, "sha256": self._digest.hexdigest()}
+        )
+        return self._log
+
+    def _tick(self, now: float) -> None:
+        controller = self._controller
+        self._now = max(self._now, now)
+        self._grant_wish()
+        output = controller.tick(self._now)
+        if output.stop_driver:
+            controller.stopping.confirm()
+        if output.command is not None:
+            twist = np.concatenate([output.command.twist.linear, output.command.twist.angular])
+            self._digest.update(twist.tobytes() + np.float64(output.command.opening).tobytes())
+            self._log.commands += 1
+            self._note_step(twist.tolist(), output.command.opening)
+        self._note_change()
+
+    def _note_step(self, twist: list[float], opening: float) -> None:
+        slot = self._controller.episode.buffer.slot
+        if slot != self._slot:
+            self._slot = slot
+            line = {"kind": "step", "time": self._now, "step": slot, "opening": opening}
+            self._log.lines.append(line | {"linear": twist[:3], "angular": twist[3:]})
+
+    def _note_change(self) -> None:
+        state = self._controller.snapshot()
+        last = self._log.changes[-1] if self._log.changes else None
+        if last is not None and (last.status, last.cause) == (state.status, state.cause):
+            return
+        change = Change(self._now, state.status, state.cause, state.message)
+        self._log.changes.append(change)
+        self._log.lines.append(
+            {
+                "kind": "safety",
+                "time": change.time,
+                "status": change.status.name.lower(),
+                "cause": change.cause,
+                "message": change.message,
+            }
+        )
+
+    def _grant_wish(self) -> None:
+        if self._wish is None:
+            return
+        ask, until = self._wish
+        try:
+            ask(self._now)
+        except SafetyError as error:
+            if self._now < until:
+                return
+            self._log.note(str(error))
+        self._wish = None
+
+    def _take_safety(self, message: Any) -> None:
+        """Read off a recorded state what a person asked for."""
+        status, before = Status(int(message.status)), self._status
+        self._status = status
+        recorded = self._log.recorded
+        change = Change(self._now, status, str(message.cause), str(message.message))
+        if not recorded or (recorded[-1].status, recorded[-1].cause) != (status, change.cause):
+            recorded.append(change)
+        if status.moving and (before is None or not before.moving):
+            self._wish = (self._controller.start, self._now + _PATIENCE)
+        elif before is Status.STOPPED and status is not Status.STOPPED:
+            self._wish = (self._controller.reset, self._now + _PATIENCE)
+        elif status is Status.STOPPED and before is not status and change.cause in _ASKED:
+            self._controller.stop(self._now, change.cause, change.message)
+
+    def _take_chunk(self, index: int) -> None:
+        offer = self._offers.get(index)
+        if offer is None:
+            return
+        chunk = offer.recorded.chunk(self._now, offer.actions, offer.convention)
+        outcome = self._controller.offer(chunk, self._now)
+        line = {"kind": "chunk", "time": self._now, "window": chunk.window}
+        self._log.lines.append(line | {"outcome": str(outcome)})
+
+    def _take_torque(self, message: Any) -> None:
+        self._controller.supervisor.take_torque(torque_from_angles(message), self._now)
+
+    def _take_angles(self, message: Any) -> None:
+        joints = joints_from_angles(message)
+        self._controller.supervisor.feedback.take_joints("joint_angles", joints, self._now)
+
+    def _take_joints(self, message: Any) -> None:
+        joints = joints_from_state(message, self._robot)
+        stamp, delay = self._stamped(message)
+        self._controller.supervisor.feedback.take_joints(
+            "joint_state", joints, self._now, stamp, delay
+        )
+
+    def _take_pose(self, message: Any) -> None:
+        stamp, delay = self._stamped(message)
+        pose = pose_from_message(message)
+        self._controller.supervisor.feedback.take_pose(pose, self._now, stamp, delay)
+
+    def _take_fingers(self, message: Any) -> None:
+        self._controller.measured_opening = opening_from_fingers(message, self._robot)
+
+    def _stamped(self, message: Any) -> tuple[float | None, float]:
+        """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
+        stamp = message.header.stamp
+        nanoseconds = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+        if nanoseconds == 0:
+            return None, 0.0
+        return (nanoseconds - self._origin) * NANO, (self._arrival - nanoseconds) * NANO
