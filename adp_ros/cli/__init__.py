@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "checkpoint": "make or inspect a checkpoint",
         "flops": "cost of a forward pass, full and pruned",
         "importance": "which patches the instruction attends to",
+        "report": "one HTML page about a recorded run",
         "monitor": "gate, pruning, latency and health in the terminal",
         "bench": "time full and pruned forward passes, audited",
     }

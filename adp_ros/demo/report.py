@@ -1,15 +1,12 @@
 """The report of a demonstration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
 
-from ..report.numbers import Segment, segments
+from ..report.decisions import decision_caption, decision_points
 from ..report.run_log import Picture, RunLog
 from .summary import Summary
 from .video import VideoLog
-
-MOST_PICTURES: Final = 12
 
 
 def complete_log(
@@ -36,27 +33,11 @@ def decision_pictures(
     """
     if video.pictures == 0:
         return ()
-    changes = _changes(segments(log.windows, log.gates))
-    step = max(1, -(-len(changes) // MOST_PICTURES))
     return tuple(
         Picture(
-            part.record.time, video.drawn_jpeg(start + part.record.time, crop_area), _caption(part)
+            part.record.time,
+            video.drawn_jpeg(start + part.record.time, crop_area),
+            decision_caption(part),
         )
-        for part in changes[::step]
+        for part in decision_points(log)
     )
-
-
-def _changes(parts: Sequence[Segment]) -> list[Segment]:
-    states = [part.record.pruned for part in parts]
-    return [
-        part
-        for part, before in zip(parts, (None, *states), strict=False)
-        if before is None or before is not part.record.pruned
-    ]
-
-
-def _caption(part: Segment) -> str:
-    record, cause = part.record, part.cause
-    state = f"pruned to {record.tokens_kept}" if record.pruned else f"full, {record.tokens_kept}"
-    why = part.reason if cause is None else f"{cause.reason}, {1e3 * cause.motion:.1f} mm"
-    return f"window {record.window} {state} tokens ({why})"

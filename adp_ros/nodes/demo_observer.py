@@ -16,8 +16,9 @@ from ..demo.log import RunLog, TwinProgress
 from ..demo.summary import SafetyEvent
 from ..demo.video import PrunedView, VideoLog
 from ..msg import InferenceLatency, PruneState, SafetyState, TwinState
+from ..report.from_messages import STATUS_NAMES
 from ..stages import STAGES
-from .run_collector import STATUS_NAMES, RunCollector
+from .run_collector import RunCollector
 from .stamps import seconds
 
 LATCHED: Final = QoSProfile(

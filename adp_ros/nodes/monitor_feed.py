@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from ..health import Level
 from ..monitor.model import Component, MonitorModel, Snapshot
 from ..msg import GateState, InferenceLatency, PruneState, SafetyState
-from .run_collector import gate_record, latency_record, safety_record, window_record
+from ..report.from_messages import gate_record, latency_record, safety_record, window_record
 from .stamps import seconds
 
 _LATCHED: Final = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -1,39 +1,25 @@
 """Notes a run for its report, from the topics of the nodes."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from std_msgs.msg import Header
 
 from ..msg import GateState, InferenceLatency, PruneState, SafetyState
-from ..report.run_log import (
-    GateRecord,
-    LatencyRecord,
-    PathPoint,
-    RunLog,
-    SafetyRecord,
-    WindowRecord,
+from ..report.from_messages import (
+    gate_record,
+    latency_record,
+    safety_record,
+    window_record,
 )
-from ..stages import STAGES
+from ..report.records import RunRecords
+from ..report.run_log import PathPoint, RunLog
 from .stamps import seconds
 
-STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
-PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
 EARLY: Final = 1.0  # [s]; the first window's frame may be older than the start of the run
 RELIABLE: Final = QoSProfile(depth=50)
-
-
-@dataclass(slots=True)
-class _Records:
-    windows: list[WindowRecord] = field(default_factory=list)
-    gates: list[GateRecord] = field(default_factory=list)
-    latencies: list[LatencyRecord] = field(default_factory=list)
-    safety: list[SafetyRecord] = field(default_factory=list)
-    path: list[PathPoint] = field(default_factory=list)
 
 
 class RunCollector:
@@ -47,7 +33,7 @@ class RunCollector:
     def __init__(self, node: Node, robot_type: str) -> None:
         self._start = 0.0
         self._collecting = False
-        self._records = _Records()
+        self._records = RunRecords()
         listen = node.create_subscription
         listen(PruneState, "/adp/prune_state", self._on_prune, RELIABLE)
         listen(GateState, "/adp/gate_state", self._on_gate, RELIABLE)
@@ -65,7 +51,7 @@ class RunCollector:
         """Forget everything; take what comes and is stamped `start` [s] or little before."""
         self._start = start
         self._collecting = True
-        self._records = _Records()
+        self._records = RunRecords()
 
     def end(self) -> None:
         """Take nothing more."""
@@ -73,15 +59,7 @@ class RunCollector:
 
     def run_log(self, title: str) -> RunLog:
         """Return what was collected so far."""
-        records = self._records
-        return RunLog(
-            title=title,
-            windows=tuple(records.windows),
-            gates=tuple(records.gates),
-            latencies=tuple(records.latencies),
-            safety=tuple(records.safety),
-            path=tuple(records.path),
-        )
+        return self._records.run_log(title)
 
     def _time(self, header: Header) -> float | None:
         """Return a message's time in the run, None when it belongs to no run."""
@@ -106,58 +84,6 @@ class RunCollector:
 
     def _on_pose(self, message: PoseStamped) -> None:
         time = self._time(message.header)
-        path = self._records.path
-        if time is None or (path and time < path[-1].time + PATH_PERIOD):
-            return
-        position = message.pose.position
-        if np.isfinite([position.x, position.y, position.z]).all():
-            path.append(PathPoint(time, position.x, position.y, position.z))
-
-
-def window_record(message: PruneState, time: float) -> WindowRecord:
-    """Read the audit of one window, `time` [s] into the run."""
-    return WindowRecord(
-        time=time,
-        window=message.window,
-        tokens_total=message.tokens_total,
-        tokens_kept=message.tokens_kept,
-        flops=message.flops,
-        flops_full=message.flops_full,
-    )
-
-
-def gate_record(message: GateState, time: float) -> GateRecord:
-    """Read one decision of the gate."""
-    return GateRecord(
-        time=time,
-        window=message.window,
-        prune=message.next_state == GateState.PRUNED,
-        reason=message.reason,
-        rule=message.rule,
-        motion=message.motion,
-        upper=message.upper,
-        lower=message.lower,
-    )
-
-
-def latency_record(message: InferenceLatency, time: float) -> LatencyRecord:
-    """Read the times of one window."""
-    times = (
-        message.frame_age, message.preprocess, message.vision, message.scoring,
-        message.llm, message.head, message.total, message.frame_to_chunk,
-    )  # fmt: skip
-    stages = dict(zip(STAGES, times, strict=True))
-    return LatencyRecord(time=time, window=message.window, stages=stages)
-
-
-def safety_record(message: SafetyState, time: float) -> SafetyRecord:
-    """Read one state of the safety machine."""
-    return SafetyRecord(
-        time=time,
-        status=STATUS_NAMES[message.status],
-        cause=message.cause,
-        message=message.message,
-        residual=tuple(message.residual_torque),
-        slow=tuple(message.slow_torque),
-        stop=tuple(message.stop_torque),
-    )
+        if time is not None:
+            position = message.pose.position
+            self._records.note_position(PathPoint(time, position.x, position.y, position.z))

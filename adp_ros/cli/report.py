@@ -1,0 +1,64 @@
+"""``adp-ros report``: one HTML page about a recorded run."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..nodes.convert import image_to_rgb
+from ..policy.preprocess import CROP_AREA
+from ..recording.bag_reader import BagReader
+from ..recording.run_log import read_run
+from ..report.against import action_rows, read_replay
+from ..report.numbers import full_vision_rows
+from ..report.page import write_report
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "report",
+        help="one HTML page about a recorded run",
+        description="Write one page about a bag that opens offline: timeline of the gate with "
+        "motion and thresholds, tokens, latency, torques and stops, the tool's way, pictures at "
+        "decision points, and the table against full vision.",
+    )
+    parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
+    parser.add_argument(
+        "--output", type=Path, default=Path("report.html"), help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs=2,
+        metavar=("HERE", "OTHER"),
+        help="two logs of adp-ros replay of this bag, the second with --gate never: adds the "
+        "difference of the policy's actions to the table",
+    )
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the page; return 0."""
+    reader = BagReader(arguments.bag)
+    log = read_run(reader, arguments.bag.resolve().name, image_to_rgb, CROP_AREA)
+    if arguments.against is not None:
+        here, other = (read_replay(path) for path in arguments.against)
+        log = replace(log, comparison=tuple(action_rows(here, other)))
+    try:
+        write_report(log, arguments.output)
+    except OSError as error:
+        raise ConfigError(f"output is {str(arguments.output)!r}: {error.strerror}") from error
+    if arguments.json:
+        rows = [
+            {"quantity": row.quantity, "here": row.here, "full_vision": row.other}
+            for row in full_vision_rows(log)
+        ]
+        report = {"report": str(arguments.output), "windows": len(log.windows), "table": rows}
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.write(f"{len(log.windows)} windows, report in {arguments.output}\n")
+    return 0
