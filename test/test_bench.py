@@ -150,6 +150,7 @@ def test_command_reports_everything_as_json(capsys):
     assert arm["sequence_lengths"][0] == report["arms"]["full"]["sequence_lengths"][0] - 256
     assert set(arm["milliseconds"]["llm"]) == {"mean", "p50", "p95", "p99"}
     assert arm["llm_speedup"]["low"] <= arm["llm_speedup"]["median"] <= arm["llm_speedup"]["high"]
+    assert 0.0 < report["gate_decision_milliseconds"]["p50"] < 0.1
     assert "multiply-accumulate" in report["flop_convention"]
     assert report["environment"]["versions"]["torch"] == torch.__version__
 

@@ -31,6 +31,7 @@ def to_json(
         "model": model,
         "settings": asdict(config),
         "flop_convention": CONVENTION,
+        "gate_decision_milliseconds": _statistics(result.gate),
         "audit_passed": not result.failures,
         "audit_failures": list(result.failures),
         "arms": {name: _arm(name, result) for name in result.arms},

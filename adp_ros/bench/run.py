@@ -11,8 +11,9 @@ from ..policy.openvla import OpenVlaPolicy
 from ..policy.stopwatch import Clock
 from ..pruning import Pruner
 from ..settings import check_settings, setting
-from ..types import Observation
+from ..types import FloatArray, Observation
 from .audit import Audit, audit
+from .gate_time import gate_seconds
 from .measure import Arm, ArmTimes, Ratio, interleave, speedup
 from .plain import PlainForward
 
@@ -61,10 +62,12 @@ class BenchResult:
     Attributes:
         arms: Name -> result; ``full`` is the one that the others are compared with.
         failures: What the audits found, in words; empty when speed-ups may be told.
+        gate: Durations of single decisions of the gate, in [s].
     """
 
     arms: Mapping[str, ArmResult]
     failures: tuple[str, ...]
+    gate: FloatArray
 
 
 def run_bench(
@@ -110,7 +113,7 @@ def run_bench(
             speedup(times[FULL].language, measured.language, random) if comparable else None,
             _total_speedup(times[FULL], measured, random) if comparable else None,
         )
-    return BenchResult(results, failures)
+    return BenchResult(results, failures, gate_seconds(clock, random))
 
 
 def _total_speedup(full: ArmTimes, arm: ArmTimes, random: np.random.Generator) -> Ratio:

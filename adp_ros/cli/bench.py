@@ -218,5 +218,10 @@ def _print(values: dict[str, Any], result: "BenchResult") -> None:
     )
     for table in tables(result):
         console.print(table)
+    gate = values["gate_decision_milliseconds"]
+    console.print(
+        f"One decision of the gate: {gate['p50']:.4f} / {gate['p95']:.4f} / {gate['p99']:.4f} ms",
+        highlight=False,
+    )
     for failure in result.failures:
         console.print(f"audit failed, no speed-up is told: {failure}", highlight=False)
