@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,6 +18,7 @@ from ros_bench import bench, own_domain
 
 from adp_ros.cli import main
 from adp_ros.health import Level
+from adp_ros.monitor.model import MonitorModel
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
 from adp_ros.nodes.monitor_feed import MonitorFeed
 from adp_ros.nodes.run_collector import RunCollector
@@ -152,3 +154,42 @@ def test_numbers_out_of_range_are_refused(words, capsys):
         main(["monitor", *words])
     assert ended.value.code == 2
     assert f"argument {words[0]}: is '{words[1]}', allowed:" in capsys.readouterr().err
+
+
+@pytest.fixture
+def nobody(monkeypatch):
+    """The command hears nothing three times, then Ctrl-C is pressed."""
+    calls = []
+
+    @contextmanager
+    def listening():
+        def watch(seconds):
+            calls.append(seconds)
+            if len(calls) > 3:
+                raise KeyboardInterrupt
+            return MonitorModel().snapshot(0.0)
+
+        yield watch
+
+    monkeypatch.setattr("adp_ros.cli.monitor._listening", listening)
+    return calls
+
+
+def test_pictures_on_a_terminal_until_ctrl_c(nobody, monkeypatch, capsys):
+    """Four pictures a second on a terminal's second screen; Ctrl-C is the normal end."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert main(["monitor"]) == 0
+    assert nobody[0] == 0.25
+    shown = capsys.readouterr().out
+    assert "no safety state heard" in shown
+    assert shown.count("\x1b[?1049h") == shown.count("\x1b[?1049l") == 1
+
+
+def test_lines_where_there_is_no_terminal(nobody, monkeypatch, capsys):
+    """Into a file go plain lines, one per second."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    assert main(["monitor"]) == 0
+    assert nobody[0] == 1.0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("no safety state heard")

@@ -1,0 +1,82 @@
+"""The demonstration's report: pictures at decision points, and what is said of the run."""
+
+import numpy as np
+import simplejpeg
+
+from adp_ros.demo.report import complete_log, decision_pictures
+from adp_ros.demo.summary import Summary
+from adp_ros.demo.video import PrunedView, VideoLog
+from adp_ros.report.decisions import MOST, decision_points
+from adp_ros.report.run_log import GateRecord, RunLog, WindowRecord
+
+START = 1_700_000_000.0
+SUMMARY = Summary(
+    task="wipe_table", seed=3, policy="expert", success=True, progress=0.85, duration=61.0,
+    windows=4, windows_pruned=2, steps=610, steps_missed=0, stream_on_time_share=0.998,
+    frame_rate=29.9, transport_p50=3.2, latency={}, safety_events=(),
+)  # fmt: skip
+
+
+def run_log(states):
+    """A run of one window per second; True is pruned, and the gate said so before."""
+    windows = tuple(
+        WindowRecord(
+            time=float(i), window=i, tokens_total=256, tokens_kept=128 if pruned else 256,
+            flops=1.0, flops_full=2.0,
+        )
+        for i, pruned in enumerate(states)
+    )  # fmt: skip
+    gates = tuple(
+        GateRecord(
+            time=float(i), window=i, prune=pruned, reason="fast" if pruned else "slow",
+            rule="adjacent/extrema", motion=0.02, upper=0.02, lower=0.01,
+        )
+        for i, pruned in enumerate(states[1:])
+    )  # fmt: skip
+    return RunLog(title="run", windows=windows, gates=gates)
+
+
+def video(states):
+    """Grey pictures, ten a second; pruned windows see the upper half."""
+    log = VideoLog()
+    for i in range(10 * len(states)):
+        grey = np.full((480, 640, 3), 128, dtype=np.uint8)
+        log.note_picture(START + i / 10, bytes(simplejpeg.encode_jpeg(grey)), "")
+    for i, pruned in enumerate(states):
+        log.note_view(PrunedView(START + i, 256, np.arange(128) if pruned else None))
+    return log
+
+
+def test_pictures_stand_where_the_state_changed():
+    """Full, pruned, pruned, full: three pictures, the pruned one blue below."""
+    states = (False, True, True, False)
+    pictures = decision_pictures(run_log(states), video(states), START, 0.9)
+    assert [(picture.time, picture.caption) for picture in pictures] == [
+        (0.0, "window 0 full, 256 tokens (first window)"),
+        (1.0, "window 1 pruned to 128 tokens (fast, 20.0 mm)"),
+        (3.0, "window 3 full, 256 tokens (slow, 20.0 mm)"),
+    ]
+    lower = [simplejpeg.decode_jpeg(p.jpeg)[360, 320].astype(int) for p in pictures]
+    assert [bool(rgb[2] - rgb[0] > 60) for rgb in lower] == [False, True, False]
+
+
+def test_pictures_of_a_long_run_are_chosen_evenly():
+    """However often the state changes, the page keeps its size."""
+    points = decision_points(run_log([bool(i % 2) for i in range(100)]))
+    assert len(points) <= MOST
+    steps = np.diff([point.record.window for point in points])
+    assert set(steps) == {9}
+
+
+def test_run_without_a_camera_has_no_pictures():
+    """No picture came: none is shown, and nothing fails."""
+    assert decision_pictures(run_log([True, False]), VideoLog(), START, 0.9) == ()
+
+
+def test_page_says_what_ran_and_how_it_ended():
+    """Outcome and settings come from the summary and from who started the run."""
+    log = complete_log(run_log([True]), SUMMARY, {"arm": "j2n6s300"}, ())
+    assert log.outcome == "wipe_table: success, 85% wiped in 61 s"
+    assert dict(log.facts) == {
+        "task": "wipe_table", "seed": "3", "moved by": "expert", "arm": "j2n6s300",
+    }  # fmt: skip
