@@ -2,6 +2,7 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from adp_ros.nodes.stamps import time_message
 from adp_ros.recording.bag_reader import BagReader
 from adp_ros.recording.bag_writer import BagWriter
 from adp_ros.recording.definitions import Definitions
+from adp_ros.recording.replay_log import log_text, window_line
 from adp_ros.recording.run_log import read_run
 from adp_ros.recording.topic import TopicInfo
 from adp_ros.report.against import action_rows, read_replay
@@ -210,3 +212,24 @@ def test_log_without_a_policy_is_refused(tmp_path):
     (tmp_path / "c.jsonl").write_text('["a list"]')
     with pytest.raises(BagError, match="c.jsonl is no log"):
         read_replay(tmp_path / "c.jsonl")
+
+
+def test_log_that_replay_writes_is_read(tmp_path):
+    """The reader agrees with the writer of the log, digit by digit."""
+    actions = np.random.default_rng(2).normal(size=(8, 7))
+    report = SimpleNamespace(
+        pruner="none", sequence_length=(333, 333), flops=1.0, flops_full=2.0
+    )  # fmt: skip
+    result = SimpleNamespace(
+        actions=actions, prediction=SimpleNamespace(actions=actions, kept=None),
+        report=report, decision=None, closed=None,
+    )  # fmt: skip
+    window = SimpleNamespace(
+        recorded=SimpleNamespace(window=7, stamp=123), result=result, problem="",
+        repeated=False, pruned=False, exact=True,
+    )  # fmt: skip
+    path = tmp_path / "replay.jsonl"
+    path.write_text(log_text([window_line(window)]))
+    found = read_replay(path)
+    assert list(found) == [(123, 7)]
+    assert np.array_equal(found[123, 7], actions)
