@@ -109,6 +109,18 @@ def test_new_episode_begins_with_an_empty_timeline():
     assert [part.reason for part in model.snapshot(11.0).segments] == [FIRST, "fast"]
 
 
+def test_window_planned_twice_is_one_window():
+    """A repeated request leads to the same window again: the newer one replaces the older."""
+    model = filled()
+    model.note_window(window(2, pruned=True, time=2.5))
+    parts = model.snapshot(3.0).segments
+    assert [(p.record.window, p.record.pruned, p.reason) for p in parts] == [
+        (0, False, FIRST),
+        (1, True, "fast"),
+        (2, True, "slow"),
+    ]
+
+
 def test_component_not_heard_for_three_seconds_is_stale():
     """A dead node's last OK is not shown as OK; a late message alone makes nothing flap."""
     model = filled()

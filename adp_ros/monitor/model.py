@@ -82,8 +82,10 @@ class MonitorModel:
         self._components: dict[str, tuple[Component, float]] = {}
 
     def note_window(self, record: WindowRecord) -> None:
-        """Take a window; one that does not continue the episode begins a new one."""
-        if self._windows and record.window <= self._windows[-1].window:
+        """Take a window; a lower number begins a new episode, the same one was planned again."""
+        if self._windows and record.window == self._windows[-1].window:
+            self._windows.pop()
+        if self._windows and record.window < self._windows[-1].window:
             self._windows.clear()
             kept = [gate for gate in self._gates if gate.time >= record.time]
             self._gates.clear()

@@ -40,7 +40,7 @@ class Timeline(QWidget):
         self._snapshot = snapshot
         self.update()
 
-    def paintEvent(self, event: object) -> None:  # noqa: N802  # Qt's name
+    def paintEvent(self, event: object) -> None:  # Qt's name
         """Draw lanes, bars and lines."""
         if self._snapshot is None:
             return
