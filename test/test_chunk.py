@@ -145,7 +145,7 @@ def test_blend_never_mixes_two_conventions():
 
 def test_request_goes_out_p95_latency_plus_one_step_before_the_end():
     """With latencies of 0.15 s the next chunk is asked for 0.25 s before the plan ends."""
-    buffer = _buffer(initial_latency=0.15)
+    buffer = _buffer(initial_latency=0.15, min_lead=0.0)
     buffer.offer(_chunk(0, stamp=0.05), 0.15)
     assert buffer.requests.lead == pytest.approx(0.25)
     end = 0.05 + 0.8
@@ -154,6 +154,15 @@ def test_request_goes_out_p95_latency_plus_one_step_before_the_end():
     assert buffer.request(end - 0.26) is None
     assert buffer.request(end - 0.24) == 1
     assert buffer.request(end - 0.23) is None
+
+
+def test_a_fast_policy_is_asked_no_later_than_the_shortest_lead():
+    """With latencies of 0.15 s and a shortest lead of 0.4 s, 0.4 s are kept as slack."""
+    buffer = _buffer(initial_latency=0.15, min_lead=0.4)
+    buffer.offer(_chunk(0, stamp=0.05), 0.15)
+    assert buffer.requests.lead == pytest.approx(0.4)
+    assert buffer.request(0.05 + 0.8 - 0.41) is None
+    assert buffer.request(0.05 + 0.8 - 0.39) == 1
 
 
 def test_unanswered_request_is_repeated_with_the_same_number():

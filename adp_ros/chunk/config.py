@@ -60,6 +60,14 @@ class ChunkConfig:
         low=0.0,
         high=10.0,
     )
+    min_lead: float = setting(
+        0.4,
+        "Shortest time before the end of a chunk at which the next one is requested: slack for a "
+        "policy that is slower once than its 95th percentile and one step.",
+        unit="s",
+        low=0.0,
+        high=10.0,
+    )
     request_timeout: float = setting(
         2.0,
         "A request that stays unanswered for this long is repeated.",

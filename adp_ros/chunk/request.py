@@ -9,8 +9,8 @@ from .config import ChunkConfig
 class RequestClock:
     """One request at a time: sent, answered or repeated.
 
-    The lead is the 95th percentile of the last latencies plus one step, so that the next chunk is
-    there before the current one ends.
+    The lead is the 95th percentile of the last latencies plus one step, and at least the setting
+    ``min_lead``, so that the next chunk is there before the current one ends.
     """
 
     def __init__(self, config: ChunkConfig) -> None:
@@ -34,7 +34,8 @@ class RequestClock:
     def lead(self) -> float:
         """Time before the end of a chunk at which the next one is requested, in [s]."""
         p95 = self._latency.percentile(95)
-        return (self._config.initial_latency if isnan(p95) else p95) + self._config.step_period
+        usual = self._config.initial_latency if isnan(p95) else p95
+        return max(usual + self._config.step_period, self._config.min_lead)
 
     def summary(self) -> LatencySummary:
         """Return the statistics from request to chunk, in [s]."""
