@@ -1,5 +1,6 @@
 """Messages of a bag, decoded by the definitions that the bag itself carries."""
 
+import struct
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,6 +36,9 @@ FIELDS: Final = MappingProxyType(
     }
 )
 
+_ENCAPSULATIONS: Final = MappingProxyType({b"\0\0": "big", b"\0\1": "little"})
+_UNREADABLE: Final = (SerdeError, struct.error, ValueError, IndexError, KeyError, AssertionError)
+
 
 class Decoder:
     """Decodes the messages of one topic.
@@ -56,6 +60,9 @@ class Decoder:
             raise BagError(
                 f"{topic.name}: the definition of {topic.type_name} can't be read: {error}"
             ) from error
+        entry = self._store.get_msgdef(topic.type_name)
+        self._class = entry.cls
+        self._unpack = {"big": entry.deserialize_cdr_be, "little": entry.deserialize_cdr_le}
         known = {name for name, _ in types[topic.type_name][1]}
         missing = [name for name in FIELDS.get(topic.type_name, ()) if name not in known]
         if missing:
@@ -67,10 +74,14 @@ class Decoder:
     def decode(self, data: bytes) -> Any:
         """Return a message, with the attributes of its type.
 
+        Bytes behind it are left alone: ROS's own serialisation leaves some there.
+
         Raises:
             BagError: The bytes are no such message.
         """
         try:
-            return self._store.deserialize_cdr(data, self._topic.type_name)
-        except (SerdeError, IndexError, AssertionError) as error:
-            raise BagError(f"{self._topic.name}: a message can't be decoded: {error}") from error
+            encapsulation = _ENCAPSULATIONS[bytes(data[:2])]
+            unpack = self._unpack[encapsulation]
+            return unpack(data[4:], 0, self._class, self._store)[0]
+        except _UNREADABLE as error:
+            raise BagError(f"{self._topic.name}: a message can't be decoded: {error!r}") from error
