@@ -12,20 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from ..arm.messages import (
-    joints_from_angles,
-    joints_from_state,
-    opening_from_fingers,
-    pose_from_message,
-    torque_from_angles,
-)
 from ..arm.robot import robot_named
 from ..control import Controller, ControllerSettings
 from ..errors import AdpError, SafetyError
 from ..safety import Status
 from ..types import ActionConvention, FloatArray
 from .contents import RecordedWindow
-from .timeline import NANO, Event, Kind, elapsed
+from .sample_feed import SampleFeed
+from .timeline import Event, Kind, elapsed
 
 _PATIENCE: Final = 0.5  # [s] for which a start or reset that is refused is tried again
 _ASKED: Final = ("stop_called", "shutdown")  # causes of stops that people ask for
@@ -116,44 +110,40 @@ class ControllerReplay:
         self, settings: ControllerSettings, robot_type: str, offers: Mapping[int, Offer]
     ) -> None:
         self._controller = Controller(settings)
-        self._robot = robot_named(robot_type)
+        self._samples = SampleFeed(self._controller, robot_named(robot_type))
         self._offers = offers
-        self._origin = 0  # of stamps, in [ns]
         self._period = settings.stream.period
         self._log = ControllerLog()
         self._now = 0.0
-        self._arrival = 0  # of the event that is taken, in [ns]
         self._status: Status | None = None  # recorded last
         self._wish: tuple[Callable[[float], None], float] | None = None
         self._slot = -1
         self._digest = hashlib.sha256()
-        self._takers: Mapping[Kind, Callable[[Any], None]] = {
-            Kind.TORQUE: self._take_torque,
-            Kind.ANGLES: self._take_angles,
-            Kind.JOINTS: self._take_joints,
-            Kind.POSE: self._take_pose,
-            Kind.FINGERS: self._take_fingers,
-            Kind.SAFETY: self._take_safety,
-            Kind.CHUNK: self._take_chunk,
-        }
 
     def run(self, events: Sequence[Event]) -> ControllerLog:
         """Replay events that are in order."""
         due = 0.0
-        self._origin = events[0].arrival if events else 0
         for time, event in elapsed(events):
             while due <= time:
                 self._tick(due)
                 due += self._period
-            self._now, self._arrival = max(self._now, time), event.arrival
+            self._now = max(self._now, time)
             try:
-                self._takers[event.kind](event.value)
+                self._take(event)
             except AdpError as error:
                 self._log.note(f"{event.kind.value}: {error}")
         self._log.lines.append(
             {"kind": "commands", "count": self._log.commands, "sha256": self._digest.hexdigest()}
         )
         return self._log
+
+    def _take(self, event: Event) -> None:
+        if event.kind is Kind.SAFETY:
+            self._take_safety(event.value)
+        elif event.kind is Kind.CHUNK:
+            self._take_chunk(event.value)
+        else:
+            self._samples.take(event, self._now)
 
     def _tick(self, now: float) -> None:
         controller = self._controller
@@ -228,33 +218,3 @@ class ControllerReplay:
         outcome = self._controller.offer(chunk, self._now)
         line = {"kind": "chunk", "time": self._now, "window": chunk.window}
         self._log.lines.append(line | {"outcome": str(outcome)})
-
-    def _take_torque(self, message: Any) -> None:
-        self._controller.supervisor.take_torque(torque_from_angles(message), self._now)
-
-    def _take_angles(self, message: Any) -> None:
-        joints = joints_from_angles(message)
-        self._controller.supervisor.feedback.take_joints("joint_angles", joints, self._now)
-
-    def _take_joints(self, message: Any) -> None:
-        joints = joints_from_state(message, self._robot)
-        stamp, delay = self._stamped(message)
-        self._controller.supervisor.feedback.take_joints(
-            "joint_state", joints, self._now, stamp, delay
-        )
-
-    def _take_pose(self, message: Any) -> None:
-        stamp, delay = self._stamped(message)
-        pose = pose_from_message(message)
-        self._controller.supervisor.feedback.take_pose(pose, self._now, stamp, delay)
-
-    def _take_fingers(self, message: Any) -> None:
-        self._controller.measured_opening = opening_from_fingers(message, self._robot)
-
-    def _stamped(self, message: Any) -> tuple[float | None, float]:
-        """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
-        stamp = message.header.stamp
-        nanoseconds = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-        if nanoseconds == 0:
-            return None, 0.0
-        return (nanoseconds - self._origin) * NANO, (self._arrival - nanoseconds) * NANO
