@@ -8,6 +8,7 @@ from typing import Final
 from .adp_settings import AdpSettings
 from .errors import ConfigError
 from .launch_arguments import AUTO, MAX_SEED, launch_arguments
+from .sim.expert import EXPERTS
 
 NO_CAMERA: Final = "none"
 TWIN_CAMERA: Final = "twin"
@@ -63,7 +64,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
             raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
         text[argument.name] = value
     checkpoint = _checkpoint(text["checkpoint"])
-    policy = _policy(text["policy"], text["robot"], checkpoint)
+    policy = _policy(text["policy"], text["robot"], text["task"], checkpoint)
     return LaunchSettings(
         task=text["task"],
         robot=text["robot"],
@@ -79,15 +80,20 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
     )
 
 
-def _policy(value: str, robot: str, checkpoint: Path | None) -> str:
+def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:
     if value == AUTO:
         if checkpoint is not None:
             return "oft"
-        return "expert" if robot == "sim" else "hold"
+        return "expert" if robot == "sim" and task in EXPERTS else "hold"
     if value == "expert" and robot != "sim":
         raise ConfigError(
             f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
             "allowed: oft, hold"
+        )
+    if value == "expert" and task not in EXPERTS:
+        raise ConfigError(
+            f"policy is 'expert' with task:={task}: there is an expert for {', '.join(EXPERTS)} "
+            "only, allowed: oft, hold"
         )
     if value == "oft" and robot == "kinova" and checkpoint is None:
         raise ConfigError(
@@ -108,7 +114,18 @@ def _checkpoint(value: str) -> Path | None:
         )
     if not (path / "config.json").is_file():
         raise ConfigError(f"checkpoint is {value!r}: there is no config.json in it")
+    if not any(path.glob("*.safetensors")):
+        raise ConfigError(f"checkpoint is {value!r}: {_no_weights(path)}")
     return path
+
+
+def _no_weights(path: Path) -> str:
+    if (path / "lora_adapter").is_dir():
+        return (
+            "it has no merged weights, only lora_adapter/; merge it into its base model with "
+            "'adp-ros checkpoint merge-lora'"
+        )
+    return "there are no weights (*.safetensors) in it"
 
 
 def _camera(value: str, robot: str) -> str:

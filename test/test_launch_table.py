@@ -28,6 +28,7 @@ def checkpoint(tmp_path: Path) -> Path:
     directory = tmp_path / "checkpoint"
     directory.mkdir()
     (directory / "config.json").write_text("{}")
+    (directory / "model.safetensors").touch()
     return directory
 
 
@@ -89,6 +90,24 @@ def test_directory_without_config_is_no_checkpoint(share: Path, tmp_path: Path) 
     """A directory that holds no config.json is refused before any process starts."""
     with pytest.raises(ConfigError, match=r"there is no config\.json in it"):
         resolve_settings({"checkpoint": str(tmp_path)}, share)
+
+
+def test_checkpoint_without_merged_weights_is_explained(checkpoint: Path, share: Path) -> None:
+    """A fine-tune with nothing but its adapter is refused with what to do about it."""
+    for shard in checkpoint.glob("*.safetensors"):
+        shard.unlink()
+    with pytest.raises(ConfigError, match=r"there are no weights \(\*\.safetensors\) in it"):
+        resolve_settings({"checkpoint": str(checkpoint)}, share)
+    (checkpoint / "lora_adapter").mkdir()
+    with pytest.raises(ConfigError, match="no merged weights, only lora_adapter/; merge it"):
+        resolve_settings({"checkpoint": str(checkpoint)}, share)
+
+
+def test_expert_is_asked_only_for_what_it_can(share: Path) -> None:
+    """A task without expert holds still by default, and asking for its expert is refused."""
+    assert resolve_settings({"task": "cube_to_plate"}, share).policy == "hold"
+    with pytest.raises(ConfigError, match="there is an expert for wipe_table only"):
+        resolve_settings({"task": "cube_to_plate", "policy": "expert"}, share)
 
 
 def test_misspelled_argument_is_named() -> None:

@@ -11,6 +11,7 @@ from ..adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..gate import Gate, GateConfig
 from ..policy.declared import action_convention, state_layout
+from ..policy.files import CheckpointFiles
 from ..policy.openvla import OpenVlaPolicy
 from ..policy.state_layout import ArmState, StateLayout
 from ..policy.window import WindowPlanner
@@ -80,6 +81,7 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         ConfigError: A setting does not fit it.
     """
     directory = Path(settings.checkpoint).expanduser()
+    CheckpointFiles.find(directory)  # what is missing altogether is told first
     moves_arm = settings.policy == "oft"
     convention, first = action_convention(directory, _given(settings), moves_arm)
     policy = load(
