@@ -11,7 +11,6 @@ from ..adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..gate import Gate, GateConfig
 from ..policy.declared import action_convention, state_layout
-from ..policy.files import CheckpointFiles
 from ..policy.openvla import OpenVlaPolicy
 from ..policy.state_layout import ArmState, StateLayout
 from ..policy.window import WindowPlanner
@@ -81,9 +80,7 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         ConfigError: A setting does not fit it.
     """
     directory = Path(settings.checkpoint).expanduser()
-    CheckpointFiles.find(directory)  # what is missing altogether is told first
     moves_arm = settings.policy == "oft"
-    convention, first = action_convention(directory, _given(settings), moves_arm)
     policy = load(
         directory,
         device=_device(settings.device),
@@ -91,6 +88,7 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         unnorm_key=settings.unnorm_key or None,
         center_crop=settings.center_crop,
     )
+    convention, first = action_convention(directory, _given(settings), moves_arm)
     size = policy.state_size
     layout, second = state_layout(directory, size, settings.state_layout, moves_arm)
     gate = adp.gate if adp.enabled else GateConfig(decision_method="never")
