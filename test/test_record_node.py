@@ -1,21 +1,29 @@
 """The recorder node with real topics: what is published is in the bag, as it was published."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from array import array
 
 import pytest
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
-from ros_bench import bench
+from ros_bench import bench, own_domain
 from sensor_msgs.msg import CompressedImage, Image
 
 from adp_ros.errors import ConfigError
 from adp_ros.health import Level
+from adp_ros.launch_settings import resolve_settings
+from adp_ros.launch_table import node_table
 from adp_ros.msg import ActionChunk, SafetyState
 from adp_ros.nodes.record_node import RecordNode
+from adp_ros.parameter_files import check_parameters
 from adp_ros.recording.bag_reader import BagReader
 from adp_ros.recording.decode import Decoder
 from adp_ros.recording.notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
+from adp_ros.share import share_directory
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -85,8 +93,9 @@ def test_everything_needed_for_a_replay_is_in_the_bag(tmp_path, source_files):
         node = ros.add(RecordNode())
         ros.until(lambda: written(node, "notes") >= 4)
         ros.until(lambda: written(node, "pictures") >= 1)
+        (bag,) = (tmp_path / "bags").iterdir()
+        ros.until(lambda: {"/adp/safety_state", "/camera/image_raw"} <= set(contents(bag)[0]))
         health = node.health()
-    (bag,) = (tmp_path / "bags").iterdir()
     found, reader = contents(bag)
     assert reader.problems == ()
     decoded = {name: Decoder(topic) for name, topic in reader.topics.items()}
@@ -127,3 +136,37 @@ def test_full_disk_is_an_error_in_diagnostics(tmp_path):
     (bag,) = tmp_path.iterdir()
     _, reader = contents(bag)
     assert reader.problems == ()
+
+
+def test_launch_starts_the_recorder_on_request(tmp_path):
+    """record:=true adds the node, whose parameters are accepted, with the launch arguments."""
+    share = share_directory(os.environ)
+    for value, expected in (("false", []), ("true", ["record_node"])):
+        settings = resolve_settings({"record": value, "seed": "7"}, share)
+        table = node_table(settings, tmp_path, share)
+        specs = [spec for spec in table if spec.name == "record_node"]
+        assert [spec.executable for spec in specs] == expected
+    check_parameters(specs)
+    assert json.loads(specs[0].parameters["launch"])["seed"] == 7
+
+
+def test_command_records_until_it_is_stopped(tmp_path):
+    """adp-ros record ends with SIGINT, tells what it recorded, and leaves a whole bag."""
+    words = [sys.executable, "-m", "adp_ros.cli", "record", "--json", "--directory", str(tmp_path)]
+    words += ["--min-free-space", "0.1"]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(own_domain())}
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as child:
+        try:
+            assert "recording to" in child.stderr.readline()
+            child.send_signal(signal.SIGINT)
+            output, errors = child.communicate(timeout=30)
+        finally:
+            child.kill()
+    assert (child.returncode, errors) == (0, "")
+    values = json.loads(output)
+    (bag,) = tmp_path.iterdir()
+    assert values["bag"] == str(bag)
+    assert values["dropped"] == 0
+    assert contents(bag)[1].problems == ()

@@ -286,3 +286,32 @@ def test_bag_without_settings_asks_for_the_checkpoint(tmp_path, capsys):
     maker.put("/adp/action_chunk", chunk, 1.0)
     maker.close()
     assert "give --checkpoint" in refused(capsys, tmp_path / "bag")
+
+
+def test_difference_from_full_vision_is_told(run, capsys):
+    """Full windows equal those with full vision; pruned ones differ, and cost less."""
+    status, summary = replay(capsys, run[1], "--compare", "full")
+    assert status == 0
+    difference = summary["difference"]
+    assert difference["full"]["metrics"]["end_point_mm"]["mean"] == 0.0
+    assert difference["pruned"]["metrics"]["end_point_mm"]["mean"] > 0.0
+    assert difference["pruned"]["windows"] == summary["pruned"]["replayed"]
+    assert summary["cost"]["flops"] < summary["cost"]["flops_full"]
+    assert summary["baseline_cost"]["flops"] == summary["cost"]["flops_full"]
+
+
+def test_difference_from_the_recorded_settings_is_told(run, capsys):
+    """The same settings do not differ; another keep ratio does, in pruned windows alone."""
+    _, summary = replay(capsys, run[1], "--compare", "recorded")
+    assert summary["difference"]["all"]["metrics"]["l1_normalized"]["mean"] == 0.0
+    _, summary = replay(capsys, run[1], "--compare", "recorded", "--keep", "0.25")
+    assert summary["difference"]["all"]["metrics"]["l1_normalized"]["mean"] > 0.0
+
+
+def test_words_say_what_the_numbers_say(run, capsys):
+    """Without --json the same is told in lines."""
+    assert main(["replay", str(run[1]), "--compare", "full"]) == 0
+    words = capsys.readouterr().out
+    assert "windows    6 recorded, 6 replayed" in words
+    assert "safety     running stopped (torque), as recorded" in words
+    assert "pruned     end_point_mm" in words

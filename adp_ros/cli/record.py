@@ -1,10 +1,13 @@
 """``adp-ros record``: a bag of everything that runs on this ROS domain."""
 
 import argparse
+import json
 import os
+import sys
 from pathlib import Path
 
 from ..errors import ConfigError
+from ..health import Level
 from ..launch_table import NodeSpec, Parameter
 from ..parameter_files import check_parameters
 from ..recording.settings import FRAMES
@@ -28,11 +31,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--min-free-space", type=float, metavar="GB", help="end when less is left on the disk"
     )
     parser.add_argument("--config", type=Path, help="parameter file (default: config/record.yaml)")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Record until Ctrl-C; return the node's exit status."""
+    """Record until Ctrl-C; return 1 when the recording ended before."""
     given = vars(arguments)
     file = arguments.config or share_directory(os.environ) / "config" / "record.yaml"
     parameters: dict[str, Parameter] = {
@@ -43,7 +47,21 @@ def run(arguments: argparse.Namespace) -> int:
     )
     check_parameters([spec])
     try:
-        from ..nodes.record_node import main
+        from ..nodes.record_node import record
     except ImportError as error:
         raise ConfigError(f"recording needs ROS 2: {error}") from error
-    return main(["record_node", *spec.ros_arguments()])
+    status, health = record(["record_node", *spec.ros_arguments()])
+    if health is None:
+        return status
+    values = health.values
+    if arguments.json:
+        sys.stdout.write(json.dumps(dict(values), indent=2) + "\n")
+    else:
+        sys.stdout.write(
+            f"{values['bag']}: {values['written']} messages on {values['topics']} topics, "
+            f"{values['size_mb']:.1f} MB, {values['dropped']} dropped\n"
+        )
+    if health.level is Level.ERROR:
+        sys.stderr.write(f"error: {health.message}\n")
+        return 1
+    return status

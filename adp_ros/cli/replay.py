@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ConfigError
 from ..nodes.convert import image_to_rgb
@@ -17,10 +17,22 @@ from ..recording.comparison import WindowCheck, check_windows, count
 from ..recording.contents import Contents
 from ..recording.controller_replay import ControllerLog, decisions
 from ..recording.pictures import Pictures
-from ..recording.replay_log import log_text, window_line
+from ..recording.replay_log import finite, log_text, window_line
 from ..recording.scan import read_contents
-from .replay_run import Outcome, decide_windows, plan_windows, run_controller
+from .replay_run import (
+    Outcome,
+    Prepared,
+    baseline_of,
+    cost_of,
+    decide_windows,
+    difference_between,
+    plan_windows,
+    prepare,
+    run_controller,
+)
 from .replay_setup import GATES, Overrides
+
+_SHOWN: Final = ("end_point_mm", "end_angle_deg", "l1_normalized", "cosine_translation")
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,6 +57,12 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="take the recorded chunks instead of running the policy: the gate in milliseconds",
     )
+    parser.add_argument(
+        "--compare",
+        choices=("full", "recorded"),
+        help="run the windows again with full vision, or with the recorded settings, and tell the "
+        "difference of the actions",
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write replay.jsonl into it")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(run=run)
@@ -63,18 +81,42 @@ def run(arguments: argparse.Namespace) -> int:
     reader = BagReader(arguments.bag)
     contents = read_contents(reader)
     pictures = Pictures(reader, contents.pictures, image_to_rgb)
-    replay = decide_windows if arguments.decisions_only else plan_windows
-    outcome = replay(contents, pictures, overrides)
+    difference: dict[str, Any] = {}
+    if arguments.decisions_only and arguments.compare:
+        raise ConfigError("--compare and --decisions-only exclude each other")
+    if arguments.decisions_only:
+        outcome = decide_windows(contents, pictures, overrides)
+    else:
+        prepared = prepare(contents, overrides)
+        outcome = plan_windows(contents, pictures, prepared)
+        if arguments.compare:
+            baseline = baseline_of(contents, prepared, overrides, arguments.compare)
+            difference = _difference(contents, pictures, (baseline, prepared), outcome)
     controller = run_controller(contents, outcome)
     lines = [window_line(window) for window in outcome.replayed]
     text = log_text([*lines, *(controller.lines if controller else [])])
     summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
     summary["safety"] = None if controller is None else _safety(controller)
+    summary |= {"cost": cost_of(outcome.replayed), **difference}
     if arguments.output is not None:
         _write(arguments.output, text, summary)
-    sys.stdout.write(json.dumps(summary, indent=2) + "\n" if arguments.json else _words(summary))
+    sys.stdout.write(
+        json.dumps(finite(summary), indent=2) + "\n" if arguments.json else _words(summary)
+    )
     differs = summary["equality"]["different"] or (controller is not None and not controller.equal)
     return 1 if overrides.none and differs else 0
+
+
+def _difference(
+    contents: Contents, pictures: Pictures, pair: tuple[Prepared, Prepared], outcome: Outcome
+) -> dict[str, Any]:
+    baseline = plan_windows(contents, pictures, pair[0])
+    conventions = (pair[0].setup.convention, pair[1].setup.convention)
+    phases = difference_between(baseline, outcome, conventions)
+    return {
+        "difference": {name: asdict(phase) for name, phase in phases.items()},
+        "baseline_cost": cost_of(baseline.replayed),
+    }
 
 
 def _summary(
@@ -121,6 +163,7 @@ def _words(summary: Mapping[str, Any]) -> str:
     lines += _safety_words(summary["safety"])
     lines += [f"bag        {text}" for text in summary["bag_problems"]]
     lines += [f"{n:>4} windows: {text}" for text, n in summary["window_problems"].items()]
+    lines += _difference_words(summary)
     lines += [f"note       {text}" for text in summary["notes"]]
     return "\n".join(lines) + "\n"
 
@@ -142,10 +185,27 @@ def _safety_words(safety: Mapping[str, Any] | None) -> list[str]:
     return lines + [f"{n:>4} times: {text}" for text, n in safety["problems"].items()]
 
 
+def _difference_words(summary: Mapping[str, Any]) -> list[str]:
+    cost = summary["cost"]
+    lines = []
+    if cost:
+        lines.append(f"FLOPs      {cost['flops'] / cost['flops_full']:.1%} of full vision")
+    for phase, found in summary.get("difference", {}).items():
+        for name in _SHOWN:
+            estimate = found["metrics"][name]
+            lines.append(
+                f"{phase:<10} {name} {estimate['mean']:.4g} "
+                f"({estimate['low']:.4g} to {estimate['high']:.4g}), {found['windows']} windows"
+            )
+    return lines
+
+
 def _write(directory: Path, text: str, summary: Mapping[str, Any]) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "replay.jsonl").write_text(text, encoding="utf-8")
-        (directory / "replay.json").write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
+        (directory / "replay.json").write_text(
+            json.dumps(finite(summary), indent=2) + "\n", "utf-8"
+        )
     except OSError as error:
         raise ConfigError(f"output is {str(directory)!r}: {error.strerror}") from error

@@ -1,14 +1,18 @@
 """The work behind ``adp-ros replay``: policy and gate, then controller and safety."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Final
 
 from ..errors import ConfigError
-from ..gate import Gate
+from ..gate import Gate, GateConfig
+from ..nodes.inference_settings import InferenceSettings
+from ..nodes.policy_setup import PolicySetup
 from ..policy.config import LlmConfig
 from ..policy.window import WindowPlanner
 from ..pruning import make_pruner
+from ..recording.action_difference import PhaseDifference, PlannedChunk, action_difference
 from ..recording.contents import OFT, Contents
 from ..recording.controller_replay import ControllerLog, ControllerReplay, Offer
 from ..recording.controller_settings import controller_settings
@@ -43,19 +47,58 @@ class Outcome:
     convention: ActionConvention | None = None
 
 
-def plan_windows(contents: Contents, pictures: Pictures, overrides: Overrides) -> Outcome:
-    """Replay through the policy.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A loaded policy and how it is used.
+
+    Attributes:
+        settings: Of the inference node.
+        setup: Policy, pruner and gate.
+        other: The policy is not the recorded one, so that its own chunks move the arm.
+        notes: What was assumed.
+    """
+
+    settings: InferenceSettings
+    setup: PolicySetup
+    other: bool
+    notes: tuple[str, ...]
+
+
+def prepare(contents: Contents, overrides: Overrides) -> Prepared:
+    """Load the policy.
 
     Raises:
         AdpError: A setting or the checkpoint is unusable.
     """
     settings = inference_settings(contents, overrides)
     set_threads(settings.threads)
-    notes = [note for note in (checkpoint_note(contents, settings),) if note]
+    note = checkpoint_note(contents, settings)
     setup = load_setup(settings, adp_settings(contents, overrides))
+    notes = (*((note,) if note else ()), *setup.warnings)
+    return Prepared(settings, setup, overrides.checkpoint is not None, notes)
+
+
+def baseline_of(
+    contents: Contents, prepared: Prepared, overrides: Overrides, kind: str
+) -> Prepared:
+    """Return what to compare with: ``full`` vision, or the settings as ``recorded``."""
+    if kind == "full":
+        never = GateConfig(decision_method="never")
+        return replace(prepared, setup=replace(prepared.setup, gate_config=never))
+    recorded = Overrides(device=overrides.device)
+    if prepared.other:
+        return prepare(contents, recorded)
+    adp = adp_settings(contents, recorded)
+    pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
+    setup = replace(prepared.setup, gate_config=gate_of(adp), pruner=pruner)
+    return replace(prepared, setup=setup)
+
+
+def plan_windows(contents: Contents, pictures: Pictures, prepared: Prepared) -> Outcome:
+    """Replay through the policy."""
+    settings, setup = prepared.settings, prepared.setup
     policy = StandIn(setup.policy)
-    other = overrides.checkpoint is not None
-    own = other or contents.windows[0].policy == OFT
+    own = prepared.other or contents.windows[0].policy == OFT
     convention = setup.convention if own else contents.windows[0].convention
     llm = setup.policy.parts.config.llm
     planner = WindowPlanner(policy, llm, setup.pruner, Gate(setup.gate_config), convention)
@@ -63,12 +106,56 @@ def plan_windows(contents: Contents, pictures: Pictures, overrides: Overrides) -
         image_topics=settings.image_topics,
         instruction=settings.instruction,
         layout=setup.layout,
-        executes_own=other,
+        executes_own=prepared.other,
     )
+    lossy = pictures.lossy
     replayed = list(WindowReplay(contents, pictures, planner, policy, plan).windows())
-    if pictures.lossy:
-        notes.append(f"{pictures.lossy} pictures were JPEG: last digits of the actions may differ")
-    return Outcome(replayed, [*notes, *setup.warnings], setup.convention if other else None)
+    notes = list(prepared.notes)
+    if pictures.lossy > lossy:
+        count = pictures.lossy - lossy
+        notes.append(f"{count} pictures were JPEG: last digits of the actions may differ")
+    return Outcome(replayed, notes, setup.convention if prepared.other else None)
+
+
+def difference_between(
+    baseline: Outcome, other: Outcome, conventions: tuple[ActionConvention, ActionConvention]
+) -> dict[str, PhaseDifference]:
+    """Compare what two policies planned from the same pictures; empty when there are none."""
+    pairs = [
+        (a, b)
+        for a, b in zip(baseline.replayed, other.replayed, strict=True)
+        if a.result and b.result and not a.repeated and not b.repeated
+    ]
+    if not pairs:
+        return {}
+    first, second = conventions
+    return action_difference(
+        [_planned(a, first) for a, _ in pairs], [_planned(b, second) for _, b in pairs]
+    )
+
+
+def _planned(window: ReplayedWindow, convention: ActionConvention) -> PlannedChunk:
+    if window.result is None:
+        raise RuntimeError("a window that was not replayed has no chunk")
+    prediction = window.result.prediction
+    return PlannedChunk(
+        prediction.actions, prediction.normalized_actions, convention, window.pruned
+    )
+
+
+def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
+    """Return FLOPs against full vision, and the policy's time per window on this machine."""
+    results = [window.result for window in replayed if window.result and not window.repeated]
+    if not results:
+        return {}
+    full = [1e3 * r.prediction.timing.total for r in results if not r.prediction.pruned]
+    pruned = [1e3 * r.prediction.timing.total for r in results if r.prediction.pruned]
+    cost = {
+        "flops": sum(result.report.flops for result in results),
+        "flops_full": sum(result.report.flops_full for result in results),
+    }
+    times = {"median_ms_full": full, "median_ms_pruned": pruned}
+    return cost | {name: median(values) for name, values in times.items() if values}
 
 
 def decide_windows(contents: Contents, pictures: Pictures, overrides: Overrides) -> Outcome:

@@ -53,11 +53,14 @@ class RecordNode(Node):
         self.create_timer(_LOOK_PERIOD, self._look)
         self._complained = False
         self._ending = threading.Event()
-        self._worker = Worker(
-            self, "recorder", self._step, self._ending, self._prepare, teardown=self._recorder.close
-        )
+        self._worker = Worker(self, "recorder", self._step, self._ending, self._prepare)
+        self._starting = self.create_timer(0.0, self._start)
+
+    def _start(self) -> None:
+        """Begin once the executor runs: an interrupt from now on reaches ``destroy_node``."""
+        self._starting.cancel()
         self._worker.start()
-        self.get_logger().info(f"recording to {self._bag}, pictures: {settings.frames}")
+        self.get_logger().info(f"recording to {self._bag}, pictures: {self._settings.frames}")
 
     def health(self) -> Health:
         """Say how the recording goes."""
@@ -102,7 +105,7 @@ class RecordNode(Node):
     def _look(self) -> None:
         self._topics.look()
         self._parameters.look()
-        if self._recorder.ended and not self._complained:
+        if self._recorder.failed and not self._complained:
             self._complained = True
             self.get_logger().error(f"recording ended: {self._recorder.ended}")
 
@@ -115,6 +118,7 @@ class RecordNode(Node):
     def destroy_node(self) -> None:
         """Finish the bag, then end the node."""
         self._worker.stop()
+        self._recorder.close()
         super().destroy_node()
 
 
@@ -133,6 +137,18 @@ def _new_bag(settings: RecordSettings) -> BagWriter:
                 "a folder that can be written is needed"
             ) from error
     raise ConfigError(f"directory {folder} has a thousand recordings of this second")
+
+
+def record(args: Sequence[str]) -> tuple[int, Health | None]:
+    """Record; return exit status and what became of the recording, None if it never began."""
+    nodes: list[RecordNode] = []
+
+    def make() -> RecordNode:
+        nodes.append(RecordNode())
+        return nodes[0]
+
+    status = run_node(make, args)
+    return status, nodes[0].health() if nodes else None
 
 
 def main(args: Sequence[str] | None = None) -> int:

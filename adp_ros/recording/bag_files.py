@@ -27,6 +27,8 @@ def bag_files(path: Path) -> tuple[Path, ...]:
         files = [path]
     else:
         files = sorted(path.glob("*.mcap"), key=_number) or sorted(path.glob("*.db3"))
+    if not files and any(path.glob("*.mcap.zstd")):
+        raise BagError(f"bag {path} is compressed as a whole; unzstd its files first")
     if not files:
         raise BagError(f"bag {path} has no .mcap file in it")
     for file in files:

@@ -75,16 +75,21 @@ class BagReader:
         self.notes: list[tuple[str, dict[str, str]]] = []
         self._order: dict[str, int] = {}
         self._jumps: list[str] = []
+        self._unread: list[str] = []
         self._cached: tuple[tuple[int, int], tuple[Message, ...]] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What was wrong with what was read so far."""
-        return (*(text for file in self._files for text in file.problems), *self._jumps)
+        return (
+            *(text for file in self._files for text in file.problems),
+            *self._jumps,
+            *self._unread,
+        )
 
     def messages(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[Stored]:
         """Yield the messages of the topics that are wanted, as they lie in the file."""
-        self.notes, self._jumps, self._order = [], [], {}
+        self.notes, self._jumps, self._unread, self._order = [], [], [], {}
         for number, file in enumerate(self._files):
             file.problems.clear()
             schemas: dict[int, Schema] = {}
@@ -126,6 +131,11 @@ class BagReader:
     ) -> TopicInfo | None:
         schema = schemas.get(channel.schema_id)
         if channel.message_encoding != "cdr" or schema is None or schema.encoding != "ros2msg":
+            kind = schema.encoding if schema is not None else "nothing"
+            self._unread.append(
+                f"{channel.topic} is not read: it is {channel.message_encoding} described by "
+                f"{kind}, cdr described by ros2msg is needed"
+            )
             return None
         topic = TopicInfo(
             name=channel.topic,

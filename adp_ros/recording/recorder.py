@@ -16,6 +16,7 @@ CHUNK_TOPIC: Final = "/adp/action_chunk"
 PICTURE_TYPE: Final = "sensor_msgs/msg/Image"
 _MB: Final = 2**20
 _GB: Final = 1e9
+_CLOSED: Final = "closed"
 _LEAST_WAIT: Final = 0.01  # [s]
 
 
@@ -67,6 +68,11 @@ class Recorder:
         self.notes = 0
         self.ended = ""
 
+    @property
+    def failed(self) -> bool:
+        """True when the recording ended before it was asked to."""
+        return self.ended not in ("", _CLOSED)
+
     def put(self, item: _Item) -> None:
         """Take something to write; a message is dropped when too much waits already."""
         with self._ready:
@@ -111,7 +117,7 @@ class Recorder:
         try:
             for item in self._queue:
                 self._write(item)
-            self._end("closed")
+            self._end(_CLOSED)
             self._writer.close()
         except OSError as error:
             self._end(f"writing failed: {error.strerror}")
@@ -134,7 +140,7 @@ class Recorder:
             "frames_missed": missed,
             "queue_mb": self._queued / _MB,
         }
-        if self.ended:
+        if self.failed:
             return Health(Level.ERROR, f"recording ended: {self.ended}", values)
         if self.dropped or missed:
             text = f"{self.dropped} messages dropped, {missed} used pictures missed"

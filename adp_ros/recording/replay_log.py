@@ -51,16 +51,17 @@ def window_line(replayed: ReplayedWindow) -> dict[str, Any]:
 def log_text(lines: Iterable[dict[str, Any]]) -> str:
     """Return the lines as text; numbers keep every digit, what is not a number is null."""
     return "".join(
-        json.dumps(_plain(line), sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
+        json.dumps(finite(line), sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
         for line in lines
     )
 
 
-def _plain(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return a value that JSON can say: numbers that are none become null."""
     if isinstance(value, dict):
-        return {name: _plain(entry) for name, entry in value.items()}
+        return {name: finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [finite(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
