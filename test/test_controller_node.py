@@ -337,7 +337,8 @@ def test_diagnostics_name_every_component(rig):
     rig.person.wait(lambda: set(names) <= set(rig.person.health), "diagnostics")
     health = rig.person.health
     values = {n: {v.key: v.value for v in health[n].values} for n in names}
-    assert health[names[0]].hardware_id == "j2n6s300" and health[names[0]].level == b"\x00"
+    assert {status.hardware_id for status in map(health.get, names)} == {"j2n6s300"}
+    assert health[names[0]].level in (b"\x00", b"\x01")
     assert values[names[0]]["status"] == "running"
     assert float(values[names[1]]["torque_age_ms"]) < 200.0
     assert {"steps", "steps_missed", "late_actions_dropped"} <= set(values[names[2]])
@@ -364,8 +365,9 @@ def test_end_of_the_node_is_zero_velocity(rig):
     """The last messages are zeros."""
     rig.moving()
     rig.end_node()
-    last = [message for _, message in rig.driver.commands[-5:]]
-    assert len(last) == 5 and not any(m.twist_linear_y or m.twist_linear_x for m in last)
+    rig.until(
+        lambda: all(m.twist_linear_y == 0.0 for _, m in rig.driver.commands[-10:]), "ten zeros"
+    )
 
 
 # --- as a process ------------------------------------------------------------------------------
@@ -421,8 +423,9 @@ def test_signal_ends_the_process_with_zeros_and_status_0(number):
         assert process.returncode == 0, output
         assert "Traceback" not in output
         assert "stopped: the controller node ends" in output or "running" in output
-        assert driver.commands[-1][1].twist_linear_y == 0.0
-        assert sum(m.twist_linear_y == 0.0 for _, m in driver.commands[-10:]) >= 5
+        Rig.until(
+            lambda: all(m.twist_linear_y == 0.0 for _, m in driver.commands[-10:]), "ten zeros"
+        )
     finally:
         process.kill()
         process.communicate()
