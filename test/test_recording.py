@@ -192,6 +192,17 @@ def test_damaged_chunk_is_skipped_and_named(tmp_path):
     assert "bag_0.mcap: damaged at byte" in problems[0]
 
 
+def test_damaged_beginning_costs_only_itself(tmp_path):
+    """Topics are known from the file's end when the record that tells them first is damaged."""
+    file = write_bag(tmp_path / "bag") / "bag_0.mcap"
+    data = bytearray(file.read_bytes())
+    data[data.index(bytes([0, 1, 0, 0, 0]))] ^= 0xFF
+    file.write_bytes(data)
+    messages, problems = read(file)
+    assert [m.data[4] for m in messages] == list(range(1, 10))
+    assert len(problems) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

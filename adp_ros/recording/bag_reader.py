@@ -91,27 +91,36 @@ class BagReader:
         """Yield the messages of the topics that are wanted, as they lie in the file."""
         self.notes, self._jumps, self._unread, self._order = [], [], [], {}
         for number, file in enumerate(self._files):
-            file.problems.clear()
-            schemas: dict[int, Schema] = {}
-            channels: dict[int, TopicInfo | None] = {}
-            for block in file.blocks():
-                index = -1
-                for item in block.items:
-                    if isinstance(item, Schema):
-                        schemas[item.id] = item
-                    elif isinstance(item, Channel):
-                        channels[item.id] = self._topic(item, schemas, wanted)
-                    elif isinstance(item, Metadata):
-                        self.notes.append((item.name, dict(item.metadata)))
-                    else:
-                        index += 1
-                        topic = channels.get(item.channel_id)
-                        if topic is not None:
-                            self._note_order(topic.name, item.log_time)
-                            place = Place(number, block.offset, index)
-                            yield Stored(
-                                topic.name, item.data, item.log_time, item.publish_time, place
-                            )
+            yield from self._file_messages(number, file, wanted)
+
+    def _file_messages(
+        self, number: int, file: McapFile, wanted: Callable[[TopicInfo], bool]
+    ) -> Iterator[Stored]:
+        schemas: dict[int, Schema] = {}
+        channels: dict[int, TopicInfo | None] = {}
+
+        def note(item: Schema | Channel) -> None:
+            if isinstance(item, Schema):
+                schemas[item.id] = item
+            elif item.id not in channels:
+                channels[item.id] = self._topic(item, schemas, wanted)
+
+        for item in file.summary():  # in case the record that tells them first is damaged
+            note(item)
+        for block in file.blocks():
+            index = -1
+            for record in block.items:
+                if isinstance(record, Schema | Channel):
+                    note(record)
+                elif isinstance(record, Metadata):
+                    self.notes.append((record.name, dict(record.metadata)))
+                else:
+                    index += 1
+                    topic = channels.get(record.channel_id)
+                    if topic is not None:
+                        self._note_order(topic.name, record.log_time)
+                        place = Place(number, block.offset, index)
+                        yield _stored(topic.name, record, place)
 
     def fetch(self, place: Place) -> bytes:
         """Return a message again, by its place."""
@@ -152,3 +161,7 @@ class BagReader:
         if last - log_time > _BACK:
             text = f"time goes back by {(last - log_time) * 1e-9:.1f} s in {topic}"
             self._jumps.append(text)
+
+
+def _stored(topic: str, message: Message, place: Place) -> Stored:
+    return Stored(topic, message.data, message.log_time, message.publish_time, place)

@@ -15,6 +15,7 @@ import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
+from mcap.reader import make_reader
 from mcap.records import Channel, Chunk, Message, Metadata, Schema
 from mcap.stream_reader import CRCValidationError, breakup_chunk
 
@@ -33,6 +34,8 @@ DAMAGE: Final = (
     zlib.error,
     zstandard.ZstdError,
     RuntimeError,  # of lz4
+    MemoryError,  # a length that is none
+    OverflowError,
 )
 
 
@@ -86,6 +89,17 @@ class McapFile:
                     continue
                 if items:
                     yield Block(offset, items)
+
+    def summary(self) -> tuple[Schema | Channel, ...]:
+        """Return the topics that the end of the file repeats; none when it was not closed."""
+        try:
+            with self.path.open("rb") as stream:
+                summary = make_reader(stream).get_summary()
+        except (*DAMAGE, OSError):  # too short for an end
+            return ()
+        if summary is None:
+            return ()
+        return (*summary.schemas.values(), *summary.channels.values())
 
     def block_at(self, stream: IO[bytes], offset: int) -> Block:
         """Read one record again that :meth:`blocks` has yielded; the stream is the open file."""

@@ -27,7 +27,8 @@ def settings_in(text: str, where: str) -> dict[str, Any]:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise BagError(f"{where} are not YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise BagError(f"{where} are not YAML: {reason}") from error
     if values is not None and not isinstance(values, dict):
         raise BagError(f"{where} are no lines 'name: value'")
     return values or {}
