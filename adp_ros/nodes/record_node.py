@@ -27,6 +27,7 @@ from .record_topics import RecordTopics
 from .run import run_node
 from .worker import Worker
 
+_BATCH_PERIOD = 0.05  # [s] from one write to the next
 _LOOK_PERIOD = 0.25  # [s] between two looks for new topics and nodes
 
 
@@ -113,6 +114,7 @@ class RecordNode(Node):
         os.nice(max(0, self._settings.nice - os.nice(0)))  # on Linux, of this thread
 
     def _step(self) -> None:
+        self._ending.wait(_BATCH_PERIOD)
         self._recorder.step(time.monotonic())
 
     def destroy_node(self) -> None:

@@ -17,7 +17,6 @@ PICTURE_TYPE: Final = "sensor_msgs/msg/Image"
 _MB: Final = 2**20
 _GB: Final = 1e9
 _CLOSED: Final = "closed"
-_LEAST_WAIT: Final = 0.01  # [s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Recorder:
         self._free_space = free_space
         self._used = UsedFrames(settings.frame_memory * _MB) if settings.records_used else None
         self._pictures: set[str] = set()
-        self._ready = threading.Condition()
+        self._lock = threading.Lock()
         self._queue: deque[_Item] = deque()
         self._queued = 0  # bytes
         self._flushed = 0.0
@@ -75,7 +74,7 @@ class Recorder:
 
     def put(self, item: _Item) -> None:
         """Take something to write; a message is dropped when too much waits already."""
-        with self._ready:
+        with self._lock:
             if self.ended:
                 return
             if isinstance(item, Record):
@@ -85,25 +84,21 @@ class Recorder:
                     return
                 self._queued += len(item.data)
             self._queue.append(item)
-            self._ready.notify()
 
     def step(self, now: float) -> None:
-        """Write what waits, or wait a little for it; called again and again by the writing thread.
+        """Write what waits; called again and again by the writing thread.
 
         Args:
             now: Time in [s], not going back.
         """
-        period = self._settings.flush_period
-        with self._ready:
-            if not self._queue:
-                self._ready.wait(max(_LEAST_WAIT, min(period, self._flushed + period - now)))
+        with self._lock:
             items, self._queue, self._queued = self._queue, deque(), 0
         if self.ended:
             return
         try:
             for item in items:
                 self._write(item)
-            if now - self._flushed >= period:
+            if now - self._flushed >= self._settings.flush_period:
                 self._flushed = now
                 self._flush()
         except OSError as error:
@@ -177,7 +172,7 @@ class Recorder:
             self._writer.close()
 
     def _end(self, reason: str) -> None:
-        with self._ready:
+        with self._lock:
             self.ended = reason
             self._queue.clear()
             self._queued = 0
