@@ -77,6 +77,12 @@ class FakeDriver(Node):
             rests = [at for at, m in self.commands if at > moment and m.twist_linear_y == 0.0]
         return rests[0] if rests else None
 
+    def rests_at_the_end(self):
+        """Return how many of the last commands in a row are without motion."""
+        with self._lock:
+            speeds = [m.twist_linear_y for _, m in self.commands]
+        return next((i for i, y in enumerate(reversed(speeds)) if y != 0.0), len(speeds))
+
     def arrivals(self):
         """Return when commands arrived."""
         with self._lock:
