@@ -126,6 +126,7 @@ def test_killed_launch_leaves_no_node(launched: Launched) -> None:
 def test_unusable_checkpoint_is_one_line(tmp_path: Path) -> None:
     """A node that refuses its input ends the launch with its own words and status 2."""
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").touch()
     launch = Launched(f"checkpoint:={tmp_path}")
     assert launch.wait() == 2
     output = "".join(launch.lines)

@@ -144,4 +144,4 @@ class ControllerNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the controller; returns the exit status."""
-    return run_node(ControllerNode, args, last_words=True)
+    return run_node(ControllerNode, args)

@@ -24,12 +24,9 @@ def run_node_module(module: str) -> int:
     before = {number: signal.signal(number, _end) for number in STOP_SIGNALS}
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     node = import_module(module)
-    try:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        return int(node.main() or 0)
-    except KeyboardInterrupt:
-        return 0
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return int(node.main() or 0)
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

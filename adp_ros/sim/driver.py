@@ -16,7 +16,7 @@ import numpy as np
 from ..arm.units import CLOSED_TICKS
 from ..kinematics import ArmModel
 from ..types import FloatArray
-from .homing import Homing
+from .homing import Homing, way_home
 from .points import PointQueue, VelocityPoint
 from .rates import approach, clip_norm, joint_rates, within_limits
 from .settings import DriverConfig
@@ -152,7 +152,7 @@ class Driver:
 
     def home(self) -> bool:
         """Go home and open the fingers. Returns False when nothing is done: stopped, or there."""
-        at_home = bool(np.max(np.abs(self._arm.home - self._joints)) < Homing.TOLERANCE)
+        at_home = bool(np.max(np.abs(way_home(self._arm, self._joints))) < Homing.NEAR)
         if self._stopped or at_home:
             return False
         self._queue.clear()

@@ -16,7 +16,8 @@ _OPEN: Final = 60.0  # [ticks]
 class Homing:
     """One run home; ask :meth:`speeds` every 10 ms until ``done``."""
 
-    TOLERANCE: ClassVar[float] = 0.005  # [rad]
+    TOLERANCE: ClassVar[float] = 0.005  # [rad] ends the way
+    NEAR: ClassVar[float] = 0.02  # [rad] an arm this close is home already
 
     def __init__(self, arm: ArmModel, speed: float) -> None:
         self._arm = arm
@@ -38,7 +39,7 @@ class Homing:
         if self._pause > 0:
             self._pause -= 1
             return np.zeros(6), np.zeros(3)
-        way = self._way(joints)
+        way = way_home(self._arm, joints)
         farthest = float(np.max(np.abs(way)))
         self._arrived = self._arrived or farthest < self.TOLERANCE
         if not self._arrived:
@@ -46,7 +47,12 @@ class Homing:
         self.done = bool(np.all(fingers < _OPEN))
         return np.zeros(6), np.full(3, _OPENING_SPEED)
 
-    def _way(self, joints: FloatArray) -> FloatArray:
-        way = self._arm.home - joints
-        turns = np.isinf(self._arm.lower)  # a joint without limits takes the shorter way round
-        return np.where(turns, np.remainder(way + np.pi, 2.0 * np.pi) - np.pi, way)
+
+def way_home(arm: ArmModel, joints: FloatArray) -> FloatArray:
+    """Return how far each joint is from home, shape (6,), in [rad].
+
+    A joint without limits takes the shorter way round.
+    """
+    way = arm.home - joints
+    turns = np.isinf(arm.lower)
+    return np.where(turns, np.remainder(way + np.pi, 2.0 * np.pi) - np.pi, way)
