@@ -104,7 +104,7 @@ def test_collector_takes_the_run_and_nothing_else():
             return all((log.windows, log.gates, log.latencies, log.safety, log.path))
 
         spinning.until(complete)
-        collector.end()
+        collector.end(None)
         feed = MonitorFeed(listener, 10)
 
         def heard_of_seven():
@@ -121,6 +121,19 @@ def test_collector_takes_the_run_and_nothing_else():
         assert log.path[0].y == -0.4
         collector.begin(start + 100.0)
         assert collector.run_log("run").windows == ()
+
+
+def test_stop_that_ended_the_run_is_in_the_report():
+    """The state that made the caller end is kept, once, whoever heard of it first."""
+    with bench() as spinning:
+        collector = RunCollector(spinning.add(Node("listener")), "j2n6s300")
+        collector.begin(100.0)
+        stop = SafetyState(status=SafetyState.STOPPED, cause="torque_stale")
+        stop.header.stamp = time_message(113.0)
+        collector.end(stop)
+        collector.end(stop)
+        (state,) = collector.run_log("run").safety
+    assert (state.time, state.status, state.cause) == (13.0, "stopped", "torque_stale")
 
 
 def test_command_says_when_nobody_is_there(monkeypatch, capsys):

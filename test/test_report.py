@@ -176,6 +176,13 @@ def test_timeline_colours_states_and_names_reasons():
     assert "lower" not in hint
 
 
+def test_stop_that_ends_the_run_is_shaded():
+    """The last state has no successor and is drawn all the same; repeated ones are one area."""
+    states = (safety(0.0), safety(1.0, "slowed"), safety(2.0, "stopped"), safety(2.1, "stopped"))
+    areas = [s for s in timeline(replace(RUN, safety=states)).layout.shapes if s.type == "rect"]
+    assert [(area.x0, area.x1) for area in areas] == [(1.0, 2.0), (2.0, pytest.approx(2.4))]
+
+
 def test_path_is_split_by_the_state_of_the_gate():
     """Each point of the way lies in the trace of the window's state at its time."""
     above, _ = paths(RUN)

@@ -68,6 +68,12 @@ def test_pictures_of_a_long_run_are_chosen_evenly():
     assert set(steps) == {9}
 
 
+def test_pictures_chosen_from_many_show_both_states():
+    """Twenty changes, twelve pictures at most: pruned and full ones are among them."""
+    points = decision_points(run_log([bool(i % 2) for i in range(20)]))
+    assert {point.record.pruned for point in points} == {True, False}
+
+
 def test_run_without_a_camera_has_no_pictures():
     """No picture came: none is shown, and nothing fails."""
     assert decision_pictures(run_log([True, False]), VideoLog(), START, 0.9) == ()

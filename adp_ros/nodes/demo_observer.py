@@ -84,7 +84,7 @@ class Observer(Node):
     def end(self) -> None:
         """Take nothing more but the nodes' last diagnostics."""
         self._duration = self.elapsed()
-        self.collector.end()
+        self.collector.end(self.safety)
 
     @property
     def over(self) -> bool:

@@ -53,8 +53,16 @@ class RunCollector:
         self._collecting = True
         self._records = RunRecords()
 
-    def end(self) -> None:
-        """Take nothing more."""
+    def end(self, last: SafetyState | None) -> None:
+        """Take nothing more but the state that ended the run, if it has not come here yet.
+
+        Args:
+            last: Newest state that the caller has heard.
+        """
+        if last is not None:
+            safety, time = self._records.safety, self._time(last.header)
+            if time is not None and (not safety or safety[-1].time < time):
+                safety.append(safety_record(last, time))
         self._collecting = False
 
     def run_log(self, title: str) -> RunLog:

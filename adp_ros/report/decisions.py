@@ -13,7 +13,7 @@ def decision_points(log: RunLog, most: int = MOST) -> list[Segment]:
 
     Args:
         log: The run.
-        most: No more than this, evenly chosen from all of them.
+        most: No more than this, evenly chosen from all of them; pruned and full ones in turn.
     """
     parts = segments(log.windows, log.gates)
     states = [part.record.pruned for part in parts]
@@ -23,6 +23,7 @@ def decision_points(log: RunLog, most: int = MOST) -> list[Segment]:
         if before is None or before is not part.record.pruned
     ]
     step = max(1, -(-len(changes) // most))
+    step += 1 - step % 2  # states alternate: an even step would show one of them only
     return changes[::step]
 
 

@@ -27,6 +27,7 @@ STAGE_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
 ROWS: Final = ("gate", "motion [mm]", "vision tokens", "time [ms]", "residual torque [% of stop]")
 HEIGHTS: Final = (0.12, 0.27, 0.15, 0.23, 0.23)
 TORQUE_POINTS: Final = 1200
+LAST_STATE: Final = 0.3  # [s] for which the run's last state is shown
 _MM = 1e3
 
 
@@ -199,13 +200,15 @@ def _joint_colour(joint: int) -> str:
 
 def _stops(log: RunLog) -> list[tuple[float, float, str]]:
     spans: list[tuple[float, float, str]] = []
-    for state, following in zip(log.safety, log.safety[1:], strict=False):
+    ends = [state.time for state in log.safety[1:]]
+    ends += [state.time + LAST_STATE for state in log.safety[-1:]]
+    for state, end in zip(log.safety, ends, strict=True):
         if state.status not in ("slowed", "stopped"):
             continue
         if spans and spans[-1][1] == state.time and spans[-1][2] == state.status:
-            spans[-1] = (spans[-1][0], following.time, state.status)
+            spans[-1] = (spans[-1][0], end, state.status)
         else:
-            spans.append((state.time, following.time, state.status))
+            spans.append((state.time, end, state.status))
     return spans
 
 

@@ -144,7 +144,7 @@ def _pictures(log: RunLog) -> str:
     figures = []
     for picture in log.pictures:
         data = b64encode(picture.jpeg).decode("ascii")
-        caption = escape(f"{picture.time:.1f} s: {picture.caption}")
+        caption = escape(f"{round(picture.time, 1) + 0.0:.1f} s: {picture.caption}")
         image = f'<img alt="{caption}" src="data:image/jpeg;base64,{data}">'
         figures.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
     return f'<h2>Decision points</h2><div class="pictures">{"".join(figures)}</div>'
