@@ -7,7 +7,6 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
 from kinova_msgs.srv import HomeArm, Start, Stop
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -57,14 +56,18 @@ class FakeDriver(Node):
             robot.topic_in("cartesian_velocity_with_fingers"),
             self._on_velocity,
             100,
-            callback_group=MutuallyExclusiveCallbackGroup(),
         )
-        group = ReentrantCallbackGroup()
         for name, kind in (("stop", Stop), ("start", Start), ("home_arm", HomeArm)):
-            self.create_service(
-                kind, robot.topic_in(name), self._service(name), callback_group=group
-            )
-        self.create_timer(PERIOD, self._status, callback_group=MutuallyExclusiveCallbackGroup())
+            self.create_service(kind, robot.topic_in(name), self._service(name))
+        self._ending = threading.Event()
+        self._publishing = threading.Thread(target=self._publish)
+        self._publishing.start()
+
+    def destroy_node(self):
+        """End the status topics, then the node."""
+        self._ending.set()
+        self._publishing.join()
+        super().destroy_node()
 
     def since(self, moment):
         """Return the commands that arrived after a moment."""
@@ -115,6 +118,11 @@ class FakeDriver(Node):
             return response
 
         return answer
+
+    def _publish(self):
+        """Publish until the end, whatever service keeps the executor busy."""
+        while not self._ending.wait(PERIOD):
+            self._status()
 
     def _status(self):
         with self._lock:

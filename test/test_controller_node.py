@@ -15,7 +15,7 @@ import rclpy
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from fake_driver import FakeDriver
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -137,7 +137,7 @@ class Rig:
         self.driver, self.person = FakeDriver(**here), Person(**here)
         self.node = ControllerNode(parameter_overrides=overrides, **here)
         self._spinners = [
-            Spinner(MultiThreadedExecutor(3, **here), self.driver),
+            Spinner(SingleThreadedExecutor(**here), self.driver),
             Spinner(SingleThreadedExecutor(**here), self.person),
         ]
         self._controller = Spinner(SingleThreadedExecutor(**here), self.node)
@@ -409,7 +409,7 @@ def test_signal_ends_the_process_with_zeros_and_status_0(number):
     context = rclpy.Context()
     context.init(domain_id=_domain())
     driver, person = FakeDriver(context=context), Person(context=context)
-    spinner = Spinner(MultiThreadedExecutor(4, context=context), driver, person)
+    spinners = [Spinner(SingleThreadedExecutor(context=context), n) for n in (driver, person)]
     process = _process(domain=_domain())
     try:
         person.answer = _move((0.0, -0.004, 0.0))
@@ -425,7 +425,8 @@ def test_signal_ends_the_process_with_zeros_and_status_0(number):
     finally:
         process.kill()
         process.communicate()
-        spinner.end()
+        for spinner in spinners:
+            spinner.end()
         driver.destroy_node()
         person.destroy_node()
         context.shutdown()
