@@ -21,11 +21,10 @@ def run_node_module(module: str) -> int:
     Returns:
         Exit status of the node; 0 when it was stopped before it ran.
     """
-    before = {number: signal.signal(number, _end) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        signal.signal(number, _end)  # until run_node takes over
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     node = import_module(module)
-    for number, handler in before.items():
-        signal.signal(number, handler)
     return int(node.main() or 0)
 
 
