@@ -4,11 +4,10 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from ..msg import SafetyState
-from ..safety import SafetySnapshot, Status
+from ..safety import ASKED_STOPS, SafetySnapshot, Status
 from .controller_messages import safety_message
 
 _PERIOD = 0.1  # [s]
-_ASKED = ("stop_called", "shutdown")  # stops that somebody wanted
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -44,7 +43,7 @@ class SafetyPublisher:
 
     def _log(self, state: SafetySnapshot) -> None:
         text = state.status.name.lower() + (f": {state.message}" if state.message else "")
-        if state.status is Status.STOPPED and state.cause not in _ASKED:
+        if state.status is Status.STOPPED and state.cause not in ASKED_STOPS:
             self._node.get_logger().error(text)
         else:
             self._node.get_logger().info(text)

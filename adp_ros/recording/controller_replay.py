@@ -15,14 +15,13 @@ import numpy as np
 from ..arm.robot import robot_named
 from ..control import Controller, ControllerSettings
 from ..errors import AdpError, SafetyError
-from ..safety import Status
+from ..safety import ASKED_STOPS, Status
 from ..types import ActionConvention, FloatArray
 from .contents import RecordedWindow
 from .sample_feed import SampleFeed
 from .timeline import Event, Kind, elapsed
 
 _PATIENCE: Final = 0.5  # [s] for which a start or reset that is refused is tried again
-_ASKED: Final = ("stop_called", "shutdown")  # causes of stops that people ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ class ControllerReplay:
             self._wish = (self._controller.start, self._now + _PATIENCE)
         elif before is Status.STOPPED and status is not Status.STOPPED:
             self._wish = (self._controller.reset, self._now + _PATIENCE)
-        elif status is Status.STOPPED and before is not status and change.cause in _ASKED:
+        elif status is Status.STOPPED and before is not status and change.cause in ASKED_STOPS:
             self._controller.stop(self._now, change.cause, change.message)
 
     def _take_chunk(self, index: int) -> None:

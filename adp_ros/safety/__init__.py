@@ -6,12 +6,13 @@ A software stop like this one is not a safety-rated stop.
 from .config import FeedConfig, TorqueConfig, WatchConfig
 from .feed import Fault, FeedMonitor
 from .feedback import Feedback
-from .machine import TRANSITIONS, Event, Machine, Status
+from .machine import ASKED_STOPS, TRANSITIONS, Event, Machine, Status
 from .supervisor import SafetyConfig, SafetySnapshot, Supervisor
 from .torque import TorqueLevel, TorqueMonitor
 from .watch import MotionWatch
 
 __all__ = [
+    "ASKED_STOPS",
     "TRANSITIONS",
     "Event",
     "Fault",

@@ -6,6 +6,8 @@ from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
+ASKED_STOPS: Final = ("stop_called", "shutdown")  # causes of stops that somebody wanted
+
 
 class Status(IntEnum):
     """States, numbered as in adp_ros/msg/SafetyState."""
