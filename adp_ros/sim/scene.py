@@ -28,9 +28,9 @@ from .sponge import SPONGE_GRIP, add_sponge, damp_sponge
 from .tasks import DirtPatch, Task, find_task
 
 CAMERA: Final = "front"
-CAMERA_POSITION: Final = (0.0, -1.35, 0.75)  # [m], base frame; it faces the arm
-CAMERA_TARGET: Final = (0.0, -0.33, 0.25)
-CAMERA_FOVY: Final = 50.0  # [deg]
+CAMERA_POSITION: Final = (0.0, -1.18, 0.66)  # [m], base frame; it faces the arm
+CAMERA_TARGET: Final = (0.0, -0.40, 0.18)
+CAMERA_FOVY: Final = 44.0  # [deg]
 TIMESTEP: Final = 0.002  # [s]
 OPEN_FINGER: Final = 0.0  # [rad]
 
