@@ -354,10 +354,27 @@ def test_pace_skips_and_never_bursts():
         now += pacer.hold(now)
         pacer.note(now, sent=True)
         sent.append(now)
-    assert pacer.skipped == 4
+    assert pacer.skipped == 5
     assert np.diff(sent).min() >= config.minimum_gap - 1e-12
     assert len([s for s in sent if s <= 0.3]) <= 0.3 / config.period
-    assert pacer.on_time_share == pytest.approx(1 - 5 / 34)
+    assert pacer.on_time_share == pytest.approx(1 - 6 / 35)
+
+
+def test_stream_that_catches_up_has_no_hole():
+    """What counts is the gaps that the driver sees, not the deadlines that lateness has used up."""
+    config, rng = StreamConfig(), np.random.default_rng(4)
+    pacer, sent = Pacer(config, 0.0), []
+    now = 0.0
+    for _ in range(2000):  # woken late again and again, faster than the stream can catch up
+        now = max(now, pacer.deadline) + rng.uniform(0.0, 0.004)
+        now += pacer.hold(now)
+        pacer.note(now, sent=True)
+        sent.append(now)
+    gaps = np.diff(sent)
+    wrong = np.abs(gaps - config.period) >= config.on_time
+    assert pacer.deadline > sent[-1] - config.period  # no backlog to burst from
+    assert (pacer.late, pacer.skipped) == (wrong.sum(), 0)
+    assert pacer.on_time_share == pytest.approx(1 - wrong.mean(), abs=1e-3)
 
 
 def test_pause_is_no_missed_message():

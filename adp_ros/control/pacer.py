@@ -10,8 +10,11 @@ class Pacer:
     """Deadlines of one loop. Times are in [s]; waiting is the caller's business.
 
     Each deadline is one period after the last deadline, not after the last wake-up, so that the
-    rate does not drift. After a late message the next one still keeps the minimum gap, and
-    periods that passed altogether are skipped.
+    rate does not drift. After a late message the next ones keep the minimum gap until the lost
+    time is caught up; periods that passed altogether are never made up for.
+
+    What is counted is what the driver sees: the gaps between messages. A deadline that is dropped
+    while the stream catches up in gaps that are right is no hole in it.
     """
 
     def __init__(self, config: StreamConfig, now: float) -> None:
@@ -25,7 +28,7 @@ class Pacer:
 
     @property
     def on_time_share(self) -> float:
-        """Share of the messages whose period was right, 1 before there is one."""
+        """Share of the messages due that came after the right gap, 1 before there is one."""
         due = self.delivered + self.skipped
         return 1.0 - (self.late + self.skipped) / due if due else 1.0
 
@@ -40,11 +43,11 @@ class Pacer:
             now: Time at which the message was sent, or the tick ended without one.
             sent: False when this tick sent nothing; the next message starts a new stretch.
         """
-        passed = self._advance(now)
+        self._advance(now)
         if sent:
             self.delivered += 1
             if self._last is not None:
-                self._judge(now - self._last, passed)
+                self._judge(now - self._last)
         self._last = now if sent else None
 
     def hold(self, now: float) -> float:
@@ -53,16 +56,14 @@ class Pacer:
             return 0.0
         return max(0.0, self._last + self._config.minimum_gap - now)
 
-    def _advance(self, now: float) -> int:
-        """Set the next deadline; return how many whole periods passed without a tick."""
+    def _advance(self, now: float) -> None:
+        """Set the next deadline; those that a tick missed by a whole period are dropped."""
         period = self._config.period
         self.deadline += period
-        passed = max(0, int((now - self.deadline) / period))
-        self.deadline += passed * period
-        return passed
+        self.deadline += max(0, int((now - self.deadline) / period)) * period
 
-    def _judge(self, gap: float, passed: int) -> None:
+    def _judge(self, gap: float) -> None:
         error = abs(gap - self._config.period)
         self._error.add(error)
         self.late += error >= self._config.on_time
-        self.skipped += passed
+        self.skipped += max(0, int(gap / self._config.period) - 1)
