@@ -5,6 +5,7 @@ above the table.
 """
 
 from dataclasses import dataclass
+from math import pi
 from typing import Final
 
 Rgba = tuple[float, float, float, float]
@@ -29,6 +30,25 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grasp:
+    """How the hand takes an item from above.
+
+    Attributes:
+        above: Height of the tool frame above the item's origin, in [m].
+        closed: Angle of the fingers at which they stall on it, in [rad].
+        symmetry: Turns of the hand around the vertical that fit equally well: 2 for a bar, 0
+            when any turn fits.
+        yaw: Direction of the tool's x axis, along which the fingers close, that is preferred
+            among these, in [rad] from the base's x axis.
+    """
+
+    above: float
+    closed: float
+    symmetry: int
+    yaw: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """A free body: one simple shape that touches, and parts that are seen.
 
@@ -40,6 +60,7 @@ class Item:
         radius: Radius of the circle that encloses it seen from above, in [m].
         rgba: Colour of the shape; seen only when there are no parts.
         parts: What is seen in place of the shape.
+        grasp: How it is taken; None for what stays on the table.
     """
 
     name: str
@@ -49,6 +70,7 @@ class Item:
     radius: float
     rgba: Rgba
     parts: tuple[Part, ...] = ()
+    grasp: Grasp | None = None
 
     @property
     def half_height(self) -> float:
@@ -69,6 +91,7 @@ class Receptacle(Item):
     floor: float
 
 
+HOME_YAW: Final = 1.115  # [rad], the hand's at home once it is tilted down
 _ORANGE: Final[Rgba] = (0.96, 0.42, 0.05, 1.0)
 _DARK_ORANGE: Final[Rgba] = (0.80, 0.30, 0.03, 1.0)
 _CARROT: Final[Rgba] = (0.95, 0.40, 0.08, 1.0)
@@ -82,6 +105,7 @@ POT: Final = Item(
     mass=0.06,
     radius=0.031,
     rgba=_ORANGE,
+    grasp=Grasp(above=0.027, closed=0.95, symmetry=0, yaw=HOME_YAW),
     parts=(
         Part(
             profile=(
@@ -120,6 +144,7 @@ CUBE: Final = Item(
     mass=0.05,
     radius=0.032,
     rgba=(0.08, 0.22, 0.85, 1.0),
+    grasp=Grasp(above=0.030, closed=1.02, symmetry=4, yaw=0.5 * pi),
 )
 
 CARROT: Final = Item(
@@ -129,6 +154,7 @@ CARROT: Final = Item(
     mass=0.04,
     radius=0.064,
     rgba=_CARROT,
+    grasp=Grasp(above=0.032, closed=1.15, symmetry=2, yaw=0.0),
     parts=(
         Part(
             profile=(

@@ -28,9 +28,10 @@ PEAK_TORQUE: Final = (30.5, 30.5, 30.5, 6.8, 6.8, 6.8)  # [N m], actuator data s
 STIFFNESS: Final = (3000.0, 3000.0, 3000.0, 800.0, 800.0, 800.0)  # [N m/rad]
 DAMPING: Final = (120.0, 120.0, 120.0, 30.0, 30.0, 30.0)  # [N m s/rad]
 _ARMATURE: Final = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)  # [kg m^2] at the joint
-_FINGER_STIFFNESS: Final = 20.0
-_FINGER_DAMPING: Final = 1.0
+_FINGER_STIFFNESS: Final = 200.0
+_FINGER_DAMPING: Final = 3.0
 _FINGER_TORQUE: Final = 2.0  # [N m], URDF
+_FINGER_FRICTION: Final = 1.2  # [N m]; screw drives cannot be pushed back, a press is about 10 N
 _FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
 _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 
@@ -101,7 +102,9 @@ def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
     fingers = [model.joint(name).dofadr[0] for name in finger_joints(robot_type)]
     model.dof_armature[fingers] = 0.01
     model.dof_damping[fingers] = 0.2
-    model.dof_frictionloss[fingers] = 0.01
+    model.dof_frictionloss[fingers] = _FINGER_FRICTION
+    model.dof_solref[fingers] = [2.0 * model.opt.timestep, 1.0]  # friction that does not creep
+    model.dof_solimp[fingers] = [0.99, 0.999, 0.001, 0.5, 2.0]
     mujoco.mj_setConst(model, mujoco.MjData(model))
 
 

@@ -17,6 +17,7 @@ from .tasks import Task, all_tasks
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)
 _GAP: Final = 0.012  # [m] between neighbours
+_FINGERS: Final = 0.115  # [m] from an item's middle that the open hand's fingers sweep
 _TRIES: Final = 60
 _RESTARTS: Final = 200
 
@@ -112,6 +113,14 @@ def _draw(item: Item, rng: np.random.Generator) -> Spot:
 
 def _has_room(item: Item, spot: Spot, placed: list[tuple[Item, Spot]]) -> bool:
     return all(
-        np.hypot(spot.x - there.x, spot.y - there.y) >= item.radius + other.radius + _GAP
+        np.hypot(spot.x - there.x, spot.y - there.y) >= _distance(item, other)
         for other, there in placed
     )
+
+
+def _distance(item: Item, other: Item) -> float:
+    """Return how far apart two items must lie at least, in [m]."""
+    touching = item.radius + other.radius + _GAP
+    if item.grasp is None or other.grasp is None:
+        return touching
+    return max(touching, _FINGERS + max(item.radius, other.radius))

@@ -15,6 +15,7 @@ from ...errors import ConfigError
 from ...types import FloatArray
 from ..tasks import Task, find_task
 from .motion import STEP, STEPS
+from .place import PlaceExpert
 from .wipe import WipeExpert
 
 __all__ = ["EXPERTS", "STEP", "STEPS", "Expert", "make_expert"]
@@ -32,7 +33,12 @@ class Expert(Protocol):
 
 
 EXPERTS: Final[Mapping[str, Callable[[Task, int, str], Expert]]] = MappingProxyType(
-    {"wipe_table": WipeExpert}
+    {
+        "carrot_to_pan": PlaceExpert,
+        "cube_to_plate": PlaceExpert,
+        "pot_to_plate": PlaceExpert,
+        "wipe_table": WipeExpert,
+    }
 )
 
 
