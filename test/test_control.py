@@ -301,6 +301,27 @@ def test_way_home_belongs_to_the_driver():
     bench.controller.end_homing()
 
 
+def test_lost_node_is_latched_while_the_arm_moves():
+    """At rest nothing is to be stopped; in motion the next command is zero, until a reset."""
+    bench = Bench().run(0.8)
+    bench.controller.find_node("inference_node")
+    report = ControllerReport(bench.controller, Pacer(StreamConfig(), 0.0), lambda: bench.now)
+    assert report.nodes().level is Level.OK
+    bench.controller.lose_node("inference_node", "inference_node has ended", bench.now)
+    assert bench.status is Status.ARMED
+    assert report.nodes().level is Level.WARN
+    assert report.nodes().message == "inference_node has ended"
+    bench.answer = _policy([0.0, -0.05, 0.0])
+    bench.controller.start(bench.now)
+    bench.run(1.0)
+    assert speeds(bench.outputs)[-1] > 0.04
+    bench.controller.lose_node("inference_node", "inference_node has ended", bench.now)
+    bench.tick()
+    assert (bench.status, speeds(bench.outputs)[-1]) == (Status.STOPPED, 0.0)
+    state = bench.controller.snapshot()
+    assert (state.cause, state.message) == ("node_lost", "inference_node has ended")
+
+
 # --- report ------------------------------------------------------------------------------------
 
 
@@ -314,7 +335,7 @@ def test_report_names_what_is_wrong():
     bench.answer = _policy([0.0, -0.05, 0.0])
     bench.run(2.0)
     states = {name: ask() for name, ask in report.components().items()}
-    names = {"safety", "torque", "feedback", "steps", "stream", "motion", "driver"}
+    names = {"safety", "torque", "feedback", "steps", "stream", "motion", "driver", "nodes"}
     assert set(states) == names
     assert states["torque"].values["tared"]
     assert {s.level for s in states.values()} == {Level.OK}

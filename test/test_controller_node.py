@@ -25,6 +25,7 @@ from std_srvs.srv import Trigger
 from adp_ros.chunk import ChunkConfig
 from adp_ros.control import ArmConfig, StopConfig, StreamConfig
 from adp_ros.envelope import EnvelopeConfig
+from adp_ros.lifeline import Lifeline, lifeline_address
 from adp_ros.msg import ActionChunk, ChunkRequest, SafetyState
 from adp_ros.nodes.controller_node import ControllerNode
 from adp_ros.safety import FeedConfig, TorqueConfig, WatchConfig
@@ -308,6 +309,31 @@ def test_policy_that_falls_silent_leaves_the_arm_at_rest(rig):
     rig.until(lambda: not rig.is_moving(), "rest")
 
 
+def test_end_of_a_node_stops_the_arm(rig):
+    """A process that is watched ends: zero velocity, latched, with its name."""
+    line = Lifeline(lifeline_address(_domain(), "j2n6s300"), "inference_node")
+    rig.moving()
+    rig.until(lambda: "inference_node" in rig.node._controller.nodes, "the lifeline")
+    ended = time.monotonic()
+    line.close()
+    state = rig.person.wait_status(SafetyState.STOPPED)
+    assert state.cause == "node_lost"
+    assert state.message == f"inference_node (process {os.getpid()}) has ended"
+    rig.until(lambda: rig.driver.first_rest(ended) is not None, "zero velocity")
+    assert rig.driver.first_rest(ended) - ended < 0.2
+
+
+def test_policy_that_nobody_publishes_any_more_stops_the_arm(rig):
+    """The last publisher of chunks is gone from the graph, on whatever machine it was."""
+    rig.moving()
+    rig.person.destroy_publisher(rig.person._chunks)
+    state = rig.person.wait_status(SafetyState.STOPPED)
+    assert (state.cause, state.message) == (
+        "node_lost",
+        "nobody publishes /adp/action_chunk any more",
+    )
+
+
 def test_home_goes_through_the_driver(rig):
     """Start is refused meanwhile; the answer comes when the driver's does; a stop spoils it."""
     rig.person.wait_status(SafetyState.ARMED)
@@ -332,7 +358,7 @@ def test_diagnostics_name_every_component(rig):
     """REP-107 names; steps, stream and ages carry their numbers."""
     rig.moving()
     names = [f"controller_node: {c}" for c in
-             ("safety", "feedback", "steps", "stream", "motion", "driver")]  # fmt: skip
+             ("safety", "feedback", "steps", "stream", "motion", "driver", "nodes")]  # fmt: skip
     rig.person.health.clear()
     rig.person.wait(lambda: set(names) <= set(rig.person.health), "diagnostics")
     health = rig.person.health

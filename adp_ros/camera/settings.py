@@ -116,7 +116,10 @@ class CameraSettings:
         "", "Calibration YAML: a path, file:///path or package://name/path; empty: uncalibrated."
     )
     jpeg_quality: int = setting(90, "Quality of the compressed pictures.", low=1, high=100)
-    robot_type: str = setting("j2n6s300", "Arm in the simulated scene (source twin).")
+    robot_type: str = setting(
+        "j2n6s300",
+        "Arm in the simulated scene (source twin), and the one that stops when the camera node ends.",
+    )
 
     def __post_init__(self) -> None:
         check_settings(self)

@@ -37,6 +37,7 @@ class Controller:
         self.stopping = StopSequence(settings.stop)
         self.watch = MotionWatch(settings.safety.watch)
         self.measured_opening: float | None = None
+        self.nodes: dict[str, str] = {}  # name of a process -> how it ended, empty while it runs
         self._homing = False
         self._sent: Twist | None = None
         self._last_tick: float | None = None
@@ -82,6 +83,21 @@ class Controller:
     def stop(self, now: float, cause: str = "stop_called", message: str = "") -> None:
         """Stop and latch."""
         self.supervisor.stop(now, cause, message or "stop was called")
+
+    def find_node(self, name: str) -> None:
+        """Take note of a process that the motion depends on; its end stops the arm."""
+        self.nodes[name] = ""
+
+    def lose_node(self, name: str, message: str, now: float) -> None:
+        """Stop and latch if the arm moves: a process that the motion depends on has ended.
+
+        Args:
+            name: Its name.
+            message: What happened, in words.
+            now: Time in [s].
+        """
+        self.nodes[name] = message
+        self.supervisor.lose_node(now, message)
 
     def reset(self, now: float) -> None:
         """Clear the latch without moving.

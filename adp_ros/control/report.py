@@ -38,6 +38,7 @@ class ControllerReport:
             "stream": self.stream,
             "motion": self.motion,
             "driver": self.driver,
+            "nodes": self.nodes,
         }
 
     def safety(self) -> Health:
@@ -130,6 +131,17 @@ class ControllerReport:
         if reasons := controller.episode.motion.reasons:
             return Health(Level.OK, "limited: " + ", ".join(reasons), values)
         return Health(Level.OK, "as commanded", values)
+
+    def nodes(self) -> Health:
+        """Processes whose end stops the arm."""
+        nodes = self._controller.nodes
+        ended = [message for message in nodes.values() if message]
+        values: dict[str, Value] = {
+            name: "ended" if message else "running" for name, message in nodes.items()
+        }
+        if ended:
+            return Health(Level.WARN, "; ".join(ended), values)
+        return Health(Level.OK, f"{len(nodes)} running", values)
 
     def driver(self) -> Health:
         """Answer of the driver's stop service."""

@@ -17,6 +17,8 @@ from .controller_messages import chunk_from_message
 from .controller_services import ControllerServices
 from .controller_settings import declare_controller_settings
 from .diagnostics import DiagnosticsPublisher
+from .node_watch import NodeWatch
+from .params import refuse_unknown_parameters
 from .realtime import collect_young, prepare_loop_thread, restore_process
 from .run import run_node
 from .safety_publisher import SafetyPublisher
@@ -42,6 +44,7 @@ class ControllerNode(Node):
     def __init__(self, **arguments: Any) -> None:
         super().__init__("controller_node", **arguments)
         self._settings = declare_controller_settings(self)
+        refuse_unknown_parameters(self)
         self._dry_run = self._settings.arm.dry_run
         self._lock = threading.Lock()
         self._controller = Controller(self._settings)
@@ -53,7 +56,11 @@ class ControllerNode(Node):
         )
         self._requests = self.create_publisher(ChunkRequest, "/adp/chunk_request", 10)
         self._states = SafetyPublisher(self)
-        self.create_subscription(ActionChunk, "/adp/action_chunk", self._on_chunk, 1)
+        self._nodes = NodeWatch(self, self._controller, self._lock)
+        events = self._nodes.chunk_events
+        self.create_subscription(
+            ActionChunk, "/adp/action_chunk", self._on_chunk, 1, event_callbacks=events
+        )
         report = ControllerReport(self._controller, self._pacer, time.monotonic)
         components = {name: self._locked(ask) for name, ask in report.components().items()}
         robot_type = self._settings.arm.robot_type
@@ -68,6 +75,7 @@ class ControllerNode(Node):
             was_moving = self._controller.status.moving
             self._controller.stop(time.monotonic(), "shutdown", "the controller node ends")
         self._loop.stop()
+        self._nodes.close()
         restore_process()
         if was_moving and self.context.ok():
             self._send_last_zeros()

@@ -12,6 +12,7 @@ from rclpy.task import Future
 
 from ..errors import AdpError, ConfigError
 from ..launch_table import node_environment
+from ..lifeline import Lifeline, lifeline_address
 from ..share import share_directory
 from .stop_signals import StopSignals
 
@@ -20,6 +21,8 @@ def run_node(
     make_node: Callable[[], Node],
     args: Sequence[str] | None = None,
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    *,
+    stops_arm: bool = False,
 ) -> int:
     """Run a node until Ctrl-C, SIGTERM or an error that a user can act on.
 
@@ -30,6 +33,8 @@ def run_node(
         make_node: Builds the node; called after ``rclpy.init``.
         args: Command line, None for the process's own.
         make_executor: Builds the executor that spins the node.
+        stops_arm: True when the controller is to stop the arm at once if this process ends; the
+            node has a parameter ``robot_type``.
 
     Returns:
         Exit status: 0 after a stop on request, 2 after an :class:`AdpError`.
@@ -39,8 +44,10 @@ def run_node(
         words = None if args is None else list(args)
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
         node: Node | None = None
+        lifeline: Lifeline | None = None
         try:
             node = make_node()
+            lifeline = Lifeline(node_lifeline(node), node.get_name()) if stops_arm else None
             _spin(node, make_executor(), signals)
         except ExternalShutdownException:
             return 0
@@ -48,10 +55,17 @@ def run_node(
             sys.stderr.write(f"error: {error}\n")
             return 2
         finally:
+            if lifeline is not None:
+                lifeline.close()
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
     return 0
+
+
+def node_lifeline(node: Node) -> str:
+    """Return the address of the controller of a node's arm, see :mod:`adp_ros.lifeline`."""
+    return lifeline_address(node.context.get_domain_id(), node.get_parameter("robot_type").value)
 
 
 def _spin(node: Node, executor: Executor, signals: StopSignals) -> None:

@@ -32,6 +32,7 @@ class Event(str, Enum):
     TORQUE_SLOW = "torque_slow"  # residual torque over the slow level
     TORQUE_CLEAR = "torque_clear"  # below it for long enough
     TORQUE_STOP = "torque_stop"  # residual torque over the stop level
+    NODE_LOST = "node_lost"  # a process that the motion depends on has ended
     START = "start"  # asked for by a person
     STOP = "stop"  # asked for by a person, or the node ends
     RESET = "reset"  # asked for by a person, after all is quiet
@@ -54,6 +55,7 @@ def _table() -> dict[tuple[Status, Event], Status]:
     for moving in (s.RUNNING, s.SLOWED):
         table[moving, e.FEEDBACK_BAD] = s.STOPPED
         table[moving, e.TORQUE_STOP] = s.STOPPED
+        table[moving, e.NODE_LOST] = s.STOPPED
     for unlatched in (s.DISARMED, s.ARMED, s.RUNNING, s.SLOWED):
         table[unlatched, e.STOP] = s.STOPPED
     return table

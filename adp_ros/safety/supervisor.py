@@ -96,6 +96,10 @@ class Supervisor:
         """Stop and latch."""
         self.machine.fire(Event.STOP, now, cause, message)
 
+    def lose_node(self, now: float, message: str) -> None:
+        """Stop and latch if the arm moves: a process that the motion depends on has ended."""
+        self.machine.fire(Event.NODE_LOST, now, "node_lost", message)
+
     def reset(self, now: float) -> None:
         """Clear the latch. Never moves the arm.
 
