@@ -1,0 +1,165 @@
+"""Results on disk, read: JSON lines that only ever grow, from one run or many shards."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .condition import Condition
+from .episode import Episode, EpisodeResult, Key, ResultsError
+from .plan import Plan
+from .scene import SceneVariant
+
+PATTERN: Final = "episodes*.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What all episodes of a folder have in common.
+
+    Attributes:
+        checkpoint: Fingerprint of the checkpoint, empty without one.
+        loop: What the loop is made of: arm, rates, version.
+        path: Where the checkpoint lay; may differ between machines.
+        relevance: How the relevance of patches was learnt, in the checkpoint's own words.
+    """
+
+    checkpoint: str
+    loop: Mapping[str, Any]
+    path: str = ""
+    relevance: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for ``json.dumps``."""
+        return asdict(self)
+
+    def refuse_other(self, other: "Identity", where: str) -> None:
+        """Refuse to mix results.
+
+        Raises:
+            ResultsError: The checkpoint or the loop differs; says in what.
+        """
+        if self.checkpoint != other.checkpoint:
+            raise ResultsError(
+                f"{where} holds results of another checkpoint ({self.path or 'none'}, "
+                f"{self.checkpoint[-12:] or 'none'}), not of {other.path or 'none'} "
+                f"({other.checkpoint[-12:] or 'none'}): choose another --out"
+            )
+        names = sorted({*self.loop, *other.loop})
+        changed = [n for n in names if self.loop.get(n) != other.loop.get(n)]
+        if changed:
+            was = ", ".join(f"{n} was {self.loop.get(n)}, is {other.loop.get(n)}" for n in changed)
+            raise ResultsError(
+                f"{where} holds results of another loop ({was}): choose another --out"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that was found in a folder.
+
+    Attributes:
+        identity: Of its runs, None while there is none.
+        conditions: Name -> what is known of it: ``digest``, ``description``, ``settings``.
+        scenes: Name -> what is known of it: ``digest``, ``description``, ``settings``.
+        episodes: Key -> result, in the order of the files.
+    """
+
+    identity: Identity | None
+    conditions: Mapping[str, Mapping[str, Any]]
+    scenes: Mapping[str, Mapping[str, Any]]
+    episodes: Mapping[Key, EpisodeResult]
+
+    def refuse_changed(self, plan: Plan, where: str) -> None:
+        """Refuse names that stand for something else now than when results were written.
+
+        Raises:
+            ResultsError: Names the condition or scene and what it was.
+        """
+        for condition in plan.conditions:
+            _same("condition", condition.name, self.conditions, condition.digest, where)
+        for scene in plan.scenes:
+            _same("scene", scene.name, self.scenes, scene.digest, where)
+
+
+def read_results(directory: Path) -> Results:
+    """Read every results file of a folder; one that does not exist gives nothing.
+
+    A last line that was cut off when its writer was killed is left out.
+
+    Raises:
+        ResultsError: A file can't be read or is damaged, or the files don't belong together.
+    """
+    identity: Identity | None = None
+    named: dict[str, dict[str, Mapping[str, Any]]] = {"condition": {}, "scene": {}}
+    episodes: dict[Key, EpisodeResult] = {}
+    for path in sorted(directory.glob(PATTERN)):
+        for where, line in _lines(path):
+            kind = line.get("kind")
+            if kind == "run":
+                found = Identity(**{k: v for k, v in line.items() if k != "kind"})
+                if identity is not None:
+                    identity.refuse_other(found, str(path))
+                identity = identity or found
+            elif kind in named:
+                _same(str(kind), line["name"], named[kind], line["digest"], where)
+                named[kind][line["name"]] = line
+            elif kind == "episode":
+                key = (line["task"], line["seed"], line["scene"], line["condition"])
+                episodes.setdefault(key, EpisodeResult.from_json(line["result"]))
+            else:
+                raise ResultsError(f"{where}: kind {kind!r} is not known to this version")
+    return Results(identity, named["condition"], named["scene"], episodes)
+
+
+def run_line(identity: Identity) -> dict[str, Any]:
+    """Return the first line of a file."""
+    return {"kind": "run", **identity.to_json()}
+
+
+def condition_line(condition: Condition) -> dict[str, Any]:
+    """Return the line that says what a condition is."""
+    text, settings = condition.description, condition.settings()
+    line = {"kind": "condition", "name": condition.name, "digest": condition.digest}
+    return line | {"description": text, "settings": settings, "prunes": condition.prunes}
+
+
+def scene_line(scene: SceneVariant) -> dict[str, Any]:
+    """Return the line that says what a variant of the scene is."""
+    line = {"kind": "scene", "name": scene.name, "digest": scene.digest}
+    return line | {"description": scene.description, "settings": asdict(scene)}
+
+
+def episode_line(episode: Episode, result: EpisodeResult) -> dict[str, Any]:
+    """Return the line of one episode."""
+    task, seed, scene, condition = episode.key
+    line = {"kind": "episode", "task": task, "seed": seed, "scene": scene, "condition": condition}
+    return line | {"result": result.to_json()}
+
+
+def _same(
+    kind: str, name: str, known: Mapping[str, Mapping[str, Any]], digest: str, where: str
+) -> None:
+    if name in known and known[name]["digest"] != digest:
+        settings = json.dumps(known[name]["settings"])
+        raise ResultsError(
+            f"{where} holds results of {kind} {name!r} with other settings ({settings}): choose "
+            "another --out, or another name"
+        )
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultsError(f"results {path} can't be read: {error}") from error
+    for number, line in enumerate(text[: text.rfind("\n") + 1].splitlines(), 1):
+        where = f"{path}, line {number}"
+        try:
+            values = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ResultsError(f"{where} is damaged: {error}") from error
+        if not isinstance(values, dict):
+            raise ResultsError(f"{where} is damaged: no object")
+        yield where, values

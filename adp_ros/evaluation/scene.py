@@ -1,0 +1,40 @@
+"""Variants of the twin's scene: how strongly it is randomised, and what is shifted."""
+
+from dataclasses import asdict, dataclass
+
+from ..settings import check_settings, setting
+from .condition import digest_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneVariant:
+    """One variant of the scene.
+
+    Attributes:
+        name: Name in tables.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    name: str
+    description: str = setting("", "One sentence.")
+    randomisation: str = setting(
+        "default",
+        "How strongly light, colours, textures and camera are drawn anew in each scene.",
+        choices=("none", "default", "strong"),
+    )
+    distractors: str = setting(
+        "auto",
+        "Things of another task on the table: auto in half of the scenes, always or never.",
+        choices=("auto", "always", "never"),
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that changes results."""
+        values = asdict(self)
+        return digest_of({k: v for k, v in values.items() if k not in ("name", "description")})

@@ -1,0 +1,208 @@
+"""The evaluation in rows: each condition per task, over all tasks, with and without distractors."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, Final
+
+from .condition import FULL
+from .episode import EpisodeResult, Key
+from .measures import PAPER_SHARE, Comparison, Measures, compare, measure
+from .power import ALPHA, POWER, detectable_loss
+from .results import Results
+
+ALL: Final = "all"
+ALONE: Final = "alone"
+DISTRACTORS: Final = "with distractors"
+NOT_STATED: Final = "not stated by the checkpoint"
+SIMULATION: Final = "Simulation: success in the MuJoCo twin, not on a real arm."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One group of episodes.
+
+    Attributes:
+        scene: Variant of the scene.
+        condition: How the policy was used.
+        task: Name of the task, or ``all``.
+        view: ``all`` scenes, those with the task's things ``alone``, or ``with distractors``.
+        measures: Its numbers.
+        against_full: Against full vision in the same scenes; None for full vision itself and
+            where no scene was run both ways.
+    """
+
+    scene: str
+    condition: str
+    task: str
+    view: str
+    measures: Measures
+    against_full: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """A condition in one variant of the scene against the first variant, same seeds.
+
+    Attributes:
+        scene: The variant.
+        reference: The first variant.
+        condition: How the policy was used.
+        comparison: Variant first.
+    """
+
+    scene: str
+    reference: str
+    condition: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The whole evaluation.
+
+    Attributes:
+        checkpoint: Where it lay, empty without one.
+        fingerprint: Its hash.
+        relevance: How the relevance of patches was learnt, in the checkpoint's own words.
+        loop: What the loop is made of.
+        conditions: Name -> description and settings.
+        scenes: Name -> description and settings.
+        rows: All groups.
+        degradations: Variants of the scene against the first.
+        detectable: Scene -> smallest loss of success against full vision that is found with 80 %
+            power at this number of pairs, None when none is.
+        unequal: True when tasks or conditions have different numbers of episodes.
+        wall: Median time to compute an episode, in [s].
+    """
+
+    checkpoint: str
+    fingerprint: str
+    relevance: str
+    loop: Mapping[str, Any]
+    conditions: Mapping[str, Mapping[str, Any]]
+    scenes: Mapping[str, Mapping[str, Any]]
+    rows: tuple[Row, ...]
+    degradations: tuple[Degradation, ...]
+    detectable: Mapping[str, float | None]
+    unequal: bool
+    wall: float
+
+    @property
+    def caveat(self) -> str:
+        """What stands beside every success: that it is simulation, how relevance was learnt."""
+        return f"{SIMULATION} How relevance was learnt: {self.relevance}"
+
+    def row(self, scene: str, condition: str, task: str = ALL, view: str = ALL) -> Row | None:
+        """Return one row, None when no such episode was run."""
+        wanted = (scene, condition, task, view)
+        rows = (r for r in self.rows if (r.scene, r.condition, r.task, r.view) == wanted)
+        return next(rows, None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, ready for ``json.dumps``."""
+        return {
+            "simulation": SIMULATION,
+            "relevance": self.relevance,
+            "checkpoint": self.checkpoint,
+            "fingerprint": self.fingerprint,
+            "loop": dict(self.loop),
+            "conditions": {name: dict(values) for name, values in self.conditions.items()},
+            "scenes": {name: dict(values) for name, values in self.scenes.items()},
+            "rows": [asdict(row) for row in self.rows],
+            "degradations": [asdict(item) for item in self.degradations],
+            "detectable_loss": dict(self.detectable),
+            "detectable_loss_power": POWER,
+            "detectable_loss_alpha": ALPHA,
+            "paper_pruned_share": PAPER_SHARE,
+            "unequal_numbers": self.unequal,
+            "median_wall_s": self.wall,
+        }
+
+
+def summarise(results: Results) -> Summary:
+    """Put all results of a folder together.
+
+    Raises:
+        ValueError: There is no episode.
+    """
+    if not results.episodes or results.identity is None:
+        raise ValueError("there is no episode")
+    identity = results.identity
+    episodes = dict(sorted(results.episodes.items()))
+    tasks = tuple(dict.fromkeys(key[0] for key in episodes))
+    scenes = tuple(s for s in results.scenes if any(key[2] == s for key in episodes))
+    conditions = tuple(c for c in results.conditions if any(key[3] == c for key in episodes))
+    rows = tuple(_rows(episodes, scenes, conditions, tasks))
+    counts = {_count(episodes, t, s, c) for t in tasks for s in scenes for c in conditions}
+    return Summary(
+        checkpoint=identity.path,
+        fingerprint=identity.checkpoint,
+        relevance=identity.relevance or NOT_STATED,
+        loop=identity.loop,
+        conditions={name: results.conditions[name] for name in conditions},
+        scenes={name: results.scenes[name] for name in scenes},
+        rows=rows,
+        degradations=tuple(_degradations(episodes, scenes, conditions)),
+        detectable={scene: _detectable(rows, scene) for scene in scenes},
+        unequal=len(counts) > 1,
+        wall=median(result.wall for result in episodes.values()),
+    )
+
+
+def _count(episodes: Mapping[Key, EpisodeResult], task: str, scene: str, condition: str) -> int:
+    return sum((key[0], key[2], key[3]) == (task, scene, condition) for key in episodes)
+
+
+def _rows(
+    episodes: Mapping[Key, EpisodeResult],
+    scenes: Sequence[str],
+    conditions: Sequence[str],
+    tasks: Sequence[str],
+) -> Iterator[Row]:
+    for scene in scenes:
+        for condition in conditions:
+            mine = {k: r for k, r in episodes.items() if k[2:] == (scene, condition)}
+            for task in (*tasks, ALL):
+                for view in (ALL, ALONE, DISTRACTORS):
+                    chosen = {k: r for k, r in mine.items() if _belongs(k, r, task, view)}
+                    if chosen:
+                        against = _against(episodes, chosen, 3, FULL)
+                        measures = measure(list(chosen.values()))
+                        yield Row(scene, condition, task, view, measures, against)
+
+
+def _belongs(key: Key, result: EpisodeResult, task: str, view: str) -> bool:
+    return task in (ALL, key[0]) and view in (ALL, DISTRACTORS if result.distractors else ALONE)
+
+
+def _against(
+    episodes: Mapping[Key, EpisodeResult], chosen: Mapping[Key, EpisodeResult], at: int, name: str
+) -> Comparison | None:
+    """Compare with the same keys but for one name; None where no other is there."""
+    pairs = []
+    for key, result in chosen.items():
+        other: Key = (key[0], key[1], name, key[3]) if at == 2 else (*key[:3], name)
+        if other != key and other in episodes:
+            pairs.append((result, episodes[other]))
+    if not pairs:
+        return None
+    return compare([here for here, _ in pairs], [there for _, there in pairs])
+
+
+def _degradations(
+    episodes: Mapping[Key, EpisodeResult], scenes: Sequence[str], conditions: Sequence[str]
+) -> Iterator[Degradation]:
+    for scene in scenes[1:]:
+        for condition in conditions:
+            mine = {k: r for k, r in episodes.items() if k[2:] == (scene, condition)}
+            comparison = _against(episodes, mine, 2, scenes[0])
+            if comparison is not None:
+                yield Degradation(scene, scenes[0], condition, comparison)
+
+
+def _detectable(rows: Sequence[Row], scene: str) -> float | None:
+    full = [r for r in rows if (r.scene, r.condition, r.task, r.view) == (scene, FULL, ALL, ALL)]
+    if not full:
+        return None
+    return detectable_loss(full[0].measures.exact.value, full[0].measures.episodes)
