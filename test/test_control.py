@@ -17,8 +17,10 @@ from adp_ros.control.report import ControllerReport
 from adp_ros.control.window import WindowMotion
 from adp_ros.errors import ConfigError, SafetyError
 from adp_ros.health import Level
+from adp_ros.kinematics import arm_model, gravity_torque
 from adp_ros.safety import Status
 
+HOME = arm_model("j2n6s300").home
 SYNC = ControllerSettings(chunk=ChunkConfig(execution="sync"))
 
 
@@ -320,6 +322,59 @@ def test_lost_node_is_latched_while_the_arm_moves():
     assert (bench.status, speeds(bench.outputs)[-1]) == (Status.STOPPED, 0.0)
     state = bench.controller.snapshot()
     assert (state.cause, state.message) == ("node_lost", "inference_node has ended")
+
+
+def test_tare_with_the_object_lifted_takes_its_weight_away():
+    """At rest, running or not; the residual is zero again, and the allowance of the level holds."""
+    bench = Bench().started()
+    bench.answer = _policy([0.0, 0.0, 0.0])
+    bench.arm.push[1] = 3.0
+    bench.run(1.0)
+    assert bench.controller.snapshot().residual[1] == pytest.approx(3.0, abs=0.1)
+    assert bench.controller.tare(bench.now)[1] == pytest.approx(3.0, abs=0.1)
+    bench.run(0.1)
+    assert bench.controller.snapshot().residual[1] == pytest.approx(0.0, abs=0.1)
+    bench.arm.push[1] = 4.6
+    bench.run(0.7)
+    with pytest.raises(SafetyError, match=r"joint 2 is \+4\.\d+ N m, allowed: 4.50"):
+        bench.controller.tare(bench.now)
+
+
+def test_tare_is_refused_while_the_arm_moves_or_is_stopped():
+    """What a moving arm feels is no offset; a stopped one is to be reset first."""
+    bench = Bench()
+    with pytest.raises(SafetyError, match="tare refused: disarmed"):
+        bench.controller.tare(bench.now)
+    bench.started()
+    bench.answer = _policy([0.0, -0.05, 0.0])
+    bench.run(1.0)
+    with pytest.raises(SafetyError, match="tare refused: the arm moves"):
+        bench.controller.tare(bench.now)
+    bench.controller.stop(bench.now)
+    bench.run(1.0)
+    with pytest.raises(SafetyError, match="tare refused: stopped"):
+        bench.controller.tare(bench.now)
+    bench.controller.reset(bench.now)
+    bench.run(0.1)
+    bench.controller.begin_homing(bench.now)
+    with pytest.raises(SafetyError, match="tare refused: the arm moves"):
+        bench.controller.tare(bench.now)
+
+
+def test_closed_hand_may_hold_an_object():
+    """0.3 kg lifted by a closed hand are no residual; in an open one they are."""
+    held = gravity_torque(arm_model("j2n6s300").with_payload(0.3, (0, 0, 0.03)), HOME)
+    held -= gravity_torque(arm_model("j2n6s300"), HOME)
+    residuals = []
+    for opening in (0.0, 1.0):
+        bench = Bench().started()
+        bench.answer = _policy([0.0, 0.0, 0.0], opening=opening)
+        bench.run(1.0)
+        bench.arm.push = held.copy()
+        bench.run(0.2)
+        residuals.append(bench.controller.snapshot().residual)
+    assert np.abs(residuals[0]).max() < 0.15
+    np.testing.assert_allclose(residuals[1], held, atol=0.15)
 
 
 # --- report ------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ class Person(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
         self._clients_of = {
             name: self.create_client(Trigger, f"/adp/{name}")
-            for name in ("start", "stop", "reset", "home")
+            for name in ("start", "stop", "reset", "home", "tare")
         }
 
     def _on_state(self, message):
@@ -307,6 +307,15 @@ def test_policy_that_falls_silent_leaves_the_arm_at_rest(rig):
     rig.person.answer = None
     assert rig.person.wait_cause("chunk_missing").status == SafetyState.RUNNING
     rig.until(lambda: not rig.is_moving(), "rest")
+
+
+def test_tare_is_a_service(rig):
+    """At rest it answers with the offsets, in motion with the reason why not."""
+    rig.person.wait_status(SafetyState.ARMED)
+    rig.until(lambda: rig.person.call("tare")[0], "tare")
+    assert rig.person.call("tare")[1].startswith("offset in [N m]: ")
+    rig.moving()
+    assert rig.person.call("tare") == (False, "tare refused: the arm moves")
 
 
 def test_end_of_a_node_stops_the_arm(rig):

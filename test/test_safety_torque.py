@@ -83,6 +83,24 @@ def test_tare_takes_the_sensors_offset_away():
     assert monitor.residual[1] == pytest.approx(-4.5, abs=0.02)
 
 
+def test_object_in_the_hand_is_no_overload():
+    """Its weight is explained from nothing to the whole; beyond, and the other way, nothing is."""
+    monitor, gravity, _ = _torque()
+    heavy = gravity_torque(MODEL.with_payload(1.0, (0.0, 0.0, 0.03)), MODEL.home) - gravity
+    for share, left in ((0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.5), (-0.5, -0.5)):
+        monitor.take(gravity + share * heavy, gravity, MODEL.home, 1.0, heavy)
+        np.testing.assert_allclose(monitor.residual, left * heavy, atol=0.02)
+    monitor.take(gravity + heavy, gravity, MODEL.home, 1.02)
+    np.testing.assert_allclose(monitor.residual, heavy, atol=0.02)
+
+
+def test_load_is_the_worst_joint_as_a_share_of_its_level():
+    """3 N m on joint 2 of level 6, 1 N m on joint 4 of level 2: one half."""
+    monitor, gravity, _ = _torque()
+    monitor.take(gravity + [0, 3.0, 0, -1.0, 0, 0], gravity, MODEL.home, 1.0)
+    assert monitor.load == pytest.approx(0.5, abs=0.02)
+
+
 def test_without_tare_only_the_absolute_level_counts():
     """Before the offset is known a residual proves nothing, but 24 N m do."""
     monitor = TorqueMonitor(TorqueConfig())

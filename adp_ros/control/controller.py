@@ -6,21 +6,19 @@ from typing import Final
 import numpy as np
 
 from ..chunk import Outcome
-from ..envelope import Envelope, Place
-from ..errors import SafetyError
-from ..kinematics import ArmModel
-from ..safety import MotionWatch, SafetySnapshot, Status, Supervisor
+from ..envelope import Place
+from ..safety import SafetySnapshot, Status
 from ..types import Chunk, Twist
-from .episode import Episode
-from .motion import Moment, Motion
+from .motion import Moment
 from .output import Command, Output
+from .requests import Requests
 from .settings import ControllerSettings
-from .stopping import StopSequence
 
+_HOLDING: Final = 0.5  # opening of the hand below which it may hold an object
 _LONGEST_TICK: Final = 0.03  # [s] of motion that one tick plans, however late it is
 
 
-class Controller:
+class Controller(Requests):
     """Everything between the policy's chunks and the driver's velocities.
 
     All times are in [s] on one clock that never goes back.
@@ -30,23 +28,8 @@ class Controller:
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
-        self.settings = settings
-        self.model = settings.arm.model()
-        self.supervisor = Supervisor(settings.safety, self.model)
-        self.episode = Episode(settings.chunk, _make_motion(settings, self.model))
-        self.stopping = StopSequence(settings.stop)
-        self.watch = MotionWatch(settings.safety.watch)
-        self.measured_opening: float | None = None
-        self.nodes: dict[str, str] = {}  # name of a process -> how it ended, empty while it runs
-        self._homing = False
-        self._sent: Twist | None = None
+        super().__init__(settings)
         self._last_tick: float | None = None
-        self._stops = 0
-
-    @property
-    def status(self) -> Status:
-        """State of the machine."""
-        return self.supervisor.machine.status
 
     def offer(self, chunk: Chunk, now: float) -> Outcome:
         """Take a chunk from the policy; its stamp is on the controller's clock."""
@@ -59,79 +42,17 @@ class Controller:
         if self.status.moving:
             self.episode.buffer.refuse(problem)
 
-    def require_ready(self, request: str) -> None:
-        """Refuse a request unless the controller is armed and nobody else moves the arm.
-
-        Raises:
-            SafetyError: Says why not.
-        """
-        if self._homing:
-            raise SafetyError(f"{request} refused: the driver is moving the arm home")
-        self.supervisor.require_armed(request)
-
-    def start(self, now: float) -> None:
-        """Begin an episode.
-
-        Raises:
-            SafetyError: Says why not.
-        """
-        self.require_ready("start")
-        self.supervisor.start(now)
-        self.episode.begin(self.measured_opening)
-        self.watch.reset()
-
-    def stop(self, now: float, cause: str = "stop_called", message: str = "") -> None:
-        """Stop and latch."""
-        self.supervisor.stop(now, cause, message or "stop was called")
-
-    def find_node(self, name: str) -> None:
-        """Take note of a process that the motion depends on; its end stops the arm."""
-        self.nodes[name] = ""
-
-    def lose_node(self, name: str, message: str, now: float) -> None:
-        """Stop and latch if the arm moves: a process that the motion depends on has ended.
-
-        Args:
-            name: Its name.
-            message: What happened, in words.
-            now: Time in [s].
-        """
-        self.nodes[name] = message
-        self.supervisor.lose_node(now, message)
-
-    def reset(self, now: float) -> None:
-        """Clear the latch without moving.
-
-        Raises:
-            SafetyError: Says what is not quiet.
-        """
-        self.supervisor.reset(now)
-
-    def begin_homing(self, now: float) -> None:
-        """Leave the arm to the driver for its way home, watched by the torque monitor.
-
-        Raises:
-            SafetyError: Says why not.
-        """
-        self.require_ready("home")
-        if self.settings.arm.dry_run:
-            raise SafetyError("home refused: dry_run is true, nothing is sent to the arm")
-        self.supervisor.torque.capture_tare(now)
-        self._homing = True
-
-    def end_homing(self) -> None:
-        """Note that the driver has finished."""
-        self._homing = False
-
     def tick(self, now: float) -> Output:
         """Advance to a time and return what is to be sent; call once per period."""
         period = self._period(now)
         self.supervisor.check(now, None if self.settings.arm.dry_run else self._sent)
-        self._note_stop(now)
+        if self.after_stop.note(now, homing=self._homing):
+            self.episode.halt()
         if self.status.moving:
             output = self._move(now, period)
         elif self.stopping.sends_zero(now):
-            output = Output(self.standstill(), stop_driver=self.stopping.asks_driver(now))
+            command = self._command(self.after_stop.twist(now, period))
+            output = Output(command, stop_driver=self.stopping.asks_driver(now))
         else:
             output = Output()
         self._sent = output.command.twist if output.command else None
@@ -155,20 +76,12 @@ class Controller:
         last, self._last_tick = self._last_tick, now
         return nominal if last is None else min(max(now - last, 1e-4), _LONGEST_TICK)
 
-    def _note_stop(self, now: float) -> None:
-        stops = self.supervisor.machine.stops
-        if stops != self._stops:
-            self._stops = stops
-            self.episode.halt()
-            self.stopping.begin(now, at_once=self._homing)
-        elif self.status is not Status.STOPPED:
-            self.stopping.end()
-
     def _move(self, now: float, period: float) -> Output:
         feedback = self.supervisor.feedback
         if feedback.pose is None or feedback.joints is None:
             raise RuntimeError("moving without pose and joints")
         place = Place.at(self.model, feedback.joints, feedback.pose)
+        self.supervisor.holding = self.episode.opening < _HOLDING
         slowed = self.status is Status.SLOWED
         moment = Moment(now, period, place, feedback.pose_at, slowed)
         command = self._command(self.episode.tick(moment))
@@ -186,9 +99,3 @@ class Controller:
             return
         speed = 0.0 if self._sent is None else float(np.linalg.norm(self._sent.linear))
         self.watch.take(now, speed, pose.position)
-
-
-def _make_motion(settings: ControllerSettings, model: ArmModel) -> Motion:
-    velocity = settings.velocity
-    envelope = Envelope(settings.envelope, model, velocity.max_linear_acceleration)
-    return Motion(velocity, envelope, settings.chunk.step_period)

@@ -107,6 +107,15 @@ class StopConfig:
         high=10.0,
     )
 
+    retreat_distance: float = setting(
+        0.0,
+        "Way up after a stop by torque, once the arm has come to rest; 0 for none.",
+        unit="m",
+        low=0.0,
+        high=0.05,
+    )
+    retreat_speed: float = setting(0.02, "Speed of that way.", unit="m/s", low=0.005, high=0.05)
+
     def __post_init__(self) -> None:
         check_settings(self, "stop.")
 

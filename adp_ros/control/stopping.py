@@ -14,16 +14,17 @@ class StopSequence:
         self.answered = False
         self.attempts = 0
 
-    def begin(self, now: float, *, at_once: bool = False) -> None:
+    def begin(self, now: float, *, at_once: bool = False, longer: float = 0.0) -> None:
         """Start with zeros.
 
         Args:
             now: Time in [s].
             at_once: True to ask the driver without delay: it moves the arm by itself and zero
                 velocity does not hold it up.
+            longer: Time in [s] by which the driver is asked later than the zero time.
         """
         self._begun, self._asked, self.answered, self.attempts = now, None, False, 0
-        self._asks_at = now if at_once else now + self._config.zero_time
+        self._asks_at = now if at_once else now + self._config.zero_time + longer
 
     def end(self) -> None:
         """Nothing more is to be done: the latch was cleared."""

@@ -34,7 +34,7 @@ class ControllerNode(Node):
     Subscribes: /adp/action_chunk, /<robot_type>_driver/out/...
     Publishes: /<robot_type>_driver/in/cartesian_velocity_with_fingers, /adp/chunk_request,
         /adp/safety_state, /diagnostics
-    Services: /adp/start, /adp/stop, /adp/reset, /adp/home
+    Services: /adp/start, /adp/stop, /adp/reset, /adp/home, /adp/tare
     Parameters: :class:`~adp_ros.control.ControllerSettings`
 
     Args:

@@ -1,4 +1,4 @@
-"""Services of the controller: start, stop, reset, home."""
+"""Services of the controller: start, stop, reset, home, tare."""
 
 import time
 from threading import Lock
@@ -39,6 +39,7 @@ class ControllerServices:
             ("stop", self._on_stop),
             ("reset", self._on_reset),
             ("home", self._on_home),
+            ("tare", self._on_tare),
         ):
             node.create_service(Trigger, f"/adp/{name}", callback, callback_group=group)
 
@@ -74,6 +75,14 @@ class ControllerServices:
         except AdpError as error:
             return _refused(answer, error)
         return _done(answer, "reset; call start to move")
+
+    def _on_tare(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        try:
+            with self._lock:
+                offset = self._controller.tare(time.monotonic())
+        except AdpError as error:
+            return _refused(answer, error)
+        return _done(answer, "offset in [N m]: " + " ".join(f"{o:+.2f}" for o in offset))
 
     async def _on_home(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         try:

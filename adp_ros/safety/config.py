@@ -63,6 +63,14 @@ class TorqueConfig:
         low=0.0,
         high=2.0,
     )
+    grasp_mass: float = setting(
+        0.3,
+        "Largest mass of an object in the closed hand; its weight, as the posture lets the joints "
+        "feel it, is no overload. For more, tare with the object lifted, or set payload_mass.",
+        unit="kg",
+        low=0.0,
+        high=2.6,
+    )
     still_angle: float = setting(
         0.005,
         "Joint motion during the tare time that still counts as rest.",

@@ -14,6 +14,7 @@ from .feedback import Feedback
 from .machine import Event, Machine, Status
 from .torque import TorqueLevel, TorqueMonitor
 
+_HAND: Final = (0.0, 0.0, 0.03)  # [m] centre of what the hand holds, tool frame
 _QUIET_TIME: Final = 0.5  # [s] without overload and with good feedback before a reset
 
 
@@ -44,9 +45,11 @@ class Supervisor:
     def __init__(self, config: SafetyConfig, model: ArmModel) -> None:
         self._config = config
         self._model = model
+        self._loaded = model.with_payload(config.torque.grasp_mass, _HAND)
         self.machine = Machine()
         self.feedback = Feedback(config.feed, config.watch)
         self.torque = TorqueMonitor(config.torque)
+        self.holding = False  # the hand is closed and may hold an object
         self._unquiet_at = -np.inf
         self._fault: Fault | None = None
 
@@ -56,7 +59,8 @@ class Supervisor:
         if not self.feedback.torque.take(measured, arrival) or joints is None:
             return
         gravity = gravity_torque(self._model, joints)
-        level = self.torque.take(measured, gravity, joints, arrival)
+        allowance = gravity_torque(self._loaded, joints) - gravity if self.holding else None
+        level = self.torque.take(measured, gravity, joints, arrival, allowance)
         if level is TorqueLevel.STOP:
             self.machine.fire(Event.TORQUE_STOP, arrival, "torque", self.torque.message)
         if level is not TorqueLevel.OK:
@@ -91,6 +95,19 @@ class Supervisor:
         self.require_armed("start")
         self.torque.capture_tare(now)
         self.machine.fire(Event.START, now)
+
+    def tare(self, now: float) -> FloatArray:
+        """Take what the resting arm feels now for the offset of its sensors.
+
+        Returns:
+            The offset, shape (6,), in [N m].
+
+        Raises:
+            SafetyError: Says why not: disarmed, stopped, moving, pushed.
+        """
+        if self.machine.status not in (Status.ARMED, Status.RUNNING, Status.SLOWED):
+            raise SafetyError(f"tare refused: {_name(self.machine)}")
+        return self.torque.capture_tare(now)
 
     def stop(self, now: float, cause: str, message: str) -> None:
         """Stop and latch."""
@@ -128,6 +145,17 @@ class Supervisor:
             raise SafetyError(f"{request} refused: running, stop first")
         text = self._fault.message if self._fault else "no feedback from the arm yet"
         raise SafetyError(f"{request} refused: not armed, {text}")
+
+    @property
+    def stopped_by_torque(self) -> bool:
+        """True from a stop by overload to the reset."""
+        last = self.machine.last
+        return self.machine.latched and last is not None and last.event is Event.TORQUE_STOP
+
+    @property
+    def untrusted(self) -> bool:
+        """True while a source of samples is faulty."""
+        return self._fault is not None
 
     def snapshot(self) -> SafetySnapshot:
         """Return what is to be published."""

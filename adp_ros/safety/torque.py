@@ -49,7 +49,12 @@ class TorqueMonitor:
         self.residual: FloatArray = np.zeros(6)
 
     def take(
-        self, measured: FloatArray, gravity: FloatArray, joints: FloatArray, arrival: float
+        self,
+        measured: FloatArray,
+        gravity: FloatArray,
+        joints: FloatArray,
+        arrival: float,
+        allowance: FloatArray | None = None,
     ) -> TorqueLevel:
         """Judge a sample.
 
@@ -58,6 +63,8 @@ class TorqueMonitor:
             gravity: Gravity torques of the model at the same joints, shape (6,), in [N m].
             joints: Joint angles, shape (6,), in [rad].
             arrival: Time of arrival in [s].
+            allowance: What the heaviest object allowed in the hand would add to gravity, shape
+                (6,), in [N m]; anything from nothing to this is no residual. None for no object.
 
         Returns:
             The level, also kept in ``level``; ``message`` says which joint and how much.
@@ -65,6 +72,9 @@ class TorqueMonitor:
         unexplained = measured - gravity
         self._remember(_Sample(arrival, unexplained, np.array(joints)))
         self.residual = unexplained - (0.0 if self.tare is None else self.tare)
+        if allowance is not None:
+            low, high = np.minimum(allowance, 0.0), np.maximum(allowance, 0.0)
+            self.residual = self.residual - np.clip(self.residual, low, high)
         self.level = self._judge(measured, arrival)
         return self.level
 
@@ -112,6 +122,11 @@ class TorqueMonitor:
         over = np.abs(self.residual) - self._config.slow_levels
         worst = int(np.argmax(over))
         return self._describe(worst, self._config.slow_levels) if over[worst] > 0.0 else ""
+
+    @property
+    def load(self) -> float:
+        """Largest residual as a share of its stop level."""
+        return float(np.max(np.abs(self.residual) / self._config.stop_levels))
 
     def _judge(self, measured: FloatArray, arrival: float) -> TorqueLevel:
         config, size = self._config, np.abs(self.residual)
