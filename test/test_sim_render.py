@@ -6,7 +6,6 @@ import pytest
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim import render as render_module
 from adp_ros.sim.render import TwinRenderer
-from adp_ros.sim.scene import CAMERA_FOVY, CAMERA_POSITION, CAMERA_TARGET
 
 
 @pytest.fixture
@@ -23,16 +22,9 @@ def make():
         renderer.close()
 
 
-def _pixel(point, width=640, height=480):
-    """Project a point of the base frame with the pinhole model of the camera's numbers."""
-    eye, target = np.array(CAMERA_POSITION), np.array(CAMERA_TARGET)
-    forward = (target - eye) / np.linalg.norm(target - eye)
-    right = np.cross(forward, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    down = np.cross(forward, right)
-    x, y, z = (np.dot(axis, point - eye) for axis in (right, down, forward))
-    focal = 0.5 * height / np.tan(np.radians(CAMERA_FOVY) / 2)
-    return round(width / 2 + focal * x / z), round(height / 2 + focal * y / z)
+def _pixel(renderer, point):
+    """Project a point of the base frame into the picture of a renderer."""
+    return np.round(renderer.scene.look.view.project(np.array([point]))[0]).astype(int)
 
 
 def _show(renderer, cleaned=None):
@@ -46,11 +38,12 @@ def _show(renderer, cleaned=None):
     ("task", "item", "channel"),
     [("pot_to_plate", "pot", 0), ("cube_to_plate", "cube", 2), ("carrot_to_pan", "pan", 2)],
 )
-def test_items_are_seen_where_the_camera_model_says(make, task, item, channel):
+@pytest.mark.parametrize("level", ["none", "strong"])
+def test_items_are_seen_where_the_camera_model_says(make, task, item, channel, level):
     """At the projection of an item's place there is its colour, in red, green, blue order."""
-    renderer = make(task, 1)
+    renderer = make(task, 1, randomisation=level)
     spot = next(s for i, s in renderer.scene.placement.items if i.name == item)
-    u, v = _pixel(np.array([spot.x, spot.y, 0.01]))
+    u, v = _pixel(renderer, [spot.x, spot.y, 0.01])
     picture = _show(renderer)
     assert picture.shape == (480, 640, 3)
     assert picture.dtype == np.uint8
@@ -59,9 +52,24 @@ def test_items_are_seen_where_the_camera_model_says(make, task, item, channel):
     assert patch[channel] > 1.5 * patch[others].max()
 
 
+@pytest.mark.parametrize("level", ["none", "default", "strong"])
+def test_the_projection_finds_the_middle_of_what_is_seen(make, level):
+    """The middle of all pixels of the cube is within 2 pixels of its projected middle."""
+    renderer = make("cube_to_plate", 7, distractors="never", randomisation=level)
+    spot = next(s for i, s in renderer.scene.placement.items if i.name == "cube")
+    picture = _show(renderer).astype(int)
+    seen = (picture[..., 2] > 60) & (picture[..., 2] > 2 * picture[..., 0])
+    near = np.zeros_like(seen)
+    u, v = _pixel(renderer, [spot.x, spot.y, 0.022])
+    near[v - 25 : v + 25, u - 25 : u + 25] = True
+    middle = np.argwhere(seen & near).mean(axis=0)[::-1]
+    assert (seen & near).sum() > 100
+    np.testing.assert_allclose(middle, [u, v], atol=2.0)
+
+
 def test_left_in_the_picture_is_minus_x(make):
     """The camera faces the arm: an item at negative x is in the left half."""
-    renderer = make("cube_to_plate", 7)
+    renderer = make("cube_to_plate", 7, distractors="never")
     spot = next(s for i, s in renderer.scene.placement.items if i.name == "cube")
     picture = _show(renderer).astype(int)
     blue = (picture[..., 2] > 120) & (picture[..., 0] < 90)
@@ -75,7 +83,7 @@ def test_wiped_cells_vanish_and_the_others_stay(make):
     cleaned = cells[:, 0] < cells[:, 0].mean()
     picture = _show(renderer, cleaned).astype(int)
     for cell, clean in zip(cells[[1, -2]], cleaned[[1, -2]], strict=True):
-        u, v = _pixel(np.array([*cell, 0.0]))
+        u, v = _pixel(renderer, [*cell, 0.0])
         assert (picture[v, u].sum() > 300) == clean
 
 
@@ -104,7 +112,9 @@ def test_other_sizes_and_arms(make):
 def test_states_of_another_scene_are_refused(make):
     """A state of the wrong length is refused with both numbers."""
     renderer = make("wipe_table", 0)
-    with pytest.raises(TwinError, match="state has 10 positions and 3 cells, the scene 10 and 96"):
+    count = len(renderer.scene.start)
+    words = f"state has {count} positions and 3 cells, the scene {count} and 96"
+    with pytest.raises(TwinError, match=words):
         renderer.render(renderer.scene.start, np.zeros(3, dtype=bool))
 
 

@@ -4,7 +4,9 @@ The area is the part of a 50 x 50 cm field that the arm reaches well with its to
 with the hand at table height its wrist is singular 0.305 m from the base's axis.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,6 +18,10 @@ from .tasks import Task, all_tasks
 
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)
+TABLE_LOW: Final = (-0.46, -0.74)  # [m], where things may lie that need not be reached
+TABLE_HIGH: Final = (0.46, -0.24)
+DISTRACTORS: Final = ("auto", "always", "never")
+_HAND: Final = 0.09  # [m] around a stain that the wiping hand needs
 _GAP: Final = 0.012  # [m] between neighbours
 _FINGERS: Final = 0.115  # [m] from an item's middle that the open hand's fingers sweep
 _TRIES: Final = 60
@@ -37,6 +43,9 @@ class Spot:
     yaw: float
 
 
+Draw = Callable[[Item, np.random.Generator], Spot | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Start of an attempt.
@@ -52,26 +61,53 @@ class Placement:
     looks: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
 
 
-def place(task: Task, seed: int) -> Placement:
+def place(task: Task, seed: int, distractors: str = "auto") -> Placement:
     """Draw the start of an attempt.
 
     Args:
-        task: What is to be done. A task with items shares the table with those of another
-            task in half of the scenes, so that the instruction matters.
-        seed: At least 0. The same task and seed give the same placement everywhere.
+        task: What is to be done.
+        seed: At least 0. The same arguments give the same placement everywhere.
+        distractors: Whether the items of another task share the table, so that the instruction
+            matters: ``always``, ``never``, or ``auto`` for half of the seeds.
 
     Raises:
-        TwinError: When the seed is negative or nothing fits.
+        TwinError: When the seed is negative, there is no such choice of distractors, or nothing
+            fits.
     """
     if seed < 0:
         raise TwinError(f"seed is {seed}, allowed: 0 and above")
+    if distractors not in DISTRACTORS:
+        raise TwinError(f"distractors is {distractors!r}, allowed: {', '.join(DISTRACTORS)}")
     rng = np.random.default_rng([seed, *task.name.encode()])
-    if task.dirt is not None:
-        low = np.array(AREA_LOW) + task.dirt.half_size
-        high = np.array(AREA_HIGH) - task.dirt.half_size
-        return Placement(dirt=rng.uniform(low, high), looks=rng.uniform(size=(task.dirt.count, 4)))
-    items = task.items + _distractors(task, rng)
-    return Placement(items=_arrange(items, rng))
+    shared = bool(rng.uniform() < 0.5)
+    if distractors != "auto":
+        shared = distractors == "always"
+    others = _distractors(task, rng) if shared else ()
+    if task.dirt is None:
+        return Placement(items=_arrange(task.items + others, _draw, rng))
+    half = task.dirt.half_size
+    dirt = rng.uniform(np.array(AREA_LOW) + half, np.array(AREA_HIGH) - half)
+    looks = rng.uniform(size=(task.dirt.count, 4))
+    items = _arrange(others, partial(_draw_beside, dirt=dirt, half=half), rng)
+    return Placement(items=items, dirt=dirt, looks=looks)
+
+
+def check_reachable(item: Item, spot: Spot) -> None:
+    """Refuse a place that the arm cannot reach.
+
+    Args:
+        item: What lies there.
+        spot: Where.
+
+    Raises:
+        TwinError: When the item's middle is outside of the area, naming item, place and area.
+    """
+    (x0, y0), (x1, y1) = AREA_LOW, AREA_HIGH
+    if not (x0 <= spot.x <= x1 and y0 <= spot.y <= y1):  # also refuses what is not a number
+        raise TwinError(
+            f"{item.name} at ({spot.x:g}, {spot.y:g}) m is out of reach, "
+            f"allowed: x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+        )
 
 
 def _distractors(task: Task, rng: np.random.Generator) -> tuple[Item, ...]:
@@ -80,19 +116,19 @@ def _distractors(task: Task, rng: np.random.Generator) -> tuple[Item, ...]:
         for t in all_tasks().values()
         if t.items and t.name != task.name and not {i.name for i in t.items} & set(task.not_with)
     ]
-    if not others or rng.uniform() < 0.5:
-        return ()
-    return others[int(rng.integers(len(others)))].items
+    return others[int(rng.integers(len(others)))].items if others else ()
 
 
-def _arrange(items: tuple[Item, ...], rng: np.random.Generator) -> tuple[tuple[Item, Spot], ...]:
+def _arrange(
+    items: tuple[Item, ...], draw: Draw, rng: np.random.Generator
+) -> tuple[tuple[Item, Spot], ...]:
     """Place the largest first; start over when one finds no room among those before it."""
     by_size = sorted(items, key=lambda item: -item.radius)
     for _ in range(_RESTARTS):
         placed: list[tuple[Item, Spot]] = []
         for item in by_size:
-            tries = (_draw(item, rng) for _ in range(_TRIES))
-            spot = next((s for s in tries if _has_room(item, s, placed)), None)
+            tries = (draw(item, rng) for _ in range(_TRIES))
+            spot = next((s for s in tries if s and _has_room(item, s, placed)), None)
             if spot is None:
                 break
             placed.append((item, spot))
@@ -109,6 +145,17 @@ def _draw(item: Item, rng: np.random.Generator) -> Spot:
     x = rng.uniform(AREA_LOW[0] + margin, AREA_HIGH[0] - margin)
     y = rng.uniform(AREA_LOW[1] + margin, AREA_HIGH[1] - margin)
     return Spot(float(x), float(y), float(rng.uniform(-0.6, 0.6)))
+
+
+def _draw_beside(
+    item: Item, rng: np.random.Generator, dirt: FloatArray, half: FloatArray
+) -> Spot | None:
+    """Draw a place on the table; None when the hand would meet the item while it wipes."""
+    low, high = np.array(TABLE_LOW) + item.radius, np.array(TABLE_HIGH) - item.radius
+    x, y = rng.uniform(low, high)
+    gap = np.maximum(np.abs([x, y] - dirt) - half, 0.0)
+    spot = Spot(float(x), float(y), float(rng.uniform(-0.6, 0.6)))
+    return spot if np.hypot(*gap) >= item.radius + _HAND else None
 
 
 def _has_room(item: Item, spot: Spot, placed: list[tuple[Item, Spot]]) -> bool:

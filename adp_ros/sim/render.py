@@ -33,6 +33,9 @@ class TwinRenderer:
         robot_type: str = "j2n6s300",
         width: int = 640,
         height: int = 480,
+        *,
+        distractors: str = "auto",
+        randomisation: str = "default",
     ) -> None:
         """Build the scene and open an off-screen context.
 
@@ -42,6 +45,8 @@ class TwinRenderer:
             robot_type: Kind of arm.
             width: Of the pictures, in pixels, up to 1280.
             height: Of the pictures, in pixels, up to 960.
+            distractors: Whether another task's items share the table.
+            randomisation: Level of the look: ``none``, ``default``, ``strong``.
 
         Raises:
             ConfigError: When there is no such task.
@@ -50,7 +55,9 @@ class TwinRenderer:
         """
         if not (1 <= width <= 1280 and 1 <= height <= 960):
             raise TwinError(f"picture size is {width}x{height}, allowed: up to 1280x960")
-        self.scene: Scene = build_scene(task, seed, robot_type)
+        self.scene: Scene = build_scene(
+            task, seed, robot_type, distractors=distractors, randomisation=randomisation
+        )
         model = self.scene.model
         self._data = mujoco.MjData(model)
         self._shown = np.array(model.geom_rgba)

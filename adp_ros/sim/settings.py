@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from ..settings import check_settings, setting
+from .look import LEVEL_NAMES
+from .placement import DISTRACTORS
 from .tasks import task_names
 
 
@@ -14,6 +16,16 @@ class SimSettings:
     seed: int = setting(0, "Seed of the scene and of the sensors' noise", low=0, high=2**31 - 1)
     robot_type: str = setting(
         "j2n6s300", "Kinova's name of the arm", choices=("j2n6s300", "j2n6s200")
+    )
+    distractors: str = setting(
+        "auto",
+        "Whether another task's items share the table; auto: for half of the seeds",
+        choices=DISTRACTORS,
+    )
+    randomisation: str = setting(
+        "default",
+        "How much camera, light and colours differ from seed to seed",
+        choices=LEVEL_NAMES,
     )
     status_interval_seconds: float = setting(
         0.02,

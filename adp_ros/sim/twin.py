@@ -63,6 +63,9 @@ class Twin:
         robot_type: str = "j2n6s300",
         driver: DriverConfig | None = None,
         sensors: SensorConfig | None = None,
+        *,
+        distractors: str = "auto",
+        randomisation: str = "default",
     ) -> None:
         """Build a scene and put the arm at home.
 
@@ -72,13 +75,17 @@ class Twin:
             robot_type: ``j2n6s300`` or ``j2n6s200``.
             driver: How the emulated arm follows commands.
             sensors: Noise of the sensors.
+            distractors: Whether another task's items share the table.
+            randomisation: Level of the look; changes no motion.
 
         Raises:
             ConfigError: When there is no such task.
-            TwinError: When the robot type has no model, or the seed is negative.
+            TwinError: When the scene cannot be built.
         """
         self._sensor_config = sensors or SensorConfig()
-        scene = build_scene(task, seed, robot_type)  # refuses the robot type before its kinematics
+        scene = build_scene(  # refuses the robot type before its kinematics
+            task, seed, robot_type, distractors=distractors, randomisation=randomisation
+        )
         self.driver = Driver(arm_model(robot_type), driver)
         self._enter(scene)
 
@@ -98,7 +105,16 @@ class Twin:
         Raises:
             TwinError: When the seed is negative; the twin is then unchanged.
         """
-        self._enter(build_scene(self._scene.task.name, seed, self._scene.robot_type))
+        old = self._scene
+        self._enter(
+            build_scene(
+                old.task.name,
+                seed,
+                old.robot_type,
+                distractors=old.distractors,
+                randomisation=old.randomisation,
+            )
+        )
 
     def step(self) -> None:
         """Let 10 ms pass: the driver takes one point, the arm follows, the stain is wiped."""

@@ -31,6 +31,22 @@ class Expert(Protocol):
         """Return increments at 10 Hz, shape (8, 7), in the default action convention."""
         ...
 
+    def landmarks(
+        self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
+    ) -> dict[str, FloatArray]:
+        """Return true places that a policy may be taught to find, never told.
+
+        Args:
+            qpos: Positions of the twin's model, shape (nq,).
+            cleaned: Per cell of the stain: wiped, shape (cells,); None: nothing is wiped.
+
+        Returns:
+            ``item`` (what to act on next), ``receptacle`` (where to) and ``tool``, shape (3,)
+            each, in [m], base frame. :meth:`adp_ros.sim.view.View.project` puts them into the
+            picture.
+        """
+        ...
+
 
 EXPERTS: Final[Mapping[str, Callable[[Task, int, str], Expert]]] = MappingProxyType(
     {

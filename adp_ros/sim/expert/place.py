@@ -106,6 +106,21 @@ class PlaceExpert:
             state = state.after(step)
         return chunk
 
+    def landmarks(
+        self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
+    ) -> dict[str, FloatArray]:
+        """Return the true places that matter, see :meth:`Expert.landmarks`.
+
+        Raises:
+            TwinError: When there are too few positions for this scene.
+        """
+        state = self.state(qpos)
+        return {
+            "item": state.position,
+            "receptacle": state.receptacle,
+            "tool": state.pose.position,
+        }
+
 
 def next_step(s: TableState) -> Step:
     """Return the step that the expert takes in a state."""

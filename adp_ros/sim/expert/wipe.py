@@ -3,7 +3,7 @@
 It has no memory: the next step follows from the tool pose and the cells that are still dirty.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +68,8 @@ class WipeExpert:
         Raises:
             TwinError: When the cells are not those of this scene.
         """
-        if len(cleaned) != len(self._cells):
-            raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
+        clean = self._checked(cleaned)
         pose = forward(self._arm, qpos[:6])
-        clean = np.array(cleaned, dtype=bool)
         chunk = np.empty((STEPS, ACTION_SIZE))
         for i in range(STEPS):
             step = self._step(pose, clean)
@@ -79,6 +77,31 @@ class WipeExpert:
             pose = step.after(pose)
             clean |= self._wiped(pose)
         return chunk
+
+    def landmarks(
+        self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
+    ) -> dict[str, FloatArray]:
+        """Return the true places that matter, see :meth:`Expert.landmarks`.
+
+        The item is the dirty cell that comes next, the receptacle the middle of all dirty cells;
+        of all cells once everything is clean.
+
+        Raises:
+            TwinError: When the cells are not those of this scene.
+        """
+        clean = self._checked(np.zeros(len(self._cells)) if cleaned is None else cleaned)
+        dirty = self._order[~clean[self._order]]
+        cells = self._cells[dirty if len(dirty) else self._order]
+        return {
+            "item": np.array([*cells[0], 0.0]),
+            "receptacle": np.array([*cells.mean(axis=0), 0.0]),
+            "tool": forward(self._arm, qpos[:6]).position,
+        }
+
+    def _checked(self, cleaned: NDArray[Any]) -> NDArray[np.bool_]:
+        if len(cleaned) != len(self._cells):
+            raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
+        return np.array(cleaned, dtype=bool)
 
     def _step(self, pose: Pose, clean: NDArray[np.bool_]) -> Step:
         down = _nearest_down(pose.rotation)
