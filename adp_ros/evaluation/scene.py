@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from ..settings import check_settings, setting
+from ..sim.look import LEVEL_NAMES
 from .condition import digest_of
 
 
@@ -22,12 +23,26 @@ class SceneVariant:
     randomisation: str = setting(
         "default",
         "How strongly light, colours, textures and camera are drawn anew in each scene.",
-        choices=("none", "default", "strong"),
+        choices=LEVEL_NAMES,
     )
     distractors: str = setting(
         "auto",
         "Things of another task on the table: auto in half of the scenes, always or never.",
         choices=("auto", "always", "never"),
+    )
+    camera_shift: float = setting(
+        0.0,
+        "Length by which the camera stands elsewhere, in a direction drawn in each scene.",
+        unit="m",
+        low=0.0,
+        high=0.3,
+    )
+    camera_turn: float = setting(
+        0.0,
+        "Angle by which the camera is turned, around an axis drawn in each scene.",
+        unit="deg",
+        low=0.0,
+        high=15.0,
     )
 
     def __post_init__(self) -> None:
