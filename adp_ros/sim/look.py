@@ -57,9 +57,9 @@ LEVELS: Final[Mapping[str, Level | None]] = MappingProxyType(
     {
         "none": None,
         "default": Level(
-            shift=0.010,
-            turn=np.radians(1.0),
-            zoom=0.01,
+            shift=0.004,
+            turn=np.radians(0.3),
+            zoom=0.004,
             light=0.4,
             brightness=0.12,
             surroundings=0.08,
@@ -68,9 +68,9 @@ LEVELS: Final[Mapping[str, Level | None]] = MappingProxyType(
             contrast=0.0,
         ),
         "strong": Level(
-            shift=0.030,
-            turn=np.radians(2.5),
-            zoom=0.03,
+            shift=0.010,
+            turn=np.radians(1.0),
+            zoom=0.01,
             light=1.0,
             brightness=0.30,
             surroundings=0.20,

@@ -8,9 +8,9 @@ import numpy as np
 from ..geometry import rotation_from_rotvec
 from ..types import FloatArray
 
-CAMERA_POSITION: Final = (0.0, -1.35, 0.75)  # [m], base frame; it faces the arm
-CAMERA_TARGET: Final = (0.0, -0.33, 0.25)
-CAMERA_FOVY: Final = 50.0  # [deg]
+CAMERA_POSITION: Final = (0.0, -1.18, 0.66)  # [m], base frame; it faces the arm
+CAMERA_TARGET: Final = (0.0, -0.40, 0.18)
+CAMERA_FOVY: Final = 44.0  # [deg]
 
 
 @dataclass(frozen=True, slots=True)
