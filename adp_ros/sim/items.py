@@ -5,7 +5,6 @@ above the table.
 """
 
 from dataclasses import dataclass
-from math import pi
 from typing import Final
 
 Rgba = tuple[float, float, float, float]
@@ -144,7 +143,7 @@ CUBE: Final = Item(
     mass=0.05,
     radius=0.032,
     rgba=(0.08, 0.22, 0.85, 1.0),
-    grasp=Grasp(above=0.030, closed=1.02, symmetry=4, yaw=0.5 * pi),
+    grasp=Grasp(above=0.030, closed=1.02, symmetry=0, yaw=HOME_YAW),
 )
 
 CARROT: Final = Item(

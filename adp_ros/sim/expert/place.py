@@ -22,6 +22,7 @@ _FREE_SPEED: Final = 0.12  # [m/s]
 _LOW_SPEED: Final = 0.05  # [m/s] within _LOW of the item's or the receptacle's height
 _LOW: Final = 0.06  # [m]
 _SPEED_GAIN: Final = 1.0  # [1/s], speed per height above that
+_LIFT_SPEED: Final = 0.09  # [m/s], up
 _TURN_SPEED: Final = 0.28  # [rad/s]
 _HOVER: Final = 0.14  # [m] above the grasp
 _CARRY: Final = 0.10  # [m] of the held item above the receptacle's floor
@@ -149,7 +150,7 @@ def _carry(s: TableState) -> Step:
     way = s.receptacle[:2] - s.position[:2]
     away = float(np.linalg.norm(way))
     height = float(np.clip(1.5 * (away - _OVER), 0.0, _CARRY))
-    lifted = 1.0 if away < 2.0 * _OVER else float(np.clip((s.above_floor - 0.01) / 0.05, 0.0, 1.0))
+    lifted = 1.0 if away < 2.0 * _OVER else float(np.clip((s.above_floor - 0.01) / 0.04, 0.0, 1.0))
     move = _move(np.array([*way, height - s.above_floor]), _speed(s.above_floor), lifted)
     turn = turning(s.pose.rotation, down(yaw_of(s.pose.rotation)), _TURN_SPEED)
     return Step(move, turn, 0.0)
@@ -167,7 +168,7 @@ def _reach(s: TableState) -> Step:
     goes_on = s.finger > _BEGUN and s.between_fingers and abs(here[2] - low) < 4.0 * _AT_HEIGHT
     if (begins or goes_on) and s.finger < s.grasp.closed + _EMPTY:
         return Step(np.zeros(3), np.zeros(3), 0.0)
-    height = max(1.2 * (away - _OVER), 0.5 * (askew - 0.5 * _ALIGNED), 0.3 * (s.finger - _BEGUN))
+    height = max(1.2 * (away - _OVER), 0.35 * (askew - 0.5 * _ALIGNED), 0.3 * (s.finger - _BEGUN))
     way = s.position - here
     way[2] = low + float(np.clip(height, 0.0, _HOVER)) - here[2]
     raised = 1.0 if away < 3.0 * _OVER else float(np.clip((here[2] - low) / 0.05, 0.0, 1.0))
@@ -184,6 +185,7 @@ def _move(way: FloatArray, speed: float, across: float) -> FloatArray:
         across: Share of the speed that is allowed across: first up, then across.
     """
     start = np.zeros(3)
+    speed = max(speed, _LIFT_SPEED) if way[2] > 0.0 else speed
     up = towards(start, np.array([0.0, 0.0, way[2]]), speed)
     side = towards(start, np.array([way[0], way[1], 0.0]), speed)
     whole = up + across * side
