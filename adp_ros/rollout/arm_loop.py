@@ -1,0 +1,139 @@
+"""Twin and controller, joined as the nodes join them, one tick of 10 ms after the other.
+
+Nodes and loop differ in what real time brings: here a sample is there at once, and the controller
+sends one velocity per tick of the driver, where the node sends 99.5 in 100.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from ..arm.units import (
+    RADIANS_PER_TICK,
+    angular_for_driver,
+    closure_from_opening,
+    opening_from_ticks,
+)
+from ..control import Command, Controller, Output
+from ..errors import SafetyError
+from ..policy.state_layout import ArmState
+from ..safety import Status
+from ..sim.driver import TICK
+from ..sim.points import VelocityPoint
+from ..sim.sensors import ArmReading
+from ..sim.twin import Twin
+from ..types import FloatArray
+from .config import RolloutConfig
+
+_STATUS_TICKS: Final = 2  # driver's topics every 20 ms
+_WAY_TICKS: Final = 100  # to the start pose
+_REST_TICKS: Final = 80  # of rest before the start, for the torque's offset
+_PATIENCE: Final = 200  # ticks that the controller has to arm
+
+
+class ArmLoop:
+    """One arm in its scene, with its controller."""
+
+    def __init__(self, config: RolloutConfig) -> None:
+        """Build the scene.
+
+        Raises:
+            ConfigError: A setting is not allowed.
+            TwinError: The scene cannot be built.
+        """
+        self.twin = Twin(
+            config.task,
+            config.seed,
+            config.robot_type,
+            config.driver,
+            config.sensors,
+            distractors=config.distractors,
+            randomisation=config.randomisation,
+        )
+        self.controller = Controller(config.controller_settings())
+        self._frame = self.controller.settings.arm.angular_frame
+        self._way = np.array(config.start_offset)
+        self._reading: ArmReading | None = None
+        self.ticks = 0
+
+    @property
+    def now(self) -> float:
+        """Time on the controller's clock, in [s]."""
+        return self.ticks * TICK
+
+    @property
+    def arm(self) -> ArmState:
+        """What the driver measured last."""
+        reading = self._reading
+        if reading is None:
+            raise RuntimeError("nothing was measured yet")
+        return ArmState(reading.pose, reading.joints, RADIANS_PER_TICK * reading.fingers)
+
+    def start(self) -> None:
+        """Bring the arm to its start pose, let it rest until the controller is armed, and start.
+
+        Raises:
+            SafetyError: It does not arm; says why.
+        """
+        if self._way.any():
+            self._go(self._way)
+        for _ in range(_REST_TICKS):
+            self.advance()
+            self.control()
+        for _ in range(_PATIENCE):
+            if self.controller.status is Status.ARMED:
+                break
+            self.advance()
+            self.control()
+        self.controller.start(self.now)
+
+    def advance(self) -> None:
+        """Let 10 ms pass and take the driver's samples when they are due."""
+        self.twin.step()
+        self.ticks += 1
+        if self.ticks % _STATUS_TICKS == 0:
+            self._sample()
+
+    def control(self) -> Output:
+        """Let the controller tick once; its command is the driver's next point."""
+        output = self.controller.tick(self.now)
+        if output.command is not None:
+            self.twin.driver.send(self._point(output.command))
+        if output.stop_driver:
+            self.twin.driver.stop()
+            self.controller.stopping.confirm()
+        return output
+
+    def _sample(self) -> None:
+        """Hand over the samples in the driver's order; torque and angles are float32 there."""
+        self._reading = reading = self.twin.read()
+        now, supervisor = self.now, self.controller.supervisor
+        supervisor.take_torque(_through_float32(reading.torques), now)
+        supervisor.feedback.take_pose(reading.pose, now, now, 0.0)
+        supervisor.feedback.take_joints("joint_state", reading.joints, now, now)
+        self.controller.measured_opening = float(
+            np.mean([opening_from_ticks(t) for t in reading.fingers])
+        )
+
+    def _point(self, command: Command) -> VelocityPoint:
+        """Turn a command into the driver's message and that into a point, as the nodes do."""
+        angular = angular_for_driver(command.twist, command.rotation, self._frame)
+        closure = float(np.float32(closure_from_opening(command.opening)))
+        return VelocityPoint(
+            linear=_through_float32(command.twist.linear),
+            angular=_through_float32(angular),
+            fingers=self.twin.driver.finger_speeds(closure),
+        )
+
+    def _go(self, way: FloatArray) -> None:
+        """Turn the joints by a way, shape (6,), in [rad], before anybody watches."""
+        speeds = way / (_WAY_TICKS * TICK)
+        for _ in range(_WAY_TICKS):
+            self.twin.driver.send(VelocityPoint(joints=speeds))
+            self.advance()
+        if self.controller.status.moving:
+            raise SafetyError("the controller runs before it was started")
+
+
+def _through_float32(values: FloatArray) -> FloatArray:
+    return values.astype(np.float32).astype(np.float64)
