@@ -28,7 +28,7 @@ from .inference_settings import InferenceSettings
 from .inference_topics import InferenceTopics, Planned
 from .movers import ExpertMover, HoldMover, Mover, OftMover
 from .params import declare_settings, refuse_unknown_parameters
-from .policy_setup import PolicyLoader, adp_file, set_up_policy
+from .policy_setup import PolicyLoader, adp_file, set_up_policy, warm_up
 from .request_slot import Arrived, NewestSlot
 from .run import run_node
 from .stamps import seconds
@@ -117,7 +117,7 @@ class InferenceNode(Node):
         settings = self._settings
         torch.set_num_threads(settings.threads)
         nice = os.nice(max(0, settings.nice - os.nice(0)))
-        self._setup.warm_up(settings)
+        warm_up(self._setup, settings)
         gc.collect()
         gc.freeze()
         self.get_logger().info(

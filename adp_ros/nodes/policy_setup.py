@@ -1,7 +1,6 @@
 """From the node's settings to a policy that is ready to plan."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,62 +8,32 @@ import torch
 
 from ..adp_settings import AdpSettings
 from ..errors import ConfigError
-from ..gate import Gate, GateConfig
-from ..policy.declared import action_convention, state_layout
 from ..policy.openvla import OpenVlaPolicy
-from ..policy.state_layout import ArmState, StateLayout
-from ..policy.window import WindowPlanner
-from ..pruning import Pruner, make_pruner
+from ..policy.setup import PolicySetup, declare_policy
+from ..policy.state_layout import ArmState
 from ..settings import config_from_mapping
-from ..types import ActionConvention, FloatArray, Observation, Pose
+from ..types import ActionConvention, Observation, Pose
 from .inference_settings import DECLARED, InferenceSettings
+
+__all__ = ["PolicyLoader", "PolicySetup", "adp_file", "set_up_policy", "warm_up"]
 
 PolicyLoader = Callable[..., OpenVlaPolicy]
 
 
-@dataclass(frozen=True, slots=True)
-class PolicySetup:
-    """A loaded checkpoint and how it is used.
+def warm_up(setup: PolicySetup, settings: InferenceSettings) -> None:
+    """Plan on black pictures, full and pruned: what does not fit fails before any motion.
 
-    Attributes:
-        policy: The checkpoint.
-        pruner: Drops vision tokens where the gate says so.
-        gate_config: Settings of the gate.
-        convention: Frames and rotation order of the checkpoint's actions.
-        layout: Its proprioceptive state, None when it takes none.
-        warnings: What was assumed.
+    Raises:
+        ConfigError: The pruner does not fit the model or the number of views.
+        ObservationError: The number of views does not fit the checkpoint.
     """
-
-    policy: OpenVlaPolicy
-    pruner: Pruner
-    gate_config: GateConfig
-    convention: ActionConvention
-    layout: StateLayout | None
-    warnings: tuple[str, ...]
-
-    def planner(self, executed: ActionConvention) -> WindowPlanner:
-        """Return a planner; ``executed`` is the convention of the actions that are executed."""
-        llm = self.policy.parts.config.llm
-        return WindowPlanner(self.policy, llm, self.pruner, Gate(self.gate_config), executed)
-
-    def state(self, arm: Callable[[], ArmState]) -> FloatArray | None:
-        """Return the policy's state, asking the arm only when it is needed."""
-        return None if self.layout is None else self.layout.assemble(arm())
-
-    def warm_up(self, settings: InferenceSettings) -> None:
-        """Plan on black pictures, full and pruned: what does not fit fails before any motion.
-
-        Raises:
-            ConfigError: The pruner does not fit the model or the number of views.
-            ObservationError: The number of views does not fit the checkpoint.
-        """
-        black = np.zeros((settings.image_height, settings.image_width, 3), np.uint8)
-        arm = ArmState(Pose(np.zeros(3), np.eye(3)), np.zeros(6), np.zeros(3))
-        images = (black,) * len(settings.image_topics)
-        observation = Observation(images, settings.instruction, self.state(lambda: arm))
-        for pruner in (None, self.pruner):
-            self.policy.predict(observation, pruner=pruner)
-        self.pruner.reset()
+    black = np.zeros((settings.image_height, settings.image_width, 3), np.uint8)
+    arm = ArmState(Pose(np.zeros(3), np.eye(3)), np.zeros(6), np.zeros(3))
+    images = (black,) * len(settings.image_topics)
+    observation = Observation(images, settings.instruction, setup.state(lambda: arm))
+    for pruner in (None, setup.pruner):
+        setup.policy.predict(observation, pruner=pruner)
+    setup.pruner.reset()
 
 
 def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoader) -> PolicySetup:
@@ -80,7 +49,6 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         ConfigError: A setting does not fit it.
     """
     directory = Path(settings.checkpoint).expanduser()
-    moves_arm = settings.policy == "oft"
     policy = load(
         directory,
         device=_device(settings.device),
@@ -88,13 +56,14 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         unnorm_key=settings.unnorm_key or None,
         center_crop=settings.center_crop,
     )
-    convention, first = action_convention(directory, _given(settings), moves_arm)
-    size = policy.state_size
-    layout, second = state_layout(directory, size, settings.state_layout, moves_arm)
-    gate = adp.gate if adp.enabled else GateConfig(decision_method="never")
-    pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
-    warnings = tuple(text for text in (first, second) if text is not None)
-    return PolicySetup(policy, pruner, gate, convention, layout, warnings)
+    return declare_policy(
+        policy,
+        directory,
+        adp,
+        given=_given(settings),
+        layout_names=settings.state_layout,
+        moves_arm=settings.policy == "oft",
+    )
 
 
 def _device(name: str) -> str:

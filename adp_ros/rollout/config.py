@@ -13,6 +13,7 @@ from ..sim.tasks import Task, find_task
 
 _JOINTS: Final = 6
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutConfig:
     """What is run. The defaults are those of the nodes.
@@ -40,15 +41,23 @@ class RolloutConfig:
     )
     camera_delay: float = setting(
         0.03,
-        "Simulated time from a picture's stamp until somebody can have it: rendering and transport.",
+        "Time from a picture's stamp until somebody can have it: rendering and transport.",
         unit="s",
         low=0.0,
         high=1.0,
     )
     time_limit: float | None = setting(
-        None, "Simulated time after which the episode ends; none: the task's.", unit="s", low=0.1, high=3600.0
+        None,
+        "Simulated time after which the episode ends; none: the task's.",
+        unit="s",
+        low=0.1,
+        high=3600.0,
     )
-    execution: str | None = setting(None, "pipelined or sync; none: as the controller's settings.")
+    execution: str | None = setting(
+        None,
+        "How chunks are timed; none: as the controller's settings say.",
+        choices=(None, "pipelined", "sync"),
+    )
     success_hold: float = setting(
         0.2, "Time for which the task must stay done.", unit="s", low=0.0, high=10.0
     )
@@ -81,11 +90,7 @@ class RolloutConfig:
         return self.found_task.time_limit if self.time_limit is None else self.time_limit
 
     def controller_settings(self) -> ControllerSettings:
-        """Return the controller's settings for this arm and execution.
-
-        Raises:
-            ConfigError: The execution is unknown.
-        """
+        """Return the controller's settings for this arm and execution."""
         settings = self.controller
         chunk = settings.chunk
         if self.execution is not None:
