@@ -8,7 +8,7 @@ import pytest
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim.items import ITEMS, Receptacle
-from adp_ros.sim.placement import AREA_HIGH, AREA_LOW, place
+from adp_ros.sim.placement import AREA_HIGH, AREA_LOW, Spot, check_reachable, place
 from adp_ros.sim.tasks import ItemState, SceneState, all_tasks, find_task, task_names
 
 TASKS = ("carrot_to_pan", "cube_to_plate", "pot_to_plate", "wipe_table")
@@ -71,6 +71,43 @@ def test_half_of_the_scenes_have_distractors_that_the_instruction_excludes():
     assert 0.4 < share < 0.6
     assert all("green_plate" not in n for n in names)
     assert any("pan" in n for n in names)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_distractors_can_be_forced_and_forbidden(name):
+    """Always and never hold for every seed; an unknown choice is refused by name."""
+    task = find_task(name)
+    for seed in range(40):
+        assert len(place(task, seed, "never").items) == len(task.items)
+        assert len(place(task, seed, "always").items) == len(task.items) + 2
+    with pytest.raises(TwinError, match="distractors is 'some', allowed: auto, always, never"):
+        place(task, 0, "some")
+
+
+def test_the_hand_has_room_around_what_it_takes():
+    """In 200 scenes no other graspable thing lies where the open fingers sweep."""
+    for seed in range(200):
+        spots = place(find_task("carrot_to_pan"), seed, "always").items
+        (_, carrot), (other, there) = spots[0], spots[2]
+        assert np.hypot(carrot.x - there.x, carrot.y - there.y) > 0.115 + other.radius
+
+
+def test_things_beside_a_stain_leave_room_for_the_wiping_hand():
+    """In 100 scenes nothing lies within 9 cm of the stain."""
+    task = find_task("wipe_table")
+    for seed in range(100):
+        placement = place(task, seed, "always")
+        for item, spot in placement.items:
+            gap = np.abs([spot.x, spot.y] - placement.dirt) - task.dirt.half_size
+            assert np.hypot(*np.maximum(gap, 0.0)) >= item.radius + 0.09
+
+
+@pytest.mark.parametrize("spot", [(0.26, -0.4), (0.0, -0.2), (0.0, -0.7), (float("nan"), -0.4)])
+def test_places_out_of_reach_are_refused(spot):
+    """The message names the item, where it lies and what is allowed."""
+    check_reachable(ITEMS["pot"], Spot(0.25, -0.62, 0.0))
+    with pytest.raises(TwinError, match=r"pot at .* m is out of reach, allowed: x -0.25 to 0.25"):
+        check_reachable(ITEMS["pot"], Spot(*spot, 0.0))
 
 
 def test_the_stain_lies_inside_the_area():

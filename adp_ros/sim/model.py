@@ -30,8 +30,8 @@ DAMPING: Final = (120.0, 120.0, 120.0, 30.0, 30.0, 30.0)  # [N m s/rad]
 _ARMATURE: Final = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)  # [kg m^2] at the joint
 _FINGER_STIFFNESS: Final = 200.0
 _FINGER_DAMPING: Final = 3.0
-_FINGER_TORQUE: Final = 2.0  # [N m], URDF
-_FINGER_FRICTION: Final = 1.2  # [N m]; screw drives cannot be pushed back, a press is about 10 N
+_FINGER_TORQUE: Final = 1.5  # [N m]
+_FINGER_FRICTION: Final = 1.1  # [N m]; screw drives cannot be pushed back, a press is about 10 N
 _FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
 _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 
@@ -158,7 +158,7 @@ def _soften(geom: Any) -> None:
         geom.contype = geom.conaffinity = 0
     if finger:
         geom.condim = 4
-        geom.friction = [1.8, 0.05, 0.001]
+        geom.friction = [1.2, 0.05, 0.001]
 
 
 def _add_servos(spec: Any, robot_type: str) -> None:

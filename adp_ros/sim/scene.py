@@ -16,7 +16,7 @@ from ..types import FloatArray
 from .items import Item
 from .look import Look, draw_look
 from .model import build_arm, finger_joints, set_joint_dynamics
-from .placement import Placement, Spot, place
+from .placement import Placement, Spot, check_reachable, place
 from .room import CAMERA, TIMESTEP, add_camera, add_room, set_options
 from .sponge import SPONGE_GRIP, add_sponge, damp_sponge
 from .tasks import Task, find_task
@@ -75,11 +75,13 @@ def build_scene(
 
     Raises:
         ConfigError: When there is no such task.
-        TwinError: When the robot type has no model, the seed is negative, or there is no such
-            choice of distractors or level.
+        TwinError: When the robot type has no model, the seed is negative, an item of the task
+            lies out of reach, or there is no such choice of distractors or level.
     """
     found = find_task(task)
     placement = place(found, seed, distractors)
+    for item, spot in placement.items[: len(found.items)]:
+        check_reachable(item, spot)
     look = draw_look(task, seed, randomisation)
     spec = build_arm(robot_type)
     set_options(spec, look)

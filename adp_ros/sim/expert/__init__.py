@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from ...types import FloatArray
-from ..tasks import Task, find_task
+from ..tasks import Task, all_tasks, find_task
 from .motion import STEP, STEPS
-from .place import PlaceExpert
+from .place import PlaceExpert, can_place
 from .wipe import WipeExpert
 
 __all__ = ["EXPERTS", "STEP", "STEPS", "Expert", "make_expert"]
@@ -48,13 +48,15 @@ class Expert(Protocol):
         ...
 
 
+def _expert_for(task: Task) -> Callable[[Task, int, str], Expert] | None:
+    """Return what can do a task; a new task of a known kind needs no entry anywhere."""
+    if task.dirt is not None:
+        return WipeExpert
+    return PlaceExpert if can_place(task) else None
+
+
 EXPERTS: Final[Mapping[str, Callable[[Task, int, str], Expert]]] = MappingProxyType(
-    {
-        "carrot_to_pan": PlaceExpert,
-        "cube_to_plate": PlaceExpert,
-        "pot_to_plate": PlaceExpert,
-        "wipe_table": WipeExpert,
-    }
+    {name: found for name, task in all_tasks().items() if (found := _expert_for(task))}
 )
 
 

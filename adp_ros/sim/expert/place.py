@@ -227,8 +227,15 @@ def grasp_yaw(grasp: Grasp, rotation: FloatArray) -> float:
     return grasp.yaw + float(off)
 
 
-def _parts(task: Task) -> tuple[Item, Grasp, Receptacle]:
+def can_place(task: Task) -> bool:
+    """Tell whether a task is to put a thing that can be grasped into a receptacle."""
     items = task.items
-    if len(items) == 2 and items[0].grasp is not None and isinstance(items[1], Receptacle):
-        return items[0], items[0].grasp, items[1]
+    return len(items) == 2 and items[0].grasp is not None and isinstance(items[1], Receptacle)
+
+
+def _parts(task: Task) -> tuple[Item, Grasp, Receptacle]:
+    if len(task.items) == 2:
+        item, target = task.items
+        if item.grasp is not None and isinstance(target, Receptacle):
+            return item, item.grasp, target
     raise TwinError(f"task {task.name!r} has no item to grasp and receptacle to put it into")
