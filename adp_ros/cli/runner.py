@@ -136,6 +136,11 @@ class Runner:
                 return Ended(name, status)
         return None
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to every process that still runs."""
+        for child in self._children.values():
+            child.send_signal(number)
+
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> tuple[str, ...]:
         """End every process: SIGINT, then SIGTERM, then SIGKILL, each with its deadline.
 

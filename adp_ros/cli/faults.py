@@ -1,0 +1,207 @@
+"""``adp-ros faults``: real nodes and the twin, faults at random times, every reaction measured."""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..faults.kinds import KINDS, PLANNERS
+from ..faults.plan import Fault, check_kinds, make_plan
+from ..launch_settings import resolve_settings
+from ..launch_table import NodeSpec
+from ..share import share_directory
+from ..sim.tasks import task_names
+from .demo import new_directory, use_private_domain
+from .launch import prepare_nodes
+from .runner import StopRequest
+
+if TYPE_CHECKING:
+    from ..faults.report import CampaignSummary
+    from ..nodes.fault_bench import FaultBench
+    from .faults_run import Result
+
+MOST = 100_000
+LONGEST = 600.0  # [min]
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    kinds = "\n".join(f"  {kind.name:<18}{kind.description}" for kind in KINDS.values())
+    parser = commands.add_parser(
+        "faults",
+        help="inject faults into the real nodes, measure every reaction",
+        description="Run the real nodes and the twin, inject faults at random times from a seed, "
+        "measure the time to the first zero velocity and to standstill, check what must never "
+        "happen. Results in RUNS/<time>: faults.json, faults.txt, faults.png, faults.jsonl, "
+        "nodes.log. Exit status 0 if and only if nothing was missed, late or against the rules.",
+        epilog=f"kinds of faults:\n{kinds}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--faults", type=_count, default=100, help="how many (default: 100)")
+    parser.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="default: all")
+    parser.add_argument("--seed", type=_seed, default=0, help="of the campaign (default: 0)")
+    parser.add_argument("--task", choices=task_names(), default="wipe_table", help="scene")
+    parser.add_argument(
+        "--light", action="store_true", help="without camera and inference, and their faults"
+    )
+    parser.add_argument(
+        "--nominal",
+        type=_minutes,
+        metavar="MINUTES",
+        help="no faults: every task in turn, until the arm has moved for so long",
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
+    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a campaign, or motion without faults; return 0 if all was well, else 1."""
+    if arguments.nominal is not None:
+        from .faults_nominal import run_nominal
+
+        return run_nominal(arguments)
+    plan = make_plan(_kinds(arguments), arguments.faults, arguments.seed)
+    share = share_directory(os.environ)
+    settings = resolve_settings({"task": arguments.task, "policy": "hold"}, share)
+    use_private_domain()
+    with StopRequest().listening() as request:
+        specs = prepare_nodes(settings, share)
+        if arguments.light:
+            specs = tuple(spec for spec in specs if spec.name not in PLANNERS)
+        directory = new_directory(arguments.runs, datetime.now())
+        sys.stderr.write(
+            f"{len(plan)} faults, seed {arguments.seed}; results and log in {directory}\n"
+        )
+        results = _perform(arguments, plan, specs, directory, request)
+    summary = _write(results, directory)
+    text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
+    sys.stdout.write(text)
+    return 0 if summary.passed and len(results) == len(plan) else 1
+
+
+def _kinds(arguments: argparse.Namespace) -> tuple[str, ...]:
+    kinds = check_kinds(arguments.kinds)
+    if not arguments.light:
+        return kinds
+    left_out = [name for name in kinds if KINDS[name].needs]
+    if arguments.kinds and left_out:
+        raise ConfigError(f"--light leaves out {', '.join(left_out)}: no camera and no inference")
+    return tuple(name for name in kinds if not KINDS[name].needs)
+
+
+def _perform(
+    arguments: argparse.Namespace,
+    plan: Sequence[Fault],
+    specs: Sequence[NodeSpec],
+    directory: Path,
+    request: StopRequest,
+) -> "list[Result]":
+    from ..demo.node_log import node_log
+    from ..demo.progress import progress_display
+    from .faults_processes import Processes
+    from .faults_run import Campaign, CampaignError
+
+    results: list[Result] = []
+    echo = sys.stderr if arguments.verbose else None
+    with (
+        node_log(directory / "nodes.log", echo) as log,
+        (directory / "faults.jsonl").open("w", encoding="utf-8", buffering=1) as lines,
+        progress_display("faults", sys.stderr) as show,
+        fault_bench("j2n6s300", answers=arguments.light) as bench,
+    ):
+        processes = Processes(specs, os.environ, log.write_line)
+        processes.start()
+        began = time.monotonic()
+        try:
+            campaign = Campaign(bench, processes, lambda: request.asked)
+            for fault in plan:
+                failed = sum(bool(result.outcome.violations) for result in results)
+                words = f"{len(results)} of {len(plan)}, {failed} failed; {fault.kind}"
+                show(time.monotonic() - began, len(results) / len(plan), words)
+                results.append(campaign.run(fault))
+                lines.write(json.dumps(results[-1].to_json()) + "\n")
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+        except CampaignError as error:
+            sys.stderr.write(f"error: {error}\n")
+        finally:
+            processes.stop()
+    return results
+
+
+@contextmanager
+def fault_bench(robot_type: str, *, answers: bool) -> "Iterator[FaultBench]":
+    """Run the bench in a thread of its own while the context lasts."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from ..nodes.fault_bench import FaultBench
+
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    bench = FaultBench(robot_type, answers=answers)
+    executor = SingleThreadedExecutor()
+    executor.add_node(bench)
+    ending = threading.Event()
+    thread = threading.Thread(target=_spin, args=(executor.spin_once, ending), name="bench")
+    thread.start()
+    try:
+        yield bench
+    finally:
+        ending.set()
+        thread.join()
+        executor.shutdown()
+        bench.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _spin(spin_once: Callable[[float], None], ending: threading.Event) -> None:
+    while not ending.is_set():
+        spin_once(0.1)
+
+
+def _write(results: "Sequence[Result]", directory: Path) -> "CampaignSummary":
+    from ..faults.plot import draw_campaign
+    from ..faults.report import summarise
+
+    summary = summarise([(r.fault.number, r.fault.kind, r.outcome) for r in results])
+    text = json.dumps(summary.to_json(), indent=2) + "\n"
+    (directory / "faults.json").write_text(text, encoding="utf-8")
+    (directory / "faults.txt").write_text(summary.to_text(), encoding="utf-8")
+    if results:
+        draw_campaign([(r.fault.kind, r.outcome) for r in results], directory / "faults.png")
+    return summary
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 1 to {MOST}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: a whole number from 0")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 0.1 to {LONGEST:.0f} [min]")
+    return value

@@ -1,0 +1,164 @@
+"""What a fault led to, from what was seen on the wire."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from ..types import FloatArray
+from .kinds import Kind, Reaction
+
+STILL: Final = 0.005  # [m/s] of the tool that count as standstill
+SPEED_LIMIT: Final = 0.151  # [m/s]
+TURN_LIMIT: Final = 0.301  # [rad/s]
+_PER_SECOND: Final = 101  # messages in any second: one per tick of 10.05 ms, and one at the edge
+_HURRIED: Final = 3  # of them may come early because the one before was held up on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What was seen around one fault. Times are in [s] on one clock.
+
+    Attributes:
+        commands: Arrival, linear speed [m/s], turning speed [rad/s] per velocity message; (n, 3).
+        tool: Time and position [m] of the tool; shape (m, 4).
+        states: Arrival, status name and cause of each safety state.
+    """
+
+    commands: FloatArray
+    tool: FloatArray
+    states: tuple[tuple[float, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of one fault.
+
+    Attributes:
+        reaction: Time to the first zero velocity that lasts, in [s]; None: there was none.
+        standstill: Time until the tool stood still, in [s]; None when that cannot be seen.
+        cause: Cause of the stop as published, empty without one.
+        speed: Tool speed at the fault, in [m/s].
+        violations: What must not be, in words; empty when all was well.
+        force: Largest contact force in [N], where something was touched.
+    """
+
+    reaction: float | None
+    standstill: float | None
+    cause: str
+    speed: float
+    violations: tuple[str, ...] = field(default=())
+    force: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its values by name."""
+        return asdict(self)
+
+
+def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
+    """Judge what happened after a fault.
+
+    Args:
+        kind: Its kind.
+        at: When it was there: arrival of the decisive sample, call, end of the process; in [s].
+        trace: What was seen; for a stop until its reset, for the rest while the fault lasted.
+    """
+    ended = kind.ends == "controller_node"  # nothing is sent any more: the arm must run dry
+    reaction = None if ended else first_zero(trace.commands, at)
+    standstill = None if kind.ends == "sim_node" else time_to_rest(trace.tool, at)
+    stops = [cause for t, status, cause in trace.states if status == "stopped" and t >= at]
+    cause = stops[0] if stops else ""
+    violations = [*_rules(trace)]
+    if kind.reaction is Reaction.NONE:
+        violations += _undisturbed(trace, at, cause)
+        reaction = standstill = None
+    elif not ended:
+        violations += _in_time("zero velocity", reaction, kind.limit)
+        violations += _latched(kind, cause, trace, at, reaction)
+    if kind.standstill is not None:
+        violations += _in_time("standstill", standstill, kind.standstill)
+    return Outcome(reaction, standstill, cause, speed_at(trace.tool, at), tuple(violations))
+
+
+def first_zero(commands: FloatArray, at: float) -> float | None:
+    """Return the time from a moment to the first of the zero velocities that follow it, in [s]."""
+    after = commands[commands[:, 0] >= at]
+    zero = np.flatnonzero((after[:, 1] == 0.0) & (after[:, 2] == 0.0))
+    return float(after[zero[0], 0] - at) if len(zero) else None
+
+
+def time_to_rest(tool: FloatArray, at: float) -> float | None:
+    """Return the time from a moment until the tool is slower than STILL and stays so, in [s]."""
+    times, speeds = tool_speeds(tool)
+    after = times >= at
+    times, speeds = times[after], speeds[after]
+    moving = np.flatnonzero(speeds >= STILL)
+    if not len(moving):
+        return 0.0 if len(times) else None
+    last = int(moving[-1])
+    if last + 1 >= len(times):
+        return None
+    share = (speeds[last] - STILL) / (speeds[last] - speeds[last + 1])
+    return float(times[last] + share * (times[last + 1] - times[last]) - at)
+
+
+def tool_speeds(tool: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the middle of each interval in [s] and the mean speed in it in [m/s]."""
+    gaps = np.diff(tool[:, 0])
+    ways = np.linalg.norm(np.diff(tool[:, 1:], axis=0), axis=1)
+    good = gaps > 1e-4
+    return (tool[:-1, 0] + gaps / 2)[good], ways[good] / gaps[good]
+
+
+def speed_at(tool: FloatArray, at: float) -> float:
+    """Return the tool speed just before a moment, in [m/s]; 0 when nothing was seen."""
+    times, speeds = tool_speeds(tool)
+    before = speeds[times < at]
+    return float(before[-1]) if len(before) else 0.0
+
+
+def _rules(trace: Trace) -> list[str]:
+    """Say what no fault may lead to."""
+    times, linear, angular = trace.commands.T
+    found = []
+    if not np.isfinite(trace.commands).all():
+        found.append("a velocity is not a finite number")
+    if len(linear) and linear.max() > SPEED_LIMIT:
+        found.append(f"commanded {linear.max():.3f} m/s")
+    if len(angular) and angular.max() > TURN_LIMIT:
+        found.append(f"commanded {angular.max():.3f} rad/s")
+    width = _PER_SECOND + _HURRIED
+    if len(times) > width and (times[width:] - times[:-width]).min() < 1.0:
+        found.append(f"more than {width} messages in a second")
+    return found
+
+
+def _in_time(what: str, value: float | None, limit: float) -> list[str]:
+    if value is None:
+        return [f"no {what}"]
+    if value > limit:
+        return [f"{what} after {1e3 * value:.0f} ms, allowed: {1e3 * limit:.0f} ms"]
+    return []
+
+
+def _latched(kind: Kind, cause: str, trace: Trace, at: float, reaction: float | None) -> list[str]:
+    if kind.reaction is Reaction.REST:
+        return [f"latched by {cause}"] if cause else []
+    found = []
+    if not cause:
+        found.append("not latched")
+    elif not cause.startswith(kind.causes):
+        found.append(f"stopped by {cause}")
+    if reaction is not None:
+        later = trace.commands[trace.commands[:, 0] > at + reaction]
+        if later[:, 1:].any():
+            found.append("motion after the first zero velocity")
+    return found
+
+
+def _undisturbed(trace: Trace, at: float, cause: str) -> list[str]:
+    found = [f"false trip: {cause}"] if cause else []
+    after = trace.commands[trace.commands[:, 0] >= at]
+    if not len(after) or (after[:, 1] == 0.0).all():
+        found.append("the arm came to rest")
+    return found

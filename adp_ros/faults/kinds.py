@@ -1,0 +1,116 @@
+"""Kinds of faults, and what the controller must do about each: DESIGN's safety table, to test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+TORQUE: Final = 0.04  # [s] from the sample's arrival to the first zero; 99 % within half of it
+FEEDBACK: Final = 0.15  # [s] from the last good sample, or from the bad one
+ASKED: Final = 0.2  # [s] from the call, or from the end of the process
+CHUNK: Final = 0.6  # [s] from the bad chunk: at most one step, then the ramp from full speed
+STARVED: Final = 2.0  # [s]: what was planned is finished, then the ramp
+PLANNERS: Final = ("camera_node", "inference_node")
+
+
+class Reaction(str, Enum):
+    """What must happen."""
+
+    STOP = "stop"  # zero velocity, latched until a reset
+    REST = "rest"  # to rest, not latched: motion goes on when the fault is over
+    NONE = "none"  # nothing: the arm goes on
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of fault.
+
+    Attributes:
+        name: Stable short name.
+        description: What is done, in words.
+        reaction: What must happen.
+        limit: Time from the fault to the first zero velocity, in [s].
+        causes: Beginnings of the causes that may be given for a stop.
+        standstill: Time from the fault until the tool stands still, in [s]; None: no limit.
+        needs: Nodes that must run.
+        ends: Node whose process ends, empty for none.
+    """
+
+    name: str
+    description: str
+    reaction: Reaction
+    limit: float = FEEDBACK
+    causes: tuple[str, ...] = ()
+    standstill: float | None = None
+    needs: tuple[str, ...] = ()
+    ends: str = ""
+
+
+def _stop(name: str, description: str, *causes: str, limit: float = FEEDBACK) -> Kind:
+    return Kind(name, description, Reaction.STOP, limit, causes)
+
+
+def _kill(name: str, description: str, node: str, *causes: str) -> Kind:
+    needs = (node,) if node in PLANNERS else ()
+    limit = FEEDBACK if node == "sim_node" else ASKED
+    standstill = None if node == "sim_node" else ASKED
+    return Kind(name, description, Reaction.STOP, limit, causes, standstill, needs, node)
+
+
+def _rest(name: str, description: str, *needs: str, limit: float = CHUNK) -> Kind:
+    return Kind(name, description, Reaction.REST, limit, needs=needs)
+
+
+def _none(name: str, description: str) -> Kind:
+    return Kind(name, description, Reaction.NONE)
+
+
+def _samples(source: str, topic: str, cause: str, *, stamped: bool) -> list[Kind]:
+    kinds = [
+        _stop(f"{source}_nan", f"one {topic} sample is not a number", f"{cause}_nan"),
+        _stop(f"{source}_stale", f"{topic} falls silent", f"{cause}_stale"),
+        _stop(f"{source}_frozen", f"{topic} repeats one value", f"{cause}_frozen"),
+    ]
+    if stamped:
+        text = f"two {topic} samples change places"
+        kinds.append(_stop(f"{source}_reordered", text, f"{cause}_order"))
+    return kinds
+
+
+_ALL: Final = (
+    _stop("torque_spike", "torque of one joint beyond its level", "torque", limit=TORQUE),
+    _stop("table_press", "the arm presses on the table at 0.05 m/s", "torque", limit=TORQUE),
+    *_samples("torque", "joint_torques", "torque", stamped=False),
+    *_samples("pose", "tool_pose", "pose", stamped=True),
+    *_samples("joints", "joint_state", "joints", stamped=True),
+    *_samples("angles", "joint_angles", "joints", stamped=False),
+    _none("torque_reordered", "two joint_torques samples, which have no stamp, change places"),
+    _none("sample_burst", "the driver's samples come 100 times each"),
+    _stop("clock_back", "the driver's clock jumps back", "pose_order", "joints_order"),
+    _rest("chunk_nan", "chunks hold a value that is not a number"),
+    _rest("chunk_huge", "chunks hold a translation of 3 m"),
+    _rest("chunk_empty", "chunks are empty"),
+    _rest("chunk_shape", "chunks hold 13 numbers"),
+    _rest("chunk_old", "chunks' frames are 5 s old", limit=STARVED),
+    _rest("chunk_lost", "chunks are lost", limit=STARVED),
+    _none("chunk_burst", "each chunk comes 50 times"),
+    _rest("policy_slow", "chunks come 1.5 s later", limit=STARVED),
+    _rest("camera_loss", "the camera hangs (SIGSTOP)", *PLANNERS, limit=STARVED),
+    _rest("inference_hang", "inference hangs (SIGSTOP)", *PLANNERS, limit=STARVED),
+    _stop("stop_called", "/adp/stop is called", "stop_called", limit=ASKED),
+    _stop("service_storm", "60 calls of stop, reset, start and tare", "stop_called", limit=ASKED),
+    _kill("camera_kill", "SIGKILL of the camera", "camera_node", "node_lost"),
+    _kill("inference_kill", "SIGKILL of inference", "inference_node", "node_lost"),
+    _kill("inference_crash", "inference crashes (SIGSEGV)", "inference_node", "node_lost"),
+    _kill(
+        "driver_kill", "SIGKILL of the driver (sim_node), then restart", "sim_node",
+        "torque_", "pose_", "joints_",
+    ),
+    _kill("controller_kill", "SIGKILL of the controller: the stream ends", "controller_node"),
+)  # fmt: skip
+
+KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in _ALL})
