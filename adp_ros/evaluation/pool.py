@@ -61,8 +61,7 @@ def run_jobs(jobs: Sequence[Job], factory: RunnerFactory, workers: int) -> Outco
         WorkerError: An episode could not be run.
         AdpError: The runner could not be made.
     """
-    if not 1 <= workers <= MOST_WORKERS:
-        raise ConfigError(f"workers is {workers}, allowed: 1 to {MOST_WORKERS}")
+    check_workers(workers)
     if not jobs:
         return
     if workers == 1:
@@ -70,6 +69,16 @@ def run_jobs(jobs: Sequence[Job], factory: RunnerFactory, workers: int) -> Outco
         return
     with _workers(min(workers, len(jobs)), factory) as pool, closing(_run_there(jobs, pool)) as run:
         yield from run
+
+
+def check_workers(workers: int) -> None:
+    """Refuse a number of workers that is not allowed.
+
+    Raises:
+        ConfigError: It is not in 1 to 256.
+    """
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"workers is {workers}, allowed: 1 to {MOST_WORKERS}")
 
 
 def _run_here(jobs: Sequence[Job], factory: RunnerFactory) -> Outcomes:

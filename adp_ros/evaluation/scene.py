@@ -49,6 +49,11 @@ class SceneVariant:
         check_settings(self)
 
     @property
+    def moves_camera(self) -> bool:
+        """True when the camera stands elsewhere than the level of randomisation puts it."""
+        return self.camera_shift > 0.0 or self.camera_turn > 0.0
+
+    @property
     def digest(self) -> str:
         """Hash of all that changes results."""
         values = asdict(self)

@@ -8,7 +8,7 @@ from typing import Final
 
 from .episode import Episode, EpisodeResult, RunnerFactory
 from .plan import Plan, Shard, jobs_of
-from .pool import run_jobs
+from .pool import check_workers, run_jobs
 from .results import Identity, read_results
 from .writer import open_writer
 
@@ -26,6 +26,9 @@ class Session:
         shard: Part that is run here.
         workers: Number of processes.
         video_seeds: Seeds of which every episode gets a video.
+
+    Raises:
+        ConfigError: The number of workers is not allowed.
     """
 
     plan: Plan
@@ -34,6 +37,9 @@ class Session:
     shard: Shard = Shard()
     workers: int = 1
     video_seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_workers(self.workers)
 
 
 @dataclass(frozen=True, slots=True)
