@@ -30,6 +30,7 @@ ALLOWED = {
     "camera": {"cv2", "yaml"},
     "cli": {"rich", "cv2", "torch", "rclpy", "adp_ros.msg"},
     "demo": {"av", "cv2", "rich", "simplejpeg"},
+    "evaluation": {"plotly", "rich", "scipy", "simplejpeg", "torch", "yaml"},
     "importance_plots": {"matplotlib"},
     "monitor": {"rich"},
     "nodes": MESSAGES | {"rclpy", "cv_bridge", "ament_index_python", "simplejpeg", "torch"},
