@@ -47,3 +47,7 @@ class BagError(AdpError):
 
 class TwinError(AdpError):
     """The simulated arm or its scene cannot be built or used."""
+
+
+class DemonstrationError(AdpError):
+    """Demonstrations on disk are damaged, of another kind than asked for, or don't fit together."""

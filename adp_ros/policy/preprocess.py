@@ -16,16 +16,15 @@ from typing import Final
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from scipy import sparse
 
 from ..errors import CheckpointError, ObservationError
 from ..types import Rgb, check_image
+from .jpeg import decode_jpeg, encode_jpeg
 
 IMAGE_SIZE: Final = 224  # side of the square pictures the towers take, in [px]
 CROP_AREA: Final = 0.9  # share of the area kept by the centre crop
-_JPEG_QUALITY: Final = 95
 _MAX_JPEG_SIDE: Final = 65500  # limit of libjpeg, in [px]
 _LANCZOS_RADIUS: Final = np.float32(3.0)
 
@@ -94,10 +93,23 @@ def resize(image: Rgb) -> Rgb:
     Returns:
         Shape (224, 224, 3), uint8.
     """
-    height, width, _ = image.shape
-    if (height, width) == (IMAGE_SIZE, IMAGE_SIZE):
+    if image.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
         return image
-    pixels = jpeg_round_trip(image).astype(np.float32)
+    return shrink(jpeg_round_trip(image))
+
+
+def shrink(image: Rgb) -> Rgb:
+    """Bring a picture that was decoded from JPEG to 224x224, Lanczos.
+
+    Args:
+        image: Shape (H, W, 3), uint8.
+
+    Returns:
+        Shape (224, 224, 3), uint8; for a JPEG of :func:`encode_jpeg` exactly what
+        :func:`resize` makes of the picture itself.
+    """
+    height, width, _ = image.shape
+    pixels = image.astype(np.float32)
     rows = _lanczos_weights(height) @ pixels.reshape(height, width * 3)  # (224, W*3)
     by_column = cv2.transpose(rows.reshape(IMAGE_SIZE, width, 3))  # (W, 224, 3)
     out = _lanczos_weights(width) @ by_column.reshape(width, -1)  # (224, 224*3), column first
@@ -106,15 +118,8 @@ def resize(image: Rgb) -> Rgb:
 
 
 def jpeg_round_trip(image: Rgb) -> Rgb:
-    """Encode and decode a picture as JPEG (quality 95, 4:2:0), shape and type unchanged.
-
-    The decoder's fast integer DCT is the one TensorFlow uses; the accurate one changes most
-    values by up to 18 grey levels.
-    """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    decoded: Rgb = simplejpeg.decode_jpeg(data, "RGB", fastdct=True, fastupsample=False)
-    return decoded
+    """Encode and decode a picture as JPEG, shape and type unchanged."""
+    return decode_jpeg(encode_jpeg(image))
 
 
 def crop(image: Rgb) -> Rgb:

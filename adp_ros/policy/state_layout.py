@@ -25,6 +25,8 @@ from .config import read_json
 
 LAYOUT_FILE: Final = "state_layout.json"
 JACO_LAYOUT: Final = ("x", "y", "z", "rx", "ry", "rz", "finger_1", "finger_2")
+AXES_LAYOUT: Final = ("x", "y", "z", "xx", "xy", "zz", "finger_1", "finger_2")
+"""For new data: a tool that points down is where rotation vectors jump."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ _PARTS: Final[Sequence[tuple[tuple[str, ...], Part]]] = (
     (("ex", "ey", "ez"), lambda arm: euler_xyz_from_rotation(arm.pose.rotation)),
     (("roll", "pitch", "yaw"), lambda arm: rpy_from_rotation(arm.pose.rotation)),
     (("qx", "qy", "qz", "qw"), lambda arm: quaternion_from_rotation(arm.pose.rotation)),
+    (("xx", "xy", "xz"), lambda arm: arm.pose.rotation[:, 0]),
+    (("yx", "yy", "yz"), lambda arm: arm.pose.rotation[:, 1]),
+    (("zx", "zy", "zz"), lambda arm: arm.pose.rotation[:, 2]),
     (tuple(f"joint_{i}" for i in range(1, 7)), lambda arm: arm.joints),
     (tuple(f"finger_{i}" for i in range(1, 4)), lambda arm: arm.fingers),
 )
@@ -57,7 +62,8 @@ ELEMENTS: Final[Mapping[str, tuple[Part, int]]] = MappingProxyType(
     {name: (part, i) for names, part in _PARTS for i, name in enumerate(names)}
 )
 """Name -> where it comes from: position [m]; rotation vector, Euler XYZ, RPY or joints [rad];
-quaternion; angle of a finger's first joint [rad]."""
+quaternion; ``xx xy xz`` and so on, the tool's axes in the base frame, which unlike the others do
+not jump anywhere; angle of a finger's first joint [rad]."""
 
 
 @dataclass(frozen=True, slots=True)
