@@ -23,7 +23,7 @@ def encode_jpeg(image: Rgb) -> NDArray[np.uint8]:
         The file's bytes, shape (bytes,).
     """
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITEJPEG_QUALITY, JPEG_QUALITY])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return np.asarray(data, dtype=np.uint8)
 
 
