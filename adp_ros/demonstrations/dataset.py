@@ -1,0 +1,184 @@
+"""A folder of demonstrations that fit together, and what their numbers mean."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import ConfigError, DemonstrationError
+from ..policy.jpeg import JPEG_QUALITY
+from ..policy.state_layout import AXES_LAYOUT, StateLayout
+from ..types import ActionConvention
+from .checks import check_episode
+from .episode import Demonstration
+from .file import read_episode, write_episode
+from .whole_file import write_text
+
+VERSION: Final = 1
+INFO_FILE: Final = "dataset.json"
+EPISODES: Final = "episodes"
+_FORMAT: Final = "adp_ros demonstrations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """What the numbers of all episodes mean; ``dataset.json``.
+
+    Attributes:
+        robot_type: Kind of arm.
+        state: Names of the state's numbers, see :mod:`adp_ros.policy.state_layout`.
+        convention: Frames and rotation order of actions and labels.
+        step_period: Time from one step to the next, in [s].
+        chunk_length: Actions of a chunk label.
+        width: Of the pictures, in [px].
+        height: Of the pictures, in [px].
+        source: Where the data come from, in words.
+        made: Settings that they were made with; of no account for reading.
+    """
+
+    robot_type: str = "j2n6s300"
+    state: tuple[str, ...] = AXES_LAYOUT
+    convention: ActionConvention = field(default_factory=ActionConvention)
+    step_period: float = 0.1
+    chunk_length: int = 8
+    width: int = 640
+    height: int = 480
+    source: str = ""
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for ``json.dumps``."""
+        return {
+            "format": _FORMAT,
+            "version": VERSION,
+            **asdict(self),
+            "state": list(self.state),
+            "jpeg_quality": JPEG_QUALITY,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder of demonstrations.
+
+    Attributes:
+        directory: The folder.
+        info: What the numbers mean.
+    """
+
+    directory: Path
+    info: DatasetInfo
+
+    def names(self) -> tuple[str, ...]:
+        """Return the episodes' names in alphabetical order; unfinished files are none."""
+        return tuple(sorted(path.stem for path in self._episodes.glob("*.npz")))
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __iter__(self) -> Iterator[Demonstration]:
+        return (self.read(name) for name in self.names())
+
+    def has(self, name: str) -> bool:
+        """Tell whether an episode is there."""
+        return self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Return the file of an episode."""
+        return self._episodes / f"{name}.npz"
+
+    def read(self, name: str) -> Demonstration:
+        """Read and check an episode.
+
+        Raises:
+            DemonstrationError: It is missing, damaged or does not fit the data set.
+        """
+        path = self.path(name)
+        episode = read_episode(path)
+        check_episode(path, episode, len(self.info.state), self.info.step_period)
+        return episode
+
+    def write(self, name: str, episode: Demonstration) -> None:
+        """Check and write an episode; it is there as a whole or not at all.
+
+        Raises:
+            DemonstrationError: It does not fit the data set, or cannot be written.
+        """
+        path = self.path(name)
+        check_episode(path, episode, len(self.info.state), self.info.step_period)
+        write_episode(path, episode)
+
+    @property
+    def _episodes(self) -> Path:
+        return self.directory / EPISODES
+
+
+def open_dataset(directory: Path) -> Dataset:
+    """Open a folder for reading.
+
+    Raises:
+        DemonstrationError: It holds no demonstrations, or those of another version; names file
+            and field.
+    """
+    path = directory / INFO_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DemonstrationError(f"{path} can't be read: {error}") from error
+    except ValueError as error:
+        raise DemonstrationError(f"{path} is not JSON: {error}") from error
+    return Dataset(directory, _info(path, values))
+
+
+def create_dataset(directory: Path, info: DatasetInfo) -> Dataset:
+    """Make a folder for writing, or open the one that is there to go on.
+
+    Raises:
+        DemonstrationError: What is there means other things or was made otherwise, or the folder
+            cannot be written; names the field.
+    """
+    if (directory / INFO_FILE).exists():
+        found = open_dataset(directory)
+        _refuse_other(directory / INFO_FILE, found.info.to_json(), info.to_json())
+        return found
+    try:
+        (directory / EPISODES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemonstrationError(f"{directory} can't be made: {error}") from error
+    write_text(directory / INFO_FILE, json.dumps(info.to_json(), indent=2) + "\n")
+    return Dataset(directory, info)
+
+
+def _refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    wanted = json.loads(json.dumps(wanted))
+    there = json.loads(json.dumps(there))
+    for name, value in wanted.items():
+        if there[name] != value:
+            raise DemonstrationError(
+                f"{path}: {name} is {there[name]!r}, now it would be {value!r}; choose another "
+                "folder"
+            )
+
+
+def _info(path: Path, values: Any) -> DatasetInfo:
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise DemonstrationError(f"{path}: format is not {_FORMAT!r}")
+    if values.get("version") != VERSION:
+        raise DemonstrationError(
+            f"{path}: version is {values.get('version')!r}, this program reads {VERSION}"
+        )
+    taken = {k: v for k, v in values.items() if k not in ("format", "version", "jpeg_quality")}
+    try:
+        info = DatasetInfo(
+            **{
+                **taken,
+                "state": StateLayout(tuple(taken["state"])).names,
+                "convention": ActionConvention(**taken["convention"]),
+            }
+        )
+    except (KeyError, TypeError, ConfigError) as error:
+        raise DemonstrationError(f"{path}: a field is missing or not allowed: {error}") from error
+    if not info.step_period > 0.0:
+        raise DemonstrationError(f"{path}: step_period is {info.step_period}, above 0 is needed")
+    return info
