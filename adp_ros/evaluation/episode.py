@@ -75,7 +75,8 @@ class EpisodeResult:
         flops_full: The same with full vision.
         forward_full: Wall time of each forward pass with full vision, in [s].
         forward_pruned: Wall time of each pruned one, in [s].
-        candidates: Items in view that could be taken, receptacles not counted.
+        candidates: Items in view that could be taken, receptacles not counted; 0 where the task
+            names no item.
         distractors: Things of another task lay on the table.
         taken: ``named``, ``other`` or ``nothing``; empty where the task names no item.
         stop: Why the arm was stopped, empty when it was not.

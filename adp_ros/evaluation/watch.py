@@ -33,14 +33,14 @@ class RolloutWatch:
         """
         task = config.found_task
         items = [item for item, _ in place(task, config.seed, config.distractors).items]
+        named = [item.name for item in task.items if not isinstance(item, Receptacle)]
+        self._named = named[0] if named else ""
         first = 6 + arm_model(config.robot_type).fingers  # then 7 numbers for each item
         self._addresses = {
             item.name: first + 7 * number
             for number, item in enumerate(items)
-            if not isinstance(item, Receptacle)
+            if named and not isinstance(item, Receptacle)
         }
-        named = [item.name for item in task.items if not isinstance(item, Receptacle)]
-        self._named = named[0] if named else ""
         self.distractors = len(items) > len(task.items)
         self.taken = TakenWatch(self._named, {})
         self._started = False
