@@ -1,0 +1,1 @@
+"""Demonstrations from the twin: by experts, disturbed experts, and policies that are corrected."""
