@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "replay": "a recorded run once more, offline",
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
+        "collect": "demonstrations in the twin, by experts or corrected policies",
         "eval": "success in the twin: full vision, ADP and baselines on the same scenes",
         "flops": "cost of a forward pass, full and pruned",
         "importance": "which patches the instruction attends to",
