@@ -25,7 +25,7 @@ from .config import read_json
 
 LAYOUT_FILE: Final = "state_layout.json"
 JACO_LAYOUT: Final = ("x", "y", "z", "rx", "ry", "rz", "finger_1", "finger_2")
-AXES_LAYOUT: Final = ("x", "y", "z", "xx", "xy", "zz", "finger_1", "finger_2")
+AXES_LAYOUT: Final = ("x", "y", "z", "xx", "xy", "zx", "zy", "zz", "finger_1", "finger_2")
 """For new data: a tool that points down is where rotation vectors jump."""
 
 
