@@ -10,6 +10,7 @@ Reaches processes of one machine and one network namespace. Linux only: the addr
 file is left behind.
 """
 
+import os
 import selectors
 import socket
 import struct
@@ -32,18 +33,27 @@ def lifeline_address(domain: int, robot_type: str) -> str:
 class Lifeline:
     """The watched process's end; connects again whenever a controller is there.
 
-    Args:
-        address: See :func:`lifeline_address`.
-        name: Name under which the controller knows the process.
+    Make it before anything large: the kernel closes descriptors in their order, and to close a GPU
+    takes long.
     """
 
-    def __init__(self, address: str, name: str) -> None:
-        self._address = address
-        self._name = name
+    def __init__(self) -> None:
+        self._place = os.open(os.devnull, os.O_RDONLY)  # the connection takes its number
         self._ending = threading.Event()
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._thread = threading.Thread(target=self._run, name="lifeline", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    def hold(self, address: str, name: str) -> None:
+        """Begin to hold on to a controller.
+
+        Args:
+            address: See :func:`lifeline_address`.
+            name: Name under which the controller knows the process.
+        """
+        self._thread = threading.Thread(
+            target=self._run, args=(address, name), name="lifeline", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -52,36 +62,49 @@ class Lifeline:
         with self._lock:
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._place)
 
-    def _run(self) -> None:
+    def _run(self, address: str, name: str) -> None:
         while not self._ending.is_set():
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-                if self._connect(connection):
-                    self._hold(connection)
+                if self._connect(connection, address, name):
+                    self._hold()
             self._ending.wait(RETRY)
 
-    def _connect(self, connection: socket.socket) -> bool:
+    def _connect(self, connection: socket.socket, address: str, name: str) -> bool:
         with self._lock:
             if self._ending.is_set():
                 return False
             try:
-                connection.connect("\0" + self._address)
-                connection.send(self._name.encode()[:_NAME_BYTES])
+                connection.connect("\0" + address)
+                connection.send(name.encode()[:_NAME_BYTES])
             except OSError:  # no controller yet, or it has just ended
                 return False
-            self._socket = connection
+            self._keep(connection)
             return True
 
-    def _hold(self, connection: socket.socket) -> None:
+    def _keep(self, connection: socket.socket) -> None:
+        """Move a connection to the early descriptor."""
+        os.dup2(connection.fileno(), self._place, inheritable=False)
+        connection.close()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=self._place)
+
+    def _hold(self) -> None:
         """Wait until one of the two ends."""
+        held = self._socket
         try:
-            while connection.recv(1):
+            while held is not None and held.recv(1):
                 pass
         except ConnectionError:
             pass
         with self._lock:
             self._socket = None
+            if held is not None:
+                held.detach()
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), self._place, inheritable=False)
 
 
 class LifelineWatch:

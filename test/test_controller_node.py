@@ -320,7 +320,8 @@ def test_tare_is_a_service(rig):
 
 def test_end_of_a_node_stops_the_arm(rig):
     """A process that is watched ends: zero velocity, latched, with its name."""
-    line = Lifeline(lifeline_address(_domain(), "j2n6s300"), "inference_node")
+    line = Lifeline()
+    line.hold(lifeline_address(_domain(), "j2n6s300"), "inference_node")
     rig.moving()
     rig.until(lambda: "inference_node" in rig.node._controller.nodes, "the lifeline")
     ended = time.monotonic()

@@ -12,7 +12,10 @@ import pytest
 from adp_ros.errors import ConfigError
 from adp_ros.lifeline import Lifeline, LifelineWatch, lifeline_address
 
-HOLD = "import sys, time; from adp_ros.lifeline import Lifeline; Lifeline(sys.argv[1], 'camera'); "
+HOLD = (
+    "import sys, time; from adp_ros.lifeline import Lifeline; "
+    "line = Lifeline(); line.hold(sys.argv[1], 'camera'); "
+)
 PATIENCE = 20.0  # [s]
 
 
@@ -91,7 +94,8 @@ def test_stopped_process_has_not_ended(seen, address):
 
 def test_process_finds_a_controller_that_comes_later(address):
     """The order of starting does not matter, nor does a controller that starts again."""
-    line = Lifeline(address, "inference")
+    line = Lifeline()
+    line.hold(address, "inference")
     for _ in range(2):
         seen = Seen(address)
         seen.wait(lambda seen=seen: seen.found == ["inference"])
@@ -102,15 +106,35 @@ def test_process_finds_a_controller_that_comes_later(address):
 
 def test_closing_is_an_end(seen, address):
     """A node that ends in order is gone as well."""
-    line = Lifeline(address, "inference")
+    line = Lifeline()
+    line.hold(address, "inference")
     seen.wait(lambda: seen.found)
     line.close()
     seen.wait(lambda: seen.lost)
 
 
+def test_connection_has_the_descriptor_that_was_taken_first(seen, address):
+    """Descriptors are closed in order: one opened later, such as a GPU's, delays no news."""
+    line = Lifeline()
+    later = os.open(os.devnull, os.O_RDONLY)
+    line.hold(address, "inference")
+    seen.wait(lambda: seen.found)
+    assert line._socket.fileno() < later
+    line.close()
+    os.close(later)
+
+
+def test_line_that_was_never_held_closes():
+    """A node that nobody watches leaves nothing behind."""
+    before = len(os.listdir("/proc/self/fd"))
+    Lifeline().close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_line_without_controller_closes_at_once(address):
     """Nobody waits for a controller that never came."""
-    line = Lifeline(address, "inference")
+    line = Lifeline()
+    line.hold(address, "inference")
     began = time.monotonic()
     line.close()
     assert time.monotonic() - began < 1.0

@@ -84,8 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(
             f"{len(plan)} faults, seed {arguments.seed}; results and log in {directory}\n"
         )
-        results = _perform(arguments, plan, specs, directory, request)
-    summary = _write(results, directory)
+        results, trips = _perform(arguments, plan, specs, directory, request)
+    summary = _write(results, trips, directory)
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
     return 0 if summary.passed and len(results) == len(plan) else 1
@@ -107,13 +107,14 @@ def _perform(
     specs: Sequence[NodeSpec],
     directory: Path,
     request: StopRequest,
-) -> "list[Result]":
+) -> "tuple[list[Result], tuple[str, ...]]":
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
     from .faults_processes import Processes
     from .faults_run import Campaign, CampaignError
 
     results: list[Result] = []
+    trips: list[str] = []
     echo = sys.stderr if arguments.verbose else None
     with (
         node_log(directory / "nodes.log", echo) as log,
@@ -126,6 +127,7 @@ def _perform(
         began = time.monotonic()
         try:
             campaign = Campaign(bench, processes, lambda: request.asked)
+            trips = campaign.trips
             for fault in plan:
                 failed = sum(bool(result.outcome.violations) for result in results)
                 words = f"{len(results)} of {len(plan)}, {failed} failed; {fault.kind}"
@@ -138,7 +140,7 @@ def _perform(
             sys.stderr.write(f"error: {error}\n")
         finally:
             processes.stop()
-    return results
+    return results, tuple(trips)
 
 
 @contextmanager
@@ -172,11 +174,11 @@ def _spin(spin_once: Callable[[float], None], ending: threading.Event) -> None:
         spin_once(0.1)
 
 
-def _write(results: "Sequence[Result]", directory: Path) -> "CampaignSummary":
+def _write(results: "Sequence[Result]", trips: Sequence[str], directory: Path) -> "CampaignSummary":
     from ..faults.plot import draw_campaign
     from ..faults.report import summarise
 
-    summary = summarise([(r.fault.number, r.fault.kind, r.outcome) for r in results])
+    summary = summarise([(r.fault.number, r.fault.kind, r.outcome) for r in results], trips)
     text = json.dumps(summary.to_json(), indent=2) + "\n"
     (directory / "faults.json").write_text(text, encoding="utf-8")
     (directory / "faults.txt").write_text(summary.to_text(), encoding="utf-8")

@@ -16,7 +16,8 @@ from .faults_processes import Processes
 _POLL: Final = 0.005  # [s]
 _READY: Final = 120.0  # [s] until all nodes run
 _ANSWER: Final = 5.0  # [s] for a service
-_MOTION: Final = 30.0  # [s] until the tool moves at full speed
+_MOTION: Final = 30.0  # [s] until the arm moves again
+_MOVING: Final = ("running", "slowed")
 _FAULT: Final = 20.0  # [s] until a fault has taken effect; pressing has a long way
 _AFTER: Final = 0.7  # [s] of looking after a reaction
 _LOOK: Final = 1.0  # [s] of looking at a fault that nothing must follow
@@ -62,6 +63,7 @@ class Campaign:
         self._interrupted = interrupted
         self._injector = Injector(bench, processes)
         self._refusal = ""
+        self.trips: list[str] = []  # causes of stops that no fault had
 
     def run(self, fault: Fault) -> Result:
         """Run one fault.
@@ -86,17 +88,19 @@ class Campaign:
         bench.patrol.seed(fault.seed)
         self._until(self._is_up, _READY, "the nodes")
         deadline = time.monotonic() + _READY
-        while bench.status not in ("running", "slowed"):
-            if time.monotonic() > deadline:
-                raise CampaignError(f"the controller does not start: {self._refusal}")
-            self._start()
-        self._until(self._is_patrolling, _MOTION, "motion")
         fast = _FULL * fault.speed
         since = time.monotonic()
         while time.monotonic() - since < fault.delay:
-            if bench.commanded_speed() < fast:
+            if time.monotonic() > deadline:
+                raise CampaignError(f"the arm does not move: {bench.status} {self._refusal}")
+            if bench.status not in _MOVING:
+                self._start()
+            ran = bench.status in _MOVING
+            if bench.commanded_speed() < fast or not self._is_patrolling():
                 since = time.monotonic()
             self._pause()
+            if ran and bench.status == "stopped":
+                self.trips.append(bench.cause)
 
     def _is_up(self) -> bool:
         bench = self._bench
@@ -117,7 +121,7 @@ class Campaign:
         if self._refusal:
             self._sleep(0.2)
             return
-        self._until(lambda: bench.status in ("running", "slowed"), _ANSWER, "the start")
+        self._until(lambda: bench.status in _MOVING, _ANSWER, "the start")
 
     def _ask(self, name: str) -> str:
         """Call a service; return why it refused, empty when it did not."""

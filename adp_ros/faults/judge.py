@@ -8,6 +8,9 @@ import numpy as np
 from ..types import FloatArray
 from .kinds import Kind, Reaction
 
+MOVES: Final = 0.03  # [m/s] of command from which the measured tool must move
+_TURNS: Final = 0.1  # [rad/s]
+_SHORTEST: Final = 0.012  # [s] over which a speed is measured; less shows noise
 STILL: Final = 0.005  # [m/s] of the tool that count as standstill
 SPEED_LIMIT: Final = 0.151  # [m/s]
 TURN_LIMIT: Final = 0.301  # [rad/s]
@@ -63,6 +66,8 @@ def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
         at: When it was there: arrival of the decisive sample, call, end of the process; in [s].
         trace: What was seen; for a stop until its reset, for the rest while the fault lasted.
     """
+    if kind.name.endswith("_frozen"):
+        at = max(at, moving_since(trace.commands, at))
     ended = kind.ends == "controller_node"  # nothing is sent any more: the arm must run dry
     reaction = None if ended else first_zero(trace.commands, at)
     standstill = None if kind.ends == "sim_node" else time_to_rest(trace.tool, at)
@@ -78,6 +83,20 @@ def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
     if kind.standstill is not None:
         violations += _in_time("standstill", standstill, kind.standstill)
     return Outcome(reaction, standstill, cause, speed_at(trace.tool, at), tuple(violations))
+
+
+def moving_since(commands: FloatArray, at: float) -> float:
+    """Return when the stretch of motion began in which a dead sensor can be told, in [s].
+
+    Args:
+        commands: See :class:`Trace`.
+        at: When the sensor died, in [s].
+    """
+    slow = (commands[:, 1] <= MOVES) & (commands[:, 2] <= _TURNS)
+    rest = first_zero(commands, at)
+    until = np.inf if rest is None else at + rest
+    before = commands[slow & (commands[:, 0] < until), 0]
+    return float(before[-1]) if len(before) else at
 
 
 def first_zero(commands: FloatArray, at: float) -> float | None:
@@ -104,10 +123,14 @@ def time_to_rest(tool: FloatArray, at: float) -> float | None:
 
 def tool_speeds(tool: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the middle of each interval in [s] and the mean speed in it in [m/s]."""
-    gaps = np.diff(tool[:, 0])
-    ways = np.linalg.norm(np.diff(tool[:, 1:], axis=0), axis=1)
-    good = gaps > 1e-4
-    return (tool[:-1, 0] + gaps / 2)[good], ways[good] / gaps[good]
+    kept: list[FloatArray] = []
+    for sample in tool:
+        if not kept or sample[0] - kept[-1][0] >= _SHORTEST:
+            kept.append(sample)
+    spaced = np.array(kept).reshape(-1, 4)
+    gaps = np.diff(spaced[:, 0])
+    ways = np.linalg.norm(np.diff(spaced[:, 1:], axis=0), axis=1)
+    return spaced[:-1, 0] + gaps / 2, ways / gaps
 
 
 def speed_at(tool: FloatArray, at: float) -> float:

@@ -57,7 +57,8 @@ def _stop(name: str, description: str, *causes: str, limit: float = FEEDBACK) ->
 def _kill(name: str, description: str, node: str, *causes: str) -> Kind:
     needs = (node,) if node in PLANNERS else ()
     limit = FEEDBACK if node == "sim_node" else ASKED
-    standstill = None if node == "sim_node" else ASKED
+    unseen = node == "sim_node" or "SIGKILL" not in description  # the twin itself; a core dump
+    standstill = None if unseen else ASKED
     return Kind(name, description, Reaction.STOP, limit, causes, standstill, needs, node)
 
 

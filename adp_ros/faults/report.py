@@ -1,5 +1,6 @@
 """Results of a campaign as a table and as JSON."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -52,6 +53,7 @@ class CampaignSummary:
         failed: How many of them with a violation.
         torque_p99: 99th percentile of the reaction to torque, in [ms]; NaN without such faults.
         violations: Number of the fault -> what must not be.
+        trips: Causes of stops that no fault had.
     """
 
     rows: tuple[Row, ...]
@@ -59,11 +61,12 @@ class CampaignSummary:
     failed: int
     torque_p99: float
     violations: Mapping[int, tuple[str, ...]]
+    trips: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         """True when nothing was missed, late or against the rules."""
-        return self.failed == 0 and not self.torque_p99 > 1e3 * TORQUE_P99
+        return self.failed == 0 and not self.trips and not self.torque_p99 > 1e3 * TORQUE_P99
 
     def to_json(self) -> dict[str, Any]:
         """Return everything by name; what was not measured is null."""
@@ -72,6 +75,7 @@ class CampaignSummary:
             "passed": self.passed,
             "faults": self.faults,
             "failed": self.failed,
+            "false_trips": list(self.trips),
             "torque_p99_ms": _or_none(self.torque_p99),
             "kinds": rows,
             "violations": {str(number): list(v) for number, v in self.violations.items()},
@@ -82,27 +86,38 @@ class CampaignSummary:
         head = f"{'kind':<17}{'must':<6}{'n':>5}{'failed':>7}"
         head += f"{'p50':>7}{'p99':>7}{'max':>7}{'limit':>7}{'still':>7}{'N':>6}"
         lines = [head, *(_line(row) for row in self.rows), ""]
-        lines.append(f"{self.faults} faults, {self.failed} failed; times in ms")
+        lines.append(
+            f"{self.faults} faults, {self.failed} failed; {len(self.trips)} stops without a fault; "
+            "times in ms"
+        )
         if np.isfinite(self.torque_p99):
             limit = 1e3 * TORQUE_P99
             lines.append(f"torque: p99 {self.torque_p99:.1f} ms, allowed: {limit:.0f} ms")
+        if self.trips:
+            counts = Counter(self.trips).most_common()
+            causes = ", ".join(f"{cause} {count}" for cause, count in counts)
+            lines.append(f"stops without a fault: {causes}")
         for number, found in self.violations.items():
             lines.append(f"fault {number}: {'; '.join(found)}")
         return "\n".join(lines) + "\n"
 
 
-def summarise(results: Sequence[tuple[int, str, Outcome]]) -> CampaignSummary:
+def summarise(
+    results: Sequence[tuple[int, str, Outcome]], trips: Sequence[str] = ()
+) -> CampaignSummary:
     """Put results together.
 
     Args:
         results: Number, kind and outcome of each fault.
+        trips: Causes of stops that no fault had.
     """
     names = [name for name in KINDS if any(kind == name for _, kind, _ in results)]
     rows = tuple(_row(name, [o for _, kind, o in results if kind == name]) for name in names)
     torque = [o.reaction for _, kind, o in results if kind in _TORQUE and o.reaction is not None]
     violations = {number: o.violations for number, _, o in results if o.violations}
     p99 = 1e3 * float(np.percentile(torque, 99)) if torque else np.nan
-    return CampaignSummary(rows, len(results), len(violations), p99, violations)
+    failed = len(violations)
+    return CampaignSummary(rows, len(results), failed, p99, violations, tuple(trips))
 
 
 def _row(name: str, outcomes: Sequence[Outcome]) -> Row:

@@ -77,6 +77,7 @@ class FaultBench(Node):
         self.force = 0.0
         self.watching = True
         self.status = ""
+        self.cause = ""
         self.chunk_delay = 0.0
         self._model = arm_model(robot_type)
         self._joints: FloatArray | None = None
@@ -227,7 +228,7 @@ class FaultBench(Node):
             self._commands.append((now, *norms))
 
     def _on_state(self, message: SafetyState) -> None:
-        self.status = _NAMES[message.status]
+        self.status, self.cause = _NAMES[message.status], message.cause
         self._states.append((time.monotonic(), self.status, message.cause))
 
     def _on_health(self, message: DiagnosticArray) -> None:

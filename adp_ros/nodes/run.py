@@ -44,10 +44,11 @@ def run_node(
         words = None if args is None else list(args)
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
         node: Node | None = None
-        lifeline: Lifeline | None = None
+        lifeline = Lifeline()
         try:
             node = make_node()
-            lifeline = Lifeline(node_lifeline(node), node.get_name()) if stops_arm else None
+            if stops_arm:
+                lifeline.hold(node_lifeline(node), node.get_name())
             _spin(node, make_executor(), signals)
         except ExternalShutdownException:
             return 0
@@ -55,8 +56,7 @@ def run_node(
             sys.stderr.write(f"error: {error}\n")
             return 2
         finally:
-            if lifeline is not None:
-                lifeline.close()
+            lifeline.close()
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
