@@ -153,7 +153,7 @@ CARROT: Final = Item(
     mass=0.04,
     radius=0.064,
     rgba=_CARROT,
-    grasp=Grasp(above=0.032, closed=1.15, symmetry=2, yaw=0.0),
+    grasp=Grasp(above=0.031, closed=1.15, symmetry=2, yaw=0.0),
     parts=(
         Part(
             profile=(

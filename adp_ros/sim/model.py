@@ -30,8 +30,8 @@ DAMPING: Final = (120.0, 120.0, 120.0, 30.0, 30.0, 30.0)  # [N m s/rad]
 _ARMATURE: Final = (0.4, 0.4, 0.4, 0.1, 0.1, 0.1)  # [kg m^2] at the joint
 _FINGER_STIFFNESS: Final = 200.0
 _FINGER_DAMPING: Final = 3.0
-_FINGER_TORQUE: Final = 1.5  # [N m]
-_FINGER_FRICTION: Final = 1.1  # [N m]; screw drives cannot be pushed back, a press is about 10 N
+_FINGER_TORQUE: Final = 1.4  # [N m]
+_FINGER_FRICTION: Final = 1.1  # [N m]; screw drives cannot be pushed back, a press is about 6 N
 _FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
 _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 
@@ -100,7 +100,7 @@ def set_joint_dynamics(model: mujoco.MjModel, robot_type: str) -> None:
     model.dof_damping[arm] = 0.5
     model.dof_frictionloss[arm] = 0.0
     fingers = [model.joint(name).dofadr[0] for name in finger_joints(robot_type)]
-    model.dof_armature[fingers] = 0.01
+    model.dof_armature[fingers] = 0.002
     model.dof_damping[fingers] = 0.2
     model.dof_frictionloss[fingers] = _FINGER_FRICTION
     model.dof_solref[fingers] = [2.0 * model.opt.timestep, 1.0]  # friction that does not creep
