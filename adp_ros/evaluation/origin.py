@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import CheckpointError
-from ..recording.provenance import checkpoint_fingerprint
+from ..recording.provenance import checkpoint_fingerprint, git_revision
 from .results import Identity
 from .summary import NOT_STATED
 
@@ -23,10 +23,11 @@ def identity_of(checkpoint: Path | None, loop: Mapping[str, Any]) -> Identity:
     Raises:
         CheckpointError: The directory can't be read.
     """
+    revision = git_revision(Path(__file__).parent)
     if checkpoint is None:
-        return Identity("", loop, "", "no policy was run")
-    fingerprint = checkpoint_fingerprint(checkpoint)
-    return Identity(fingerprint, loop, str(checkpoint.resolve()), relevance_of(checkpoint))
+        return Identity("", loop, "", "no policy was run", revision)
+    fingerprint, relevance = checkpoint_fingerprint(checkpoint), relevance_of(checkpoint)
+    return Identity(fingerprint, loop, str(checkpoint.resolve()), relevance, revision)
 
 
 def relevance_of(checkpoint: Path) -> str:

@@ -102,6 +102,7 @@ def _facts(summary: Summary) -> str:
         ("checkpoint", summary.checkpoint or "none"),
         ("fingerprint", summary.fingerprint or "none"),
         *((name, str(value)) for name, value in summary.loop.items()),
+        ("revision of the code", ", ".join(summary.revisions) or "unknown"),
         ("time to compute an episode, median", f"{summary.wall:.1f} s"),
         ("share of pruned windows in the paper", str(PAPER_SHARE)),
     ]

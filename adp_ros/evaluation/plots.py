@@ -14,7 +14,7 @@ from .measures import Measures
 from .summary import ALL, Row, Summary
 
 COLOURS: Final = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#17a2a2", "#edc948")
-_WIDTH: Final = 120  # characters of a line below a plot
+_WIDTH: Final = 105  # characters of a line below a plot
 
 
 def success_plot(summary: Summary, scene: str) -> Figure:
@@ -97,9 +97,9 @@ def _hover(condition: str, name: str, measures: Measures) -> str:
 def _finish(figure: Figure, caveat: str) -> Figure:
     lines = wrap(caveat, _WIDTH)
     figure.update_layout(
-        height=430 + 16 * len(lines),
+        height=450 + 16 * len(lines),
         template="plotly_white",
-        margin={"l": 56, "r": 16, "t": 16, "b": 70 + 16 * len(lines)},
+        margin={"l": 56, "r": 16, "t": 16, "b": 84 + 16 * len(lines)},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
     figure.add_annotation(
@@ -108,7 +108,7 @@ def _finish(figure: Figure, caveat: str) -> Figure:
         yref="paper",
         x=0.0,
         y=0.0,
-        yshift=-48,
+        yshift=-62,
         xanchor="left",
         yanchor="top",
         align="left",

@@ -23,12 +23,14 @@ class Identity:
         loop: What the loop is made of: arm, rates, version.
         path: Where the checkpoint lay; may differ between machines.
         relevance: How the relevance of patches was learnt, in the checkpoint's own words.
+        revision: Commit of the code; noted, not compared.
     """
 
     checkpoint: str
     loop: Mapping[str, Any]
     path: str = ""
     relevance: str = ""
+    revision: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it ready for ``json.dumps``."""
@@ -64,12 +66,14 @@ class Results:
         conditions: Name -> what is known of it: ``digest``, ``description``, ``settings``.
         scenes: Name -> what is known of it: ``digest``, ``description``, ``settings``.
         episodes: Key -> result, in the order of the files.
+        revisions: Commits of the code that wrote them, where known.
     """
 
     identity: Identity | None
     conditions: Mapping[str, Mapping[str, Any]]
     scenes: Mapping[str, Mapping[str, Any]]
     episodes: Mapping[Key, EpisodeResult]
+    revisions: tuple[str, ...] = ()
 
     def refuse_changed(self, plan: Plan, where: str) -> None:
         """Refuse names that stand for something else now than when results were written.
@@ -94,6 +98,7 @@ def read_results(directory: Path) -> Results:
     identity: Identity | None = None
     named: dict[str, dict[str, Mapping[str, Any]]] = {"condition": {}, "scene": {}}
     episodes: dict[Key, EpisodeResult] = {}
+    revisions: dict[str, None] = {}
     for path in sorted(directory.glob(PATTERN)):
         for where, line in _lines(path):
             kind = line.get("kind")
@@ -102,6 +107,7 @@ def read_results(directory: Path) -> Results:
                 if identity is not None:
                     identity.refuse_other(found, str(path))
                 identity = identity or found
+                revisions |= {found.revision: None} if found.revision else {}
             elif kind in named:
                 _same(str(kind), line["name"], named[kind], line["digest"], where)
                 named[kind][line["name"]] = line
@@ -110,11 +116,11 @@ def read_results(directory: Path) -> Results:
                 episodes.setdefault(key, EpisodeResult.from_json(line["result"]))
             else:
                 raise ResultsError(f"{where}: kind {kind!r} is not known to this version")
-    return Results(identity, named["condition"], named["scene"], episodes)
+    return Results(identity, named["condition"], named["scene"], episodes, tuple(revisions))
 
 
 def run_line(identity: Identity) -> dict[str, Any]:
-    """Return the first line of a file."""
+    """Return the line with which a process begins."""
     return {"kind": "run", **identity.to_json()}
 
 

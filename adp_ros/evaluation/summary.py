@@ -39,6 +39,11 @@ class Row:
     measures: Measures
     against_full: Comparison | None
 
+    @property
+    def rate(self) -> float:
+        """Share of successes."""
+        return self.measures.exact.value
+
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
@@ -74,6 +79,7 @@ class Summary:
             power at this number of pairs, None when none is.
         unequal: True when tasks or conditions have different numbers of episodes.
         wall: Median time to compute an episode, in [s].
+        revisions: Commits of the code that ran them, where known.
     """
 
     checkpoint: str
@@ -87,6 +93,7 @@ class Summary:
     detectable: Mapping[str, float | None]
     unequal: bool
     wall: float
+    revisions: tuple[str, ...] = ()
 
     @property
     def caveat(self) -> str:
@@ -117,6 +124,7 @@ class Summary:
             "paper_pruned_share": PAPER_SHARE,
             "unequal_numbers": self.unequal,
             "median_wall_s": self.wall,
+            "revisions": list(self.revisions),
         }
 
 
@@ -147,6 +155,7 @@ def summarise(results: Results) -> Summary:
         detectable={scene: _detectable(rows, scene) for scene in scenes},
         unequal=len(counts) > 1,
         wall=median(result.wall for result in episodes.values()),
+        revisions=results.revisions,
     )
 
 

@@ -1,11 +1,12 @@
 """What the tables of an evaluation say, for the terminal and for the page alike."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .condition import FULL
 from .intervals import LEVEL, Interval, half_width
 from .measures import PAPER_SHARE, Measures
-from .power import ALPHA, POWER
+from .power import ALPHA, POWER, detectable_loss
 from .summary import ALL, ALONE, DISTRACTORS, Row, Summary
 
 
@@ -38,12 +39,12 @@ def tables(summary: Summary) -> list[TextTable]:
 
 def planning_note(summary: Summary, scene: str) -> str:
     """Say which loss of success this number of episodes can show, empty without full vision."""
-    row = summary.row(scene, "full")
+    row = summary.row(scene, FULL)
     if row is None:
         return ""
-    n, rate = row.measures.episodes, row.measures.exact.value
+    n, rate = row.measures.episodes, row.rate
     loss = summary.detectable[scene]
-    found = "no loss at all" if loss is None else f"a loss of {100 * loss:.1f} points or more"
+    found = "no loss at all" if loss is None else f"a loss of {_loss(loss)} or more"
     return (
         f"With {n} pairs at {rate:.0%} with full vision, {found} is found with {POWER:.0%} power "
         f"(exact McNemar test, {ALPHA:.0%}, two-sided, pairs taken as independent); half width of "
@@ -95,7 +96,13 @@ def _against(row: Row) -> tuple[str, str, str]:
 
 def _by_task(summary: Summary, scene: str) -> TextTable:
     names = tuple(dict.fromkeys(row.task for row in summary.rows if row.task != ALL))
-    return _crossed(summary, scene, "Success by task", [(name, name, ALL) for name in names])
+    columns = [(name, name, ALL) for name in names]
+    table = _crossed(summary, scene, "Success by task", columns)
+    full = [row for name in names if (row := summary.row(scene, FULL, name)) is not None]
+    losses = [(row.task, detectable_loss(row.rate, row.measures.episodes)) for row in full]
+    found = ", ".join(f"{name} {_loss(loss)}" for name, loss in losses)
+    note = f"Smallest loss against full vision that is found with {POWER:.0%} power: {found}."
+    return replace(table, notes=(*table.notes, note)) if full else table
 
 
 def _views(summary: Summary, scene: str) -> TextTable:
@@ -173,6 +180,10 @@ def _degradation(summary: Summary) -> TextTable:
     reference = next((item.reference for item in summary.degradations), "")
     heads = ("scene", "condition", "success", f"change from {reference}", "McNemar p")
     return TextTable("Other scenes, all tasks", heads, tuple(rows), (summary.caveat,))
+
+
+def _loss(loss: float | None) -> str:
+    return "none" if loss is None else f"{100 * loss:.1f} points"
 
 
 def _title(text: str, scene: str) -> str:

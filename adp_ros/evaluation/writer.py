@@ -30,8 +30,9 @@ class ResultsWriter:
         """
         self._file = file
 
-    def define(self, plan: Plan) -> None:
-        """Append what the names of scenes and conditions stand for."""
+    def define(self, identity: Identity, plan: Plan) -> None:
+        """Append whose results follow, and what the names of scenes and conditions stand for."""
+        self._append(run_line(identity))
         for line in (*map(scene_line, plan.scenes), *map(condition_line, plan.conditions)):
             self._append(line)
 
@@ -74,11 +75,8 @@ def open_writer(path: Path, identity: Identity, plan: Plan) -> Iterator[ResultsW
             known.identity.refuse_other(identity, str(path.parent))
         known.refuse_changed(plan, str(path.parent))
         _cut_torn_line(file)
-        if file.tell() == 0:
-            file.write(json.dumps(run_line(identity)).encode() + b"\n")
-            file.flush()
         writer = ResultsWriter(file)
-        writer.define(plan)
+        writer.define(identity, plan)
         yield writer
 
 
