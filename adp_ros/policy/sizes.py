@@ -38,6 +38,11 @@ SIZES: Final[Mapping[str, ModelConfig]] = MappingProxyType(
             siglip=_tower(_SIGLIP, 144, 4, 4),
             llm=_llm(256, 688, 8, 8),
         ),
+        "twin": ModelConfig(
+            dino=_tower(_DINO, 128, 3, 4),
+            siglip=_tower(_SIGLIP, 32, 2, 2),
+            llm=replace(_llm(128, 344, 4, 4), rope_theta=1e8),
+        ),
         "medium": ModelConfig(
             dino=_tower(_DINO, 384, 12, 6),
             siglip=_tower(_SIGLIP, 432, 12, 6),

@@ -1,0 +1,1 @@
+"""Fine-tuning of OpenVLA-OFT policies on demonstrations. Importing this imports no torch."""

@@ -1,0 +1,194 @@
+"""Folders of demonstrations as training examples, with a cache of shrunken pictures.
+
+Decoding and shrinking a picture takes longer than a small model's whole forward pass, so each
+episode's pictures are shrunk once and kept in ``pictures-224/`` beside the episodes, as the
+policy sees them before its crop.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..demonstrations import Dataset as Folder
+from ..demonstrations import Demonstration, NoOpFilter, chunk_labels, open_dataset
+from ..demonstrations.statistics import StatisticsCollector
+from ..errors import DemonstrationError
+from ..policy.preprocess import IMAGE_SIZE
+from ..types import FloatArray, Rgb
+from .examples import Examples
+from .places import LANDMARKS
+from .start import DataMeaning
+
+PICTURES: Final = "pictures-224"
+_NAMES: Final = ("item", "receptacle", "tool")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Everything a run trains on.
+
+    Attributes:
+        name: Key of the statistics.
+        examples: One per kept picture.
+        meaning: What the numbers mean.
+        statistics: In upstream's form.
+        episodes: Number of episodes.
+        has_landmarks: True when the true positions are known everywhere.
+        fingerprint: Of folders and episodes.
+    """
+
+    name: str
+    examples: Examples
+    meaning: DataMeaning
+    statistics: dict[str, Any]
+    episodes: int
+    has_landmarks: bool
+    fingerprint: str
+
+
+def load_training_set(
+    folders: Sequence[Path], held_out: float, chunk_length: int, no_ops: NoOpFilter
+) -> TrainingSet:
+    """Read folders of demonstrations that mean the same.
+
+    Args:
+        folders: Written by ``adp-ros collect``.
+        held_out: Share of the episodes that are only validated on.
+        chunk_length: Actions of a chunk.
+        no_ops: Frames that are left out.
+
+    Raises:
+        DemonstrationError: A folder is unusable or empty, an episode is damaged, or two folders
+            mean different things.
+    """
+    sets = [open_dataset(folder) for folder in folders]
+    for other in sets[1:]:
+        _check_same(sets[0], other)
+    reader = _Reader(held_out, chunk_length, no_ops)
+    for found in sets:
+        for name in found.names():
+            reader.add(found, name)
+    info = sets[0].info
+    return TrainingSet(
+        name=info.robot_type,
+        examples=reader.examples(folders),
+        meaning=DataMeaning(info.state, info.convention),
+        statistics=reader.statistics.values(),
+        episodes=reader.episodes,
+        has_landmarks=reader.has_landmarks,
+        fingerprint=reader.fingerprint(),
+    )
+
+
+def _check_same(first: Folder, other: Folder) -> None:
+    for name in ("robot_type", "state", "convention", "step_period"):
+        mine, theirs = first.info.to_json()[name], other.info.to_json()[name]
+        if mine != theirs:
+            raise DemonstrationError(
+                f"{other.directory}: {name} is {theirs}, in {first.directory} it is {mine}"
+            )
+
+
+class _Reader:
+    """Collects examples, episode after episode."""
+
+    def __init__(self, held_out: float, chunk_length: int, no_ops: NoOpFilter) -> None:
+        self._every = round(1.0 / held_out) if held_out else 0
+        self._length = chunk_length
+        self._no_ops = no_ops
+        self._instructions: list[str] = []
+        self._columns: list[dict[str, NDArray[Any]]] = []
+        self._pictures: list[Rgb] = []
+        self._digest = hashlib.sha256()
+        self.statistics = StatisticsCollector(chunk_length, no_ops)
+        self.has_landmarks = True
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes so far."""
+        return len(self._pictures)
+
+    def add(self, folder: Folder, name: str) -> None:
+        """Take one episode."""
+        episode = folder.read(name)
+        if not len(episode.frames):
+            return
+        self.statistics.add(episode)
+        number = len(self._pictures)
+        self._pictures.append(_pictures(folder, name, episode))
+        self._digest.update(f"{name} {len(episode.frames)} {episode.seed}\n".encode())
+        rows = np.flatnonzero(self._no_ops.kept(episode, self._length))
+        positions, pixels = self._landmarks(folder, episode)
+        held_out = self._every > 0 and number % self._every == self._every - 1
+        count = len(rows)
+        self._columns.append(
+            {
+                "episode": np.full(count, number),
+                "row": rows,
+                "state": episode.state[episode.frames.step[rows]],
+                "chunk": chunk_labels(episode, self._length)[rows],
+                "instruction": np.full(count, self._number(episode.instruction)),
+                "positions": positions[rows],
+                "pixels": pixels[rows],
+                "corrective": np.full(count, episode.corrective),
+                "held_out": np.full(count, held_out),
+            }
+        )
+
+    def examples(self, folders: Sequence[Path]) -> Examples:
+        """Return all examples.
+
+        Raises:
+            DemonstrationError: There is none.
+        """
+        if not self._columns:
+            raise DemonstrationError(f"{', '.join(map(str, folders))}: no episode with a picture")
+        joined = {
+            name: np.concatenate([columns[name] for columns in self._columns])
+            for name in self._columns[0]
+        }
+        return Examples(pictures=self._pictures, instructions=tuple(self._instructions), **joined)
+
+    def fingerprint(self) -> str:
+        """Return what identifies the episodes."""
+        return self._digest.hexdigest()
+
+    def _number(self, instruction: str) -> int:
+        if instruction not in self._instructions:
+            self._instructions.append(instruction)
+        return self._instructions.index(instruction)
+
+    def _landmarks(self, folder: Folder, episode: Demonstration) -> tuple[FloatArray, FloatArray]:
+        """Return positions and places in the 224x224 picture; NaN where unknown."""
+        frames, found = len(episode.frames), episode.landmarks
+        if found is None or not set(_NAMES) <= set(found.names):
+            self.has_landmarks = False
+            return (
+                np.full((frames, LANDMARKS, 3), np.nan),
+                np.full((frames, LANDMARKS, 2), np.nan),
+            )
+        order = [found.names.index(name) for name in _NAMES]
+        scale = IMAGE_SIZE / np.array([folder.info.width, folder.info.height])
+        return found.positions[:, order], found.pixels[:, order] * scale
+
+
+def _pictures(folder: Folder, name: str, episode: Demonstration) -> Rgb:
+    """Return an episode's pictures, shape (F, 224, 224, 3), from the cache or into it."""
+    path = folder.directory / PICTURES / f"{name}.npy"
+    wanted = (len(episode.frames), IMAGE_SIZE, IMAGE_SIZE, 3)
+    newer = path.is_file() and path.stat().st_mtime >= folder.path(name).stat().st_mtime
+    if newer:
+        found: Rgb = np.load(path, mmap_mode="r")
+        if found.shape == wanted:
+            return found
+    path.parent.mkdir(exist_ok=True)
+    work = path.with_suffix(".tmp.npy")
+    np.save(work, np.stack([episode.frames.shrunk(i) for i in range(len(episode.frames))]))
+    work.replace(path)
+    made: Rgb = np.load(path, mmap_mode="r")
+    return made

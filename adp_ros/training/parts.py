@@ -1,0 +1,26 @@
+"""Named parts of a model, for recipes that train some of them."""
+
+from collections.abc import Collection
+
+from torch import nn
+
+_SCORING = ("input_layernorm.", "self_attn.q_proj.", "self_attn.k_proj.")
+
+
+def part_of(parameter: str) -> str:
+    """Return the part that a parameter of :class:`~adp_ros.policy.model.OpenVla` belongs to."""
+    if parameter.startswith("vision_backbone."):
+        return "towers"
+    if parameter.startswith("projector."):
+        return "projector"
+    if parameter.startswith("language_model.embed_tokens."):
+        return "embedding"
+    if parameter.startswith(tuple(f"language_model.layers.0.{name}" for name in _SCORING)):
+        return "scoring"
+    return "decoder" if parameter.startswith("language_model.") else "head"
+
+
+def choose_parts(policy: nn.Module, trains: Collection[str]) -> None:
+    """Let only the parameters of some parts be trained."""
+    for name, parameter in policy.named_parameters():
+        parameter.requires_grad_(part_of(name) in trains)

@@ -1,0 +1,67 @@
+"""The processes of one run: one alone, or as many as ``torchrun`` started."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Place of this process among those of the run.
+
+    Attributes:
+        rank: Number of this process.
+        count: Number of processes.
+        device: Where this process computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """True for the process that writes files and messages."""
+        return self.rank == 0
+
+
+@contextmanager
+def joined(device: str, environment: Mapping[str, str]) -> Iterator[Processes]:
+    """Join the other processes that ``torchrun`` started, if it did.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        environment: Variables that ``torchrun`` sets: RANK, WORLD_SIZE, LOCAL_RANK.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+    rank, count = int(environment.get("RANK", "0")), int(environment.get("WORLD_SIZE", "1"))
+    chosen = _device(device, int(environment.get("LOCAL_RANK", "0")))
+    if count == 1:
+        yield Processes(rank, count, chosen)
+        return
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, count, chosen)
+    finally:
+        distributed.destroy_process_group()
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name == "cpu":
+        return torch.device("cpu")
+    if name != "cuda":
+        raise ConfigError(f"device is {name!r}, allowed: cpu, cuda")
+    if local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device is 'cuda', but torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices for process {local_rank}"
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
