@@ -10,7 +10,6 @@ from .movers import ExpertChunker
 from .perturbation import Perturbation, draw_perturbation
 from .view import View
 
-_CLOSE: Final = 0.12  # [m] of the tool above the table: nothing pushes it down there
 _STREAM: Final = 0x_A0_1  # of random numbers, apart from the scene's
 
 
@@ -43,8 +42,8 @@ class NoisyExpert:
         if self._perturbation is None:
             raise RuntimeError("plan before begin")
         clean = self._expert.plan(view)
-        low = bool(view.truth.pose.position[2] < _CLOSE)
-        actions = self._perturbation.disturbed(clean.actions, view.time, low)
+        height = float(view.truth.pose.position[2])
+        actions = self._perturbation.disturbed(clean.actions, view.time, height)
         return PlannedChunk(actions, clean.convention)
 
 

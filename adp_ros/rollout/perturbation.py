@@ -20,6 +20,8 @@ _KICK: Final = np.array([0.08, 0.08, 0.06, 0.15, 0.15, 0.5])  # [m/s], [rad/s] a
 _KICK_STEPS: Final = (2, 6)
 _GRIPS: Final = 0.06  # [1/s] at level 1
 _GRIP_STEPS: Final = (2, 6)
+_FREE: Final = 0.18  # [m] above the table, from where on nothing is in the way
+_LEAST: Final = 0.15  # share of the disturbances that is left at the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +37,20 @@ class Perturbation:
     motion: FloatArray
     flipped: NDArray[np.bool_]
 
-    def disturbed(self, actions: FloatArray, start: float, lowest: bool) -> FloatArray:
+    def disturbed(self, actions: FloatArray, start: float, height: float) -> FloatArray:
         """Return a chunk with the disturbances of its time.
 
         Args:
             actions: The expert's chunk, shape (n, 7), in the default convention.
             start: When its first action is due, in [s] since the episode began.
-            lowest: True when the tool must not be pushed down: it is close to the table.
+            height: Of the tool above the table, in [m]: close to it things are touched, and
+                disturbances are smaller, none of them downwards.
         """
         at = max(0, round(start / STEP))
         steps = np.minimum(np.arange(at, at + len(actions)), len(self.flipped) - 1)
         moved = actions.copy()
-        push = self.motion[steps]
-        if lowest:
-            push = push.copy()
+        push = self.motion[steps] * float(np.clip(height / _FREE, _LEAST, 1.0))
+        if height < _FREE:
             push[:, 2] = np.maximum(push[:, 2], 0.0)
         moved[:, :6] += push
         moved[:, 6] = np.where(self.flipped[steps], 1.0 - moved[:, 6], moved[:, 6])
