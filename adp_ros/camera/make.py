@@ -49,4 +49,11 @@ def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> Render
     """Build the renderer of the simulated scene."""
     from ..sim.render import TwinRenderer  # MuJoCo is not needed with a real camera
 
-    return TwinRenderer(task, seed, settings.robot_type, *settings.size)
+    return TwinRenderer(
+        task,
+        seed,
+        settings.robot_type,
+        *settings.size,
+        distractors=settings.distractors,
+        randomisation=settings.randomisation,
+    )

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from ..errors import ConfigError
 from ..settings import check_settings, setting
+from ..sim.look import LEVEL_NAMES
+from ..sim.placement import DISTRACTORS
 
 FOURCC = MappingProxyType(
     {
@@ -118,7 +120,13 @@ class CameraSettings:
     jpeg_quality: int = setting(90, "Quality of the compressed pictures.", low=1, high=100)
     robot_type: str = setting(
         "j2n6s300",
-        "Arm in the simulated scene (source twin), and the one that stops when the camera node ends.",
+        "Arm in the simulated scene (source twin), and the one that stops when the node ends.",
+    )
+    distractors: str = setting(
+        "auto", "Of the simulated scene (source twin), as in sim.yaml.", choices=DISTRACTORS
+    )
+    randomisation: str = setting(
+        "default", "Of the simulated scene (source twin), as in sim.yaml.", choices=LEVEL_NAMES
     )
 
     def __post_init__(self) -> None:

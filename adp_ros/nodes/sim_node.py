@@ -45,7 +45,16 @@ class SimNode(Node):
         driver = declare_settings(self, DriverConfig, "driver")
         sensors = declare_settings(self, SensorConfig, "sensors")
         task, seed, robot_type = settings.task, settings.seed, settings.robot_type
-        self._twin = SharedTwin(Twin(task, seed, robot_type, driver, sensors))
+        twin = Twin(
+            task,
+            seed,
+            robot_type,
+            driver,
+            sensors,
+            distractors=settings.distractors,
+            randomisation=settings.randomisation,
+        )
+        self._twin = SharedTwin(twin)
         robot = robot_named(robot_type)
         self._stopping = threading.Event()
         self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
