@@ -15,7 +15,6 @@ from ..arm.units import (
     opening_from_ticks,
 )
 from ..control import Command, Controller, Output
-from ..errors import SafetyError
 from ..policy.state_layout import ArmState
 from ..safety import Status
 from ..sim.driver import TICK
@@ -69,12 +68,8 @@ class ArmLoop:
             raise RuntimeError("nothing was measured yet")
         return ArmState(reading.pose, reading.joints, RADIANS_PER_TICK * reading.fingers)
 
-    def start(self) -> None:
-        """Bring the arm to its start pose, let it rest until the controller is armed, and start.
-
-        Raises:
-            SafetyError: It does not arm; says why.
-        """
+    def rest(self) -> None:
+        """Bring the arm to its start pose and let it rest there until the controller is armed."""
         if self._way.any():
             self._go(self._way)
         for _ in range(_REST_TICKS):
@@ -85,6 +80,13 @@ class ArmLoop:
                 break
             self.advance()
             self.control()
+
+    def start(self) -> None:
+        """Let the controller begin.
+
+        Raises:
+            SafetyError: It is not armed; says why.
+        """
         self.controller.start(self.now)
 
     def advance(self) -> None:
@@ -131,8 +133,6 @@ class ArmLoop:
         for _ in range(_WAY_TICKS):
             self.twin.driver.send(VelocityPoint(joints=speeds))
             self.advance()
-        if self.controller.status.moving:
-            raise SafetyError("the controller runs before it was started")
 
 
 def _through_float32(values: FloatArray) -> FloatArray:

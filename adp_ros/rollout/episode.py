@@ -80,17 +80,25 @@ class _Rollout:
     def run(self) -> RolloutResult:
         """Run to the end."""
         began = time.perf_counter()
-        loop = self._loop
         self._chunker.begin(self._config)
-        loop.start()
-        self._began = loop.ticks
-        self._truth = truth = loop.twin.truth()
-        self._camera.take(loop.ticks, truth)
+        self._prepare()
+        self._loop.start()
         ending = None
         while ending is None:
             self._tick()
             ending = self._ending()
         return self._result(ending, time.perf_counter() - began)
+
+    def _prepare(self) -> None:
+        """Bring the arm to rest, and the first pictures on their way."""
+        loop = self._loop
+        loop.rest()
+        for _ in range(self._camera.lead):
+            loop.advance()
+            if self._camera.due(loop.ticks):
+                self._camera.take(loop.ticks, loop.twin.truth())
+            loop.control()
+        self._began = loop.ticks
 
     def _tick(self) -> None:
         loop = self._loop

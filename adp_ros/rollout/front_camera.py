@@ -43,6 +43,11 @@ class FrontCamera:
         self._delay = delay
         self._frames: deque[tuple[int, TwinTruth]] = deque(maxlen=delay * RATE // _TICKS + 2)
 
+    @property
+    def lead(self) -> int:
+        """Ticks after which a picture has certainly arrived."""
+        return self._delay + _TICKS // RATE + 1
+
     @staticmethod
     def due(tick: int) -> bool:
         """Tell whether a frame is taken at this tick: the first at or after its time."""
@@ -54,10 +59,8 @@ class FrontCamera:
 
     def newest(self, tick: int) -> tuple[int, TwinTruth]:
         """Return the newest frame that has arrived at a tick: when it was taken, and its state."""
-        for taken, truth in reversed(self._frames):
-            if taken + self._delay <= tick:
-                return taken, truth
-        return self._frames[0]
+        arrived = (frame for frame in reversed(self._frames) if frame[0] + self._delay <= tick)
+        return next(arrived)
 
     def draw(self, truth: TwinTruth) -> Rgb:
         """Render a state.
