@@ -177,7 +177,9 @@ def _info(path: Path, values: Any) -> DatasetInfo:
                 "convention": ActionConvention(**taken["convention"]),
             }
         )
-    except (KeyError, TypeError, ConfigError) as error:
+    except ConfigError as error:
+        raise DemonstrationError(f"{path}: {error}") from error
+    except (KeyError, TypeError) as error:
         raise DemonstrationError(f"{path}: a field is missing or not allowed: {error}") from error
     if not info.step_period > 0.0:
         raise DemonstrationError(f"{path}: step_period is {info.step_period}, above 0 is needed")
