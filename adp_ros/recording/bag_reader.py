@@ -1,49 +1,48 @@
 """Reads a bag in the order in which it was recorded; what is wrong with it is said, not raised."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from mcap.records import Channel, Message, Metadata, Schema
+from mcap.records import Channel, Metadata, Schema
 
 from .bag_files import bag_files
-from .mcap_records import McapFile
+from .mcap_records import Block, McapFile, RawMessage
 from .topic import TopicInfo
 
 _HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is another clock
 _BACK: Final = 1_000_000_000  # [ns] by which a topic's time may go back: pictures are held a while
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a message lies.
 
     Attributes:
         file: Number of the file in the bag.
-        offset: Of the record that holds it.
-        index: Its number among that record's messages.
+        block: Position of the compressed block that holds it, None when it is not compressed.
+        at: Where its data begins, in the file or in the block once unpacked.
+        size: Of its data in bytes.
     """
 
     file: int
-    offset: int
-    index: int
+    block: int | None
+    at: int
+    size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """One message of a bag; times in [ns].
 
     Attributes:
         topic: Its topic.
-        data: Serialized message.
+        data: Serialized message; a view of what was read, a copy outlives it.
         log_time: When it was received.
         publish_time: When it was sent.
         place: Where it lies.
     """
 
     topic: str
-    data: bytes
+    data: memoryview
     log_time: int
     publish_time: int
     place: Place
@@ -76,7 +75,7 @@ class BagReader:
         self._order: dict[str, int] = {}
         self._jumps: list[str] = []
         self._unread: list[str] = []
-        self._cached: tuple[tuple[int, int], tuple[Message, ...]] | None = None
+        self._unpacked: tuple[tuple[int, int], memoryview] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -108,29 +107,26 @@ class BagReader:
         for item in file.summary():  # in case the record that tells them first is damaged
             note(item)
         for block in file.blocks():
-            index = -1
             for record in block.items:
-                if isinstance(record, Schema | Channel):
-                    note(record)
+                if isinstance(record, RawMessage):
+                    topic = channels.get(record.channel)
+                    if topic is not None:
+                        self._note_order(topic.name, record.log_time)
+                        yield _stored(topic.name, record, _place(number, block, record))
                 elif isinstance(record, Metadata):
                     self.notes.append((record.name, dict(record.metadata)))
                 else:
-                    index += 1
-                    topic = channels.get(record.channel_id)
-                    if topic is not None:
-                        self._note_order(topic.name, record.log_time)
-                        place = Place(number, block.offset, index)
-                        yield _stored(topic.name, record, place)
+                    note(record)
 
     def fetch(self, place: Place) -> bytes:
         """Return a message again, by its place."""
-        key = (place.file, place.offset)
-        if self._cached is None or self._cached[0] != key:
-            file = self._files[place.file]
-            with file.path.open("rb") as stream:
-                items = file.block_at(stream, place.offset).items
-            self._cached = (key, tuple(item for item in items if isinstance(item, Message)))
-        return self._cached[1][place.index].data
+        file = self._files[place.file]
+        if place.block is None:
+            return file.bytes_at(place.at, place.size)
+        key = (place.file, place.block)
+        if self._unpacked is None or self._unpacked[0] != key:
+            self._unpacked = (key, file.unpacked(place.block))
+        return bytes(self._unpacked[1][place.at : place.at + place.size])
 
     def _topic(
         self,
@@ -163,5 +159,11 @@ class BagReader:
             self._jumps.append(text)
 
 
-def _stored(topic: str, message: Message, place: Place) -> Stored:
+def _place(number: int, block: Block, message: RawMessage) -> Place:
+    if block.base is None:
+        return Place(number, block.offset, message.at, len(message.data))
+    return Place(number, None, block.base + message.at, len(message.data))
+
+
+def _stored(topic: str, message: RawMessage, place: Place) -> Stored:
     return Stored(topic, message.data, message.log_time, message.publish_time, place)

@@ -71,7 +71,7 @@ class Decoder:
                 f"it has no {', '.join(missing)}"
             )
 
-    def decode(self, data: bytes) -> Any:
+    def decode(self, data: bytes | memoryview) -> Any:
         """Return a message, with the attributes of its type.
 
         Bytes behind it are left alone: ROS's own serialisation leaves some there.
@@ -82,6 +82,6 @@ class Decoder:
         try:
             encapsulation = _ENCAPSULATIONS[bytes(data[:2])]
             unpack = self._unpack[encapsulation]
-            return unpack(data[4:], 0, self._class, self._store)[0]
+            return unpack(bytes(data[4:]), 0, self._class, self._store)[0]
         except _UNREADABLE as error:
             raise BagError(f"{self._topic.name}: a message can't be decoded: {error!r}") from error

@@ -20,7 +20,7 @@ _HEADER_AT: Final = 4  # after the encapsulation
 _SECOND: Final = 1_000_000_000
 
 
-def stamp_of(data: bytes) -> int:
+def stamp_of(data: bytes | memoryview) -> int:
     """Return the stamp of a serialized message that begins with a header, in [ns].
 
     Raises:
