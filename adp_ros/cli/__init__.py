@@ -20,11 +20,13 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
         "collect": "demonstrations in the twin, by experts or corrected policies",
-        "eval": "success in the twin: full vision, ADP and baselines on the same scenes",
+        "eval": "success in the twin, ADP against full vision",
+        "train": "fine-tune a policy on demonstrations",
         "flops": "cost of a forward pass, full and pruned",
         "importance": "which patches the instruction attends to",
         "report": "one HTML page about a recorded run",
         "monitor": "gate, pruning, latency and health in the terminal",
+        "faults": "inject faults into the real nodes, measure every reaction",
         "bench": "time full and pruned forward passes, audited",
     }
 )

@@ -30,7 +30,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command."""
     parser = commands.add_parser(
         "eval",
-        help="success in the twin: full vision, ADP and baselines on the same scenes",
+        help="success in the twin, ADP against full vision",
         description="Run tasks x seeds x conditions in the twin, in the loop that the nodes run, "
         "in simulated time, and compare on the same scenes. Every result is kept at once: the "
         "same command goes on where an earlier one ended, and runs only what is new. Exit status "
