@@ -49,9 +49,8 @@ class TwinRenderer:
             randomisation: Level of the look: ``none``, ``default``, ``strong``.
 
         Raises:
-            ConfigError: When there is no such task.
-            TwinError: When the scene cannot be built, the size is out of range, or no graphics
-                backend works, with the packages that are missing.
+            ConfigError: There is no such task.
+            TwinError: The scene cannot be built, the size is out of range, or no graphics works.
         """
         if not (1 <= width <= 1280 and 1 <= height <= 960):
             raise TwinError(f"picture size is {width}x{height}, allowed: up to 1280x960")
@@ -69,9 +68,7 @@ class TwinRenderer:
         self._view.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         self._view.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._option = mujoco.MjvOption()
-        self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-        self._camera.fixedcamid = model.camera(CAMERA).id
+        self._camera = _fixed_camera(model)
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._buffer: Rgb = np.zeros((height, width, 3), dtype=np.uint8)
 
@@ -120,6 +117,13 @@ class TwinRenderer:
             self._context.free()
             self._gl.free()
             self._gl = None
+
+
+def _fixed_camera(model: mujoco.MjModel) -> mujoco.MjvCamera:
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+    camera.fixedcamid = model.camera(CAMERA).id
+    return camera
 
 
 def _open_gl(width: int, height: int) -> Any:

@@ -83,34 +83,32 @@ def build_scene(
     for item, spot in placement.items[: len(found.items)]:
         check_reachable(item, spot)
     look = draw_look(task, seed, randomisation)
+    cells = np.zeros((0, 2))
+    if found.dirt is not None and placement.dirt is not None:
+        cells = placement.dirt + found.dirt.offsets()
+    model = _compile(found, robot_type, placement, look, cells)
+    start = _start(model, placement, robot_type, holds_sponge=found.dirt is not None)
+    names = (distractors, randomisation)
+    return Scene(found, seed, robot_type, *names, model, start, placement, cells, look)
+
+
+def _compile(
+    task: Task, robot_type: str, placement: Placement, look: Look, cells: FloatArray
+) -> mujoco.MjModel:
     spec = build_arm(robot_type)
     set_options(spec, look)
     add_room(spec, look)
     add_camera(spec, look.view)
     for number, (item, _) in enumerate(placement.items):
         add_item(spec, item, look, number)
-    cells = np.zeros((0, 2))
-    if found.dirt is not None and placement.dirt is not None:
-        cells = placement.dirt + found.dirt.offsets()
-        add_stain(spec, found.dirt, cells, placement.looks)
+    if task.dirt is not None:
+        add_stain(spec, task.dirt, cells, placement.looks)
         add_sponge(spec, finger_joints(robot_type))
     model = spec.compile()
     set_joint_dynamics(model, robot_type)
-    if found.dirt is not None:
+    if task.dirt is not None:
         damp_sponge(model)
-    start = _start(model, placement, robot_type, holds_sponge=found.dirt is not None)
-    return Scene(
-        found,
-        seed,
-        robot_type,
-        distractors,
-        randomisation,
-        model,
-        start,
-        placement,
-        cells,
-        look,
-    )
+    return model
 
 
 def _start(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..arm.units import RADIANS_PER_TICK
 from ..kinematics import arm_model
 from ..types import FloatArray, Pose
+from .contacts import ArmContacts
 from .driver import TICK, ArmState, Driver, Reference
 from .model import ARM_JOINTS, DAMPING, STIFFNESS, finger_joints
 from .scene import Scene, build_scene
@@ -148,7 +149,7 @@ class Twin:
             progress=task.progress(state),
             success=task.success(state),
             pose=self._sensors.pose(self._data),
-            contact_force=self._contact_force(),
+            contact_force=self._contacts.force(self._data),
         )
 
     def _enter(self, scene: Scene) -> None:
@@ -157,7 +158,7 @@ class Twin:
         self._data = mujoco.MjData(model)
         self._sensors = ArmSensors(model, scene.robot_type, self._sensor_config)
         self._rng = np.random.default_rng(scene.seed)
-        self._is_arm = _subtree(model, "b_base")
+        self._contacts = ArmContacts(model)
         self._substeps = round(TICK / model.opt.timestep)
         self._arm_servos = [model.actuator(name).id for name in ARM_JOINTS]
         self._finger_servos = [model.actuator(n).id for n in finger_joints(scene.robot_type)]
@@ -191,7 +192,7 @@ class Twin:
         self._cleaned |= wiped_cells(position, rotation, self._scene.cells)
 
     def _scene_state(self) -> SceneState:
-        touched = self._touched()
+        touched = self._contacts.touched(self._data)
         items = {
             name: ItemState(start, self._position(name), name in touched)
             for name, start in self._start.items()
@@ -200,31 +201,3 @@ class Twin:
 
     def _position(self, item: str) -> FloatArray:
         return np.array(self._data.body(item).xpos)
-
-    def _arm_contacts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the numbers of the contacts between arm and scene, and the other bodies."""
-        bodies = self._scene.model.geom_bodyid[self._data.contact.geom]  # (contacts, 2)
-        arm = self._is_arm[bodies]
-        numbers = np.flatnonzero(arm[:, 0] != arm[:, 1])
-        others = np.where(arm[numbers, 0], bodies[numbers, 1], bodies[numbers, 0])
-        return numbers, others
-
-    def _touched(self) -> set[str]:
-        _, others = self._arm_contacts()
-        return {self._scene.model.body(int(other)).name for other in others}
-
-    def _contact_force(self) -> float:
-        total, wrench = 0.0, np.zeros(6)
-        for number in self._arm_contacts()[0]:
-            mujoco.mj_contactForce(self._scene.model, self._data, int(number), wrench)
-            total += float(np.linalg.norm(wrench[:3]))
-        return total
-
-
-def _subtree(model: mujoco.MjModel, root: str) -> NDArray[np.bool_]:
-    """Tell for each body whether it is or hangs on another. Shape (nbody,)."""
-    inside = np.zeros(model.nbody, dtype=bool)
-    inside[model.body(root).id] = True
-    for body in range(model.nbody):
-        inside[body] |= inside[model.body_parentid[body]]
-    return inside
