@@ -26,7 +26,7 @@ from adp_ros.sim.items import Receptacle
 from adp_ros.sim.scene import build_scene
 from adp_ros.types import ActionConvention
 
-SHORT = RolloutConfig(time_limit=2.5)
+SHORT = RolloutConfig(time_limit=1.5)
 LLM = LlmConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=4)
 
 
@@ -84,7 +84,7 @@ def test_full_and_static_are_counted(runner):
     assert (full.flops, static.flops_full) == (full.flops_full, full.flops)
     assert 0.3 < static.flops / static.flops_full < 0.6
     assert (set(full.forward_full), set(static.forward_pruned)) == ({0.01}, {0.006})
-    assert (full.success, full.stop, full.duration) == (False, "", pytest.approx(2.5))
+    assert (full.success, full.stop, full.duration) == (False, "", pytest.approx(1.5))
 
 
 def test_episodes_repeat(runner):
@@ -96,12 +96,11 @@ def test_episodes_repeat(runner):
 
 
 def test_random_pruner_is_seeded_by_the_scene(runner, policy):
-    """Scenes draw differently, episodes of one scene alike."""
-    for seed in (4, 5, 4):
+    """Each scene has draws of its own."""
+    for seed in (4, 5):
         runner.run(Job(episode("random_static", seed=seed)))
     seeds = [pruner.seed for pruner in policy.pruners]
-    assert sorted(set(seeds)) == [4, 5]
-    assert seeds[0] == seeds[-1] == 4
+    assert (set(seeds), seeds) == ({4, 5}, sorted(seeds))
 
 
 @pytest.mark.parametrize("robot_type", ["j2n6s300", "j2n6s200"])
@@ -136,7 +135,7 @@ def test_video_shows_the_episode(runner, tmp_path):
     assert timeless(filmed) == timeless(runner.run(Job(episode("static"))))
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
-    assert 20 <= len(frames) <= 26
+    assert 12 <= len(frames) <= 16
     assert [p.name for p in tmp_path.iterdir()] == ["video.mp4"]
 
 
