@@ -157,11 +157,6 @@ class ChunkBuffer:
         """Number of the policy step in the episode, -1 before the first."""
         return self._slot
 
-    @property
-    def active(self) -> StepAction | None:
-        """Action of that step, None when none is due and the arm comes to rest."""
-        return self._active
-
     def _judge(self, chunk: Chunk, now: float) -> Outcome:
         if not self.requests.pending or chunk.window != self.requests.next_window:
             return Outcome.UNREQUESTED

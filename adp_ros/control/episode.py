@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..chunk import ChunkBuffer, ChunkConfig
+from ..chunk import ChunkBuffer, ChunkConfig, StepAction
 from ..types import Twist
 from .motion import Moment, Motion
 from .output import WindowRequest
@@ -22,6 +22,7 @@ class Episode:
         self.motion = motion
         self.opening = 1.0
         self.starved = False
+        self.action: StepAction | None = None  # of the present step
         self._window = WindowMotion()
         self._asked: WindowRequest | None = None
         self._slot = -1
@@ -48,7 +49,7 @@ class Episode:
 
     def tick(self, moment: Moment) -> Twist:
         """Return the velocity of this tick; ``opening`` follows the action."""
-        action = self.buffer.tick(moment.now)
+        self.action = action = self.buffer.tick(moment.now)
         if self.buffer.slot != self._slot:
             self._slot = self.buffer.slot
             self._window.step(moment.place.pose.position)

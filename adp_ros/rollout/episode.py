@@ -167,7 +167,7 @@ class _Rollout:
             return
         self._slot = slot
         view = View(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
-        observer.on_step(StepView(slot, view, episode.buffer.active, episode.opening))
+        observer.on_step(StepView(slot, view, episode.action, episode.opening))
 
     def _note_safety(self) -> None:
         state = self._loop.controller.snapshot()
