@@ -53,10 +53,24 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--light", action="store_true", help="without camera and inference, and their faults"
     )
     parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME:=VALUE",
+        help="parameters of the controller, such as torque.slow_share:=0.5",
+    )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--nominal",
         type=_minutes,
         metavar="MINUTES",
-        help="no faults: every task in turn, until the arm has moved for so long",
+        help="instead: no faults, every task in turn, until the arm has moved for so long",
+    )
+    instead.add_argument(
+        "--press", action="store_true", help="instead: press on the table, in simulated time"
+    )
+    instead.add_argument(
+        "--square", action="store_true", help="instead: follow a square, in simulated time"
     )
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
@@ -72,6 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
         from .faults_nominal import run_nominal
 
         return run_nominal(arguments)
+    if arguments.press or arguments.square:
+        from .faults_twin import run_press, run_square
+
+        return run_press(arguments) if arguments.press else run_square(arguments)
     plan = make_plan(_kinds(arguments), arguments.faults, arguments.seed)
     share = share_directory(os.environ)
     settings = resolve_settings({"task": arguments.task, "policy": "hold"}, share)
@@ -122,7 +140,7 @@ def _perform(
         progress_display("faults", sys.stderr) as show,
         fault_bench("j2n6s300", answers=arguments.light) as bench,
     ):
-        processes = Processes(specs, os.environ, log.write_line)
+        processes = Processes(specs, os.environ, log.write_line, arguments.set)
         processes.start()
         began = time.monotonic()
         try:

@@ -15,8 +15,13 @@ BLIND = (
 )
 
 
-def campaign_program(spec: NodeSpec) -> Program:
-    """Return the process of a node; the controller hears everything through the bench."""
+def campaign_program(spec: NodeSpec, parameters: Sequence[str] = ()) -> Program:
+    """Return the process of a node; the controller hears everything through the bench.
+
+    Args:
+        spec: Row of the node table.
+        parameters: Further parameters ``name:=value`` of the controller.
+    """
     program = node_program(spec)
     if spec.executable != "controller_node":
         return program
@@ -24,7 +29,7 @@ def campaign_program(spec: NodeSpec) -> Program:
     topics = [*(driver + name for name in TOPICS), CHUNKS]
     words = [f"{topic}:={tampered(topic)}" for topic in topics]
     extra = [word for remap in words for word in ("-r", remap)]
-    extra += [word for parameter in BLIND for word in ("-p", parameter)]
+    extra += [word for parameter in (*BLIND, *parameters) for word in ("-p", parameter)]
     return replace(program, words=(*program.words, *extra))
 
 
@@ -35,6 +40,7 @@ class Processes:
         specs: Rows of the node table.
         environment: Environment of every process.
         write_line: Gets node and line of what they say.
+        parameters: Further parameters ``name:=value`` of the controller.
     """
 
     def __init__(
@@ -42,9 +48,11 @@ class Processes:
         specs: Sequence[NodeSpec],
         environment: Mapping[str, str],
         write_line: Callable[[str, str], None],
+        parameters: Sequence[str] = (),
     ) -> None:
         self._runners = {
-            spec.name: Runner([campaign_program(spec)], environment, write_line) for spec in specs
+            spec.name: Runner([campaign_program(spec, parameters)], environment, write_line)
+            for spec in specs
         }
 
     @property

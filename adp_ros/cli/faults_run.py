@@ -16,6 +16,7 @@ from .faults_processes import Processes
 _POLL: Final = 0.005  # [s]
 _READY: Final = 120.0  # [s] until all nodes run
 _ANSWER: Final = 5.0  # [s] for a service
+_STATE: Final = 0.5  # [s] for the state that follows
 _MOTION: Final = 30.0  # [s] until the arm moves again
 _MOVING: Final = ("running", "slowed")
 _FAULT: Final = 20.0  # [s] until a fault has taken effect; pressing has a long way
@@ -86,20 +87,20 @@ class Campaign:
         bench = self._bench
         bench.patrol.speed = fault.speed
         bench.patrol.seed(fault.seed)
-        self._until(self._is_up, _READY, "the nodes")
+        self._until(lambda: self._is_up() or self._has_ended(), _READY, "the nodes")
+        if self._has_ended():
+            raise CampaignError(f"{self._processes.ended()}, see nodes.log")
         deadline = time.monotonic() + _READY
         fast = _FULL * fault.speed
         since = time.monotonic()
         while time.monotonic() - since < fault.delay:
             if time.monotonic() > deadline:
                 raise CampaignError(f"the arm does not move: {bench.status} {self._refusal}")
-            if bench.status not in _MOVING:
-                self._start()
-            ran = bench.status in _MOVING
+            started = bench.status in _MOVING or self._start()
             if bench.commanded_speed() < fast or not self._is_patrolling():
                 since = time.monotonic()
             self._pause()
-            if ran and bench.status == "stopped":
+            if started and bench.status == "stopped":
                 self.trips.append(bench.cause)
 
     def _is_up(self) -> bool:
@@ -107,11 +108,14 @@ class Campaign:
         offered = all(bench.offers(name) for name in ("start", "stop", "reset"))
         return offered and bench.pose is not None and bench.status != ""
 
+    def _has_ended(self) -> bool:
+        return self._processes.ended() is not None
+
     def _is_patrolling(self) -> bool:
         pose = self._bench.pose
         return pose is not None and self._bench.patrol.ready(pose)
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
         """Reset if that is needed, start; both may be refused for a while."""
         bench = self._bench
         if bench.status == "stopped":
@@ -120,8 +124,9 @@ class Campaign:
         self._refusal = self._ask("start")
         if self._refusal:
             self._sleep(0.2)
-            return
-        self._until(lambda: bench.status in _MOVING, _ANSWER, "the start")
+            return False
+        self._wait(lambda: bench.status in _MOVING, _STATE)
+        return True
 
     def _ask(self, name: str) -> str:
         """Call a service; return why it refused, empty when it did not."""
@@ -152,8 +157,7 @@ class Campaign:
     def _is_over(self, kind: Kind, at: float) -> bool:
         if kind.ends == "controller_node":
             return time.monotonic() > at + _AFTER
-        rests = self._bench.commanded_speed() == 0.0
-        return rests and (kind.reaction is Reaction.REST or self._bench.status == "stopped")
+        return self._bench.rests() and (kind.reaction is Reaction.REST or self._bench.status == "stopped")
 
     def _follow_up(self, kind: Kind, outcome: Outcome) -> Outcome:
         """See that a latch holds, or that motion goes on."""

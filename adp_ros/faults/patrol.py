@@ -15,7 +15,7 @@ _NEAREST: Final = 0.08  # [m] from one place to the next
 _REACHED: Final = 0.015  # [m]
 _TURN_SPEED: Final = 0.25  # [rad/s]
 _ALIGNED: Final = 0.15  # [rad]
-_DOWN: Final = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+DOWN: Final = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 
 
 class Patrol:
@@ -70,10 +70,10 @@ class Patrol:
 
     @staticmethod
     def _angle(rotation: FloatArray) -> float:
-        return float(np.linalg.norm(rotvec_from_rotation(_DOWN @ rotation.T)))
+        return float(np.linalg.norm(rotvec_from_rotation(DOWN @ rotation.T)))
 
 
 def _turn(rotation: FloatArray) -> FloatArray:
-    way = rotvec_from_rotation(_DOWN @ rotation.T)
+    way = rotvec_from_rotation(DOWN @ rotation.T)
     angle = float(np.linalg.norm(way))
     return np.asarray(way * min(1.0, _TURN_SPEED * STEP / max(angle, 1e-9)))

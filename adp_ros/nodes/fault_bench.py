@@ -114,6 +114,10 @@ class FaultBench(Node):
             return 0.0
         return self._commands[-1][1]
 
+    def rests(self) -> bool:
+        """Tell whether the newest command was to stand still."""
+        return bool(self._commands) and self._commands[-1][1:] == (0.0, 0.0)
+
     def call(self, name: str) -> "Future[Trigger.Response]":
         """Call a service of the controller."""
         return self._asks[name].call_async(Trigger.Request())
