@@ -192,6 +192,7 @@ REQUIRES = (
     "zstandard>=0.23,<1",  # bags: compressed chunks
     "rich>=13,<16",  # tables and progress of the command line
     "matplotlib>=3.8,<4",  # plots of the command line
+    "peft>=0.21,<0.22",  # adapters for fine-tuning large models
     "plotly>=6,<8",  # figures of a run's report
 )
 EXTRAS = {

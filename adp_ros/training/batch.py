@@ -125,17 +125,17 @@ class Collator:
         places = [w.place(examples.pixels[i]) for w, i in zip(windows, indices, strict=True)]
         state = self._state(examples.state[indices])  # (B, P)
         if state_noise:
-            state = state + state_noise * rng.standard_normal(state.shape)
+            state += state_noise * rng.standard_normal(state.shape)
         instruction = examples.instruction[indices]
-        positions = examples.positions[indices]
+        positions, seen_at = examples.positions[indices], np.stack(places)
         return Batch(
             torch.from_numpy(pixels),
             _tensor(state),
             _tensor(self._actions(examples.chunk[indices])),
             self._groups(instruction),
             torch.from_numpy(instruction),
-            _tensor(np.nan_to_num(positions) / POSITION_SCALE),
-            _tensor(np.nan_to_num(np.stack(places), nan=_OUTSIDE)),
+            _tensor(np.where(np.isfinite(positions), positions, 0.0) / POSITION_SCALE),
+            _tensor(np.where(np.isfinite(seen_at), seen_at, _OUTSIDE)),
             _tensor(np.isfinite(positions).all(-1).astype(np.float64)),
         )
 

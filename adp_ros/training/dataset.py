@@ -6,6 +6,7 @@ policy sees them before its crop.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,7 +188,7 @@ def _pictures(folder: Folder, name: str, episode: Demonstration) -> Rgb:
         if found.shape == wanted:
             return found
     path.parent.mkdir(exist_ok=True)
-    work = path.with_suffix(".tmp.npy")
+    work = path.with_suffix(f".{os.getpid()}.npy")  # another process may make it as well
     np.save(work, np.stack([episode.frames.shrunk(i) for i in range(len(episode.frames))]))
     work.replace(path)
     made: Rgb = np.load(path, mmap_mode="r")

@@ -47,6 +47,13 @@ class Examples:
         """Return the picture of an example, shape (224, 224, 3), uint8."""
         return np.asarray(self.pictures[self.episode[index]][self.row[index]])
 
+    def spread_held_out(self, count: int) -> NDArray[np.int64]:
+        """Return at most so many held-out examples, evenly spread, ascending."""
+        held_out = np.flatnonzero(self.held_out)
+        if not len(held_out):
+            return held_out
+        return held_out[np.unique(np.linspace(0, len(held_out) - 1, count).astype(np.int64))]
+
 
 class Sampler:
     """Draws the examples of each step, from seed, stage and step alone.

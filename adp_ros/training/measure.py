@@ -53,7 +53,7 @@ def validate(
     """Measure a network.
 
     Args:
-        network: In evaluation mode.
+        network: No layer of it behaves differently at training.
         collator: Makes batches.
         indices: Numbers of the examples, shape (n,).
         device: Where the network is.
@@ -64,13 +64,13 @@ def validate(
         error = (network.actions(batch) - batch.chunk).abs().mean(1)  # (B, 7)
         rows.append((error, _recalls(network, batch), _errors(network, batch)))
     joined = [torch.cat(part).cpu().numpy() for part in zip(*rows, strict=True)]
-    error, recall, place = joined
+    errors, recall, place = joined
     known = np.isfinite(recall[:, 0])
     return Scores(
-        action=float(error.mean()),
-        translation=float(error[:, :3].mean()),
-        rotation=float(error[:, 3:6].mean()),
-        gripper=float(error[:, 6].mean()),
+        action=float(errors.mean()),
+        translation=float(errors[:, :3].mean()),
+        rotation=float(errors[:, 3:6].mean()),
+        gripper=float(errors[:, 6].mean()),
         recall_50=float(recall[known, 0].mean()) if known.any() else float("nan"),
         recall_30=float(recall[known, 1].mean()) if known.any() else float("nan"),
         item_error=_median(place[:, 0]),

@@ -61,7 +61,7 @@ class TrainingNetwork(nn.Module):
         if weights.patches:
             losses["patches"] = self._patches(batch, patches)
         if weights.action or weights.readout:
-            chosen = patches if kept is None else patches.index_select(1, kept)  # (B, k, D)
+            chosen = patches if kept is None else patches[:, kept]  # (B, k, D)
             actions, readout = self._decode(batch, chosen)
             losses["action"] = (actions - batch.chunk).abs().mean()
             if weights.readout:
@@ -140,7 +140,8 @@ class TrainingNetwork(nn.Module):
         both = torch.stack([there, there - there[:, TOOL : TOOL + 1]], 1)  # (b, 2, L, 3)
         error = (off_text.float() - there).abs().mean(-1)  # (b, L)
         error = error + (off_proprio.float() - both).abs().mean((1, 3))  # (b, L)
-        return (error * known).sum() / known.shape[1]
+        total: Tensor = (error * known).sum() / known.shape[1]
+        return total
 
 
 def _by_text(ids: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

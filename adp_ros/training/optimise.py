@@ -1,7 +1,8 @@
 """Optimiser, learning rate and running mean of the weights."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -71,3 +72,22 @@ class RunningMean:
             else:
                 self.values[name] = value.detach().clone()
         self.count += 1
+
+    @torch.no_grad()
+    def give(self, network: nn.Module) -> None:
+        """Give a network the mean of its weights."""
+        for name, parameter in network.named_parameters():
+            if name in self.values:
+                parameter.copy_(self.values[name])
+
+    @contextmanager
+    def given(self, network: nn.Module) -> Iterator[None]:
+        """Give a network the mean of its weights for a while."""
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        self.give(network)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, parameter in network.named_parameters():
+                    parameter.copy_(before[name])

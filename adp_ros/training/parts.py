@@ -4,6 +4,9 @@ from collections.abc import Collection
 
 from torch import nn
 
+from .network import TrainingNetwork
+from .recipe import Stage
+
 _SCORING = ("input_layernorm.", "self_attn.q_proj.", "self_attn.k_proj.")
 
 
@@ -24,3 +27,23 @@ def choose_parts(policy: nn.Module, trains: Collection[str]) -> None:
     """Let only the parameters of some parts be trained."""
     for name, parameter in policy.named_parameters():
         parameter.requires_grad_(part_of(name) in trains)
+
+
+def prepare_stage(network: TrainingNetwork, stage: Stage, *, adapters: bool) -> None:
+    """Let the stage's parts be trained, and those training networks that it uses.
+
+    Args:
+        network: Policy and training networks.
+        stage: What is trained and with which losses.
+        adapters: True when low-rank adapters say what is trained in the policy.
+    """
+    losses = stage.losses
+    if not adapters:
+        choose_parts(network.policy, stage.trains)
+    network.patch_heads.requires_grad_(losses.patches > 0)
+    network.readout.requires_grad_(losses.readout > 0)
+    if losses.action or losses.readout:
+        return
+    for name, parameter in network.policy.named_parameters():  # the decoder is not run
+        if part_of(name) in ("decoder", "head"):
+            parameter.requires_grad_(False)

@@ -29,6 +29,14 @@ class Processes:
         """True for the process that writes files and messages."""
         return self.rank == 0
 
+    def any_of(self, flag: bool) -> bool:
+        """Tell whether a flag is up in any of the processes; all of them ask."""
+        if self.count == 1:
+            return flag
+        raised = torch.tensor(float(flag), device=self.device)
+        distributed.all_reduce(raised, distributed.ReduceOp.MAX)
+        return bool(raised)
+
 
 @contextmanager
 def joined(device: str, environment: Mapping[str, str]) -> Iterator[Processes]:

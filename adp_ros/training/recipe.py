@@ -173,6 +173,11 @@ class Recipe:
         if not self.stages:
             raise ConfigError("stages is empty, at least one is needed")
 
+    @property
+    def total_samples(self) -> int:
+        """Samples of all stages."""
+        return sum(stage.steps * stage.batch for stage in self.stages)
+
 
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.

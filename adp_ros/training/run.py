@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
@@ -23,31 +23,14 @@ from .batch import Collator
 from .curves import CURVES_FILE, MetricsFile, draw_curves
 from .dataset import TrainingSet, load_training_set
 from .export import write_checkpoint
-from .measure import Scores
+from .log import Progress, RunLog
 from .network import TrainingNetwork
 from .processes import Processes, joined
 from .recipe import Recipe
 from .start import Start, add_lora, merge_lora, start_from, start_new
-from .trainer import Data, Place, Trainer
+from .trainer import Data, Trainer
 
 CHECKPOINT: Final = "checkpoint"  # directory below the run's
-_AVERAGED: Final = 50  # steps whose mean losses make one entry
-
-
-class Progress(Protocol):
-    """Shows a run to a person."""
-
-    def begin(self, text: str, samples: int, done: int) -> None:
-        """The run begins or goes on."""
-        ...
-
-    def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
-        """So many samples are done."""
-        ...
-
-    def validated(self, stage: str, scores: Scores) -> None:
-        """A validation is done."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +120,7 @@ def _train(
     wrapped = add_lora(start.model, recipe.lora) if recipe.lora.rank else None
     statistics = _statistics(recipe, data, start)
     collator = Collator(data.examples, statistics, parts.preprocessor, parts.tokenizer)
-    log = _Log(recipe, MetricsFile(request.out), progress, processes)
+    log = RunLog(recipe, MetricsFile(request.out), progress, processes)
     trainer = Trainer(
         network,
         Data(data.examples, collator),
@@ -149,12 +132,11 @@ def _train(
     trainer.resume(_fingerprint(request, data, start))
     if processes.first:
         text = f"{start.origin}; {len(data.examples)} pictures of {data.episodes} episodes"
-        progress.begin(text, _samples(recipe), log.samples(trainer.place))
+        progress.begin(text, recipe.total_samples, log.samples(trainer.place))
     if not trainer.run(interrupted):
         return Outcome(False, None, trainer.place.total, log.scores)
     if not processes.first:
         return Outcome(True, None, trainer.place.total, log.scores)
-    trainer.use_mean()
     model = network.policy if wrapped is None else merge_lora(wrapped)
     _export(request, model, data, start, steps=trainer.place.total, scores=log.scores)
     draw_curves(MetricsFile(request.out).read(), request.out / CURVES_FILE)
@@ -172,7 +154,7 @@ def _export(
 ) -> None:
     training = {
         "steps": steps,
-        "samples": _samples(request.recipe),
+        "samples": request.recipe.total_samples,
         "relevance": request.recipe.relevance,
         "origin": start.origin,
         "episodes": data.episodes,
@@ -213,48 +195,6 @@ def _check_landmarks(recipe: Recipe, data: TrainingSet) -> None:
             )
 
 
-def _samples(recipe: Recipe) -> int:
-    return sum(stage.steps * stage.batch for stage in recipe.stages)
-
-
 def _fingerprint(request: Request, data: TrainingSet, start: Start) -> str:
     text = json.dumps([asdict(request.recipe), data.fingerprint, start.origin], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-class _Log:
-    """Averages losses, writes them down, and shows them."""
-
-    def __init__(
-        self, recipe: Recipe, file: MetricsFile, progress: Progress, processes: Processes
-    ) -> None:
-        self._recipe = recipe
-        self._file = file
-        self._progress = progress
-        self._processes = processes
-        self._recent: list[Mapping[str, float]] = []
-        self.scores: Mapping[str, float] = {}
-
-    def samples(self, place: Place) -> int:
-        """Return how many samples are done at a place."""
-        stages = self._recipe.stages
-        done = sum(s.steps * s.batch for s in stages[: place.stage])
-        return done + (place.step * stages[place.stage].batch if place.step else 0)
-
-    def trained(self, place: Place, losses: Mapping[str, float]) -> None:
-        if not self._processes.first:
-            return
-        stage = self._recipe.stages[place.stage]
-        self._recent.append(losses)
-        mean = {n: sum(r[n] for r in self._recent) / len(self._recent) for n in losses}
-        self._progress.advance(self.samples(place), stage.name, mean)
-        if len(self._recent) == _AVERAGED or place.step == stage.steps:
-            self._file.add("trained", self.samples(place), stage.name, mean)
-            self._recent.clear()
-
-    def validated(self, place: Place, scores: Scores) -> None:
-        stage = self._recipe.stages[place.stage]
-        values: dict[str, Any] = scores.as_dict()
-        self.scores = values
-        self._file.add("validated", self.samples(place), stage.name, values)
-        self._progress.validated(stage.name, scores)

@@ -115,7 +115,8 @@ def add_lora(model: OpenVla, settings: LoraSettings) -> nn.Module:
     for part in (model.action_head, model.proprio_projector):
         if part is not None:
             part.requires_grad_(True)
-    return wrapped
+    network: nn.Module = wrapped
+    return network
 
 
 def merge_lora(wrapped: nn.Module) -> OpenVla:

@@ -11,20 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..errors import CheckpointError
 from .batch import Batch, Collator
+from .dropping import surviving_tokens
 from .examples import Examples, Sampler
 from .measure import Scores, validate
 from .memory import VisionMemory
 from .network import TrainingNetwork
 from .optimise import Optimiser, RunningMean
-from .parts import choose_parts
+from .parts import prepare_stage
 from .processes import Processes
 from .recipe import Recipe, Stage
+from .saved_state import SavedState, read_state
 
-STATE_FILE: Final = "state.pt"
 _VALIDATED: Final = 256  # held-out examples that a validation looks at
-_DROP_SEED: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +91,14 @@ class Trainer:
         self._network = network.to(processes.device)
         self._data = data
         self._recipe = recipe
-        self._path = directory / STATE_FILE
+        self._directory = directory
+        self._fingerprint = ""
         self._processes = processes
         self._log = log
         self._mean = RunningMean(recipe.average)
         self._place = Place(0, 0, 0)
         self._optimiser_state: dict[str, Any] | None = None
         self._memory: VisionMemory | None = None
-        self._lora = recipe.lora.rank > 0
 
     @property
     def place(self) -> Place:
@@ -113,29 +112,25 @@ class Trainer:
             fingerprint: Of recipe and data; a state of others is refused.
 
         Raises:
-            CheckpointError: The state is broken or of another recipe or data.
+            CheckpointError: The state is broken or of another recipe or other data.
         """
         self._fingerprint = fingerprint
-        if not self._path.is_file():
+        state = read_state(self._directory, fingerprint)
+        if state is None:
             return False
-        try:
-            state = torch.load(self._path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
-            raise CheckpointError(f"{self._path} cannot be read: {error}") from error
-        if state["fingerprint"] != fingerprint:
-            raise CheckpointError(
-                f"{self._path} is of another recipe or other data; choose another --out, or "
-                "delete it to begin anew"
-            )
-        self._network.load_state_dict(state["network"])
-        self._mean.values = {k: v.to(self._processes.device) for k, v in state["mean"].items()}
-        self._mean.count = state["mean_count"]
-        self._optimiser_state = state["optimiser"]
-        self._place = Place(*state["place"])
+        self._network.load_state_dict(state.network)
+        self._mean.values = {k: v.to(self._processes.device) for k, v in state.mean.items()}
+        self._mean.count = state.mean_count
+        self._optimiser_state = state.optimiser
+        self._place = Place(*state.place)
         return True
 
     def run(self, interrupted: Callable[[], bool]) -> bool:
-        """Train until the recipe is done; returns False when it was interrupted before."""
+        """Train until the recipe is done and the network has the running mean of its weights.
+
+        Returns:
+            False when it was interrupted before.
+        """
         for number, stage in enumerate(self._recipe.stages):
             if number < self._place.stage:
                 continue
@@ -144,18 +139,12 @@ class Trainer:
             self._place = Place(number + 1, 0, self._place.total)
             self._optimiser_state = None
         self._save(None)
+        self._mean.give(self._network)
         return True
-
-    def use_mean(self) -> None:
-        """Give the network the running mean of its weights."""
-        with torch.no_grad():
-            for name, parameter in self._network.named_parameters():
-                if name in self._mean.values:
-                    parameter.copy_(self._mean.values[name])
 
     def _run_stage(self, number: int, stage: Stage, interrupted: Callable[[], bool]) -> bool:
         network = self._network
-        self._choose(stage)
+        prepare_stage(network, stage, adapters=self._recipe.lora.rank > 0)
         optimiser = Optimiser(network, stage)
         if self._optimiser_state is not None:
             optimiser.adam.load_state_dict(self._optimiser_state)
@@ -175,24 +164,12 @@ class Trainer:
             last = done == stage.steps
             if last or done % self._recipe.validate_every == 0:
                 self._validate()
-            stop = interrupted()
+            stop = self._processes.any_of(interrupted())
             if last or stop or done % self._recipe.save_every == 0:
                 self._save(optimiser)
             if stop:
                 return False
         return True
-
-    def _choose(self, stage: Stage) -> None:
-        """Let the stage's parts be trained, and those training networks that it uses."""
-        network, losses = self._network, stage.losses
-        if not self._lora:
-            choose_parts(network.policy, stage.trains)
-        network.patch_heads.requires_grad_(losses.patches > 0)
-        network.readout.requires_grad_(losses.readout > 0)
-        if not (losses.action or losses.readout):
-            for name, parameter in network.policy.named_parameters():
-                if name.startswith(("language_model.layers.", "action_head.", "proprio_proj")):
-                    parameter.requires_grad_(parameter.requires_grad and _scores(name))
 
     def _step(
         self,
@@ -206,7 +183,8 @@ class Trainer:
         indices = sampler.draw(number, step, stage.batch)[processes.rank :: processes.count]
         rng = np.random.default_rng([self._recipe.seed, number, step, processes.rank])
         batch, patches = self._batch(indices, rng)
-        kept = self._dropped(stage, number)
+        key = (self._recipe.seed, number, step)
+        kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
         with torch.autocast(processes.device.type, dtype=torch.bfloat16):
             losses = network(batch, stage.losses, kept, patches)
         optimiser.step(losses["total"], step)
@@ -222,56 +200,25 @@ class Trainer:
             return self._memory.batch(indices, augmentation.state_noise, rng, device)
         return self._data.collator.train(indices, augmentation, rng).to(device), None
 
-    def _dropped(self, stage: Stage, number: int) -> Tensor | None:
-        """Draw which vision tokens enter the decoder, the same in all processes."""
-        rng = np.random.default_rng([self._recipe.seed, _DROP_SEED, number, self._place.step])
-        if rng.random() >= stage.drop_share:
-            return None
-        total = self._network.policy.patches_per_view
-        count = max(1, round(rng.uniform(stage.drop_keep[0], stage.drop_keep[1]) * total))
-        kept = np.sort(rng.choice(total, count, replace=False))
-        return torch.from_numpy(kept).to(self._processes.device)
-
     def _validate(self) -> None:
         """Validate the running mean; only the first process does, the others go on."""
-        held_out = np.flatnonzero(self._data.examples.held_out)
-        if not self._processes.first or not len(held_out):
+        chosen = self._data.examples.spread_held_out(_VALIDATED)
+        if not self._processes.first or not len(chosen):
             return
-        chosen = held_out[np.linspace(0, len(held_out) - 1, _VALIDATED).astype(np.int64)]
-        before = {n: p.detach().clone() for n, p in self._network.named_parameters()}
-        self.use_mean()
-        self._network.eval()
-        scores = validate(
-            self._network, self._data.collator, np.unique(chosen), self._processes.device
-        )
-        self._network.train()
-        with torch.no_grad():
-            for name, parameter in self._network.named_parameters():
-                parameter.copy_(before[name])
+        network, device = self._network, self._processes.device
+        with self._mean.given(network):
+            scores = validate(network, self._data.collator, chosen, device)
         self._log.validated(self._place, scores)
 
     def _save(self, optimiser: Optimiser | None) -> None:
-        """Write the state beside the old one, then put it in its place."""
         if not self._processes.first:
             return
-        state = {
-            "fingerprint": self._fingerprint,
-            "network": self._network.state_dict(),
-            "mean": self._mean.values,
-            "mean_count": self._mean.count,
-            "optimiser": None if optimiser is None else optimiser.adam.state_dict(),
-            "place": (self._place.stage, self._place.step, self._place.total),
-        }
-        work = self._path.with_suffix(".tmp")
-        torch.save(state, work)
-        work.replace(self._path)
-
-
-def _scores(parameter: str) -> bool:
-    return parameter.startswith(
-        (
-            "language_model.layers.0.input_layernorm.",
-            "language_model.layers.0.self_attn.q_proj.",
-            "language_model.layers.0.self_attn.k_proj.",
-        )
-    )
+        place = self._place
+        SavedState(
+            fingerprint=self._fingerprint,
+            network=self._network.state_dict(),
+            mean=self._mean.values,
+            mean_count=self._mean.count,
+            optimiser=None if optimiser is None else optimiser.adam.state_dict(),
+            place=(place.stage, place.step, place.total),
+        ).write(self._directory)
