@@ -101,6 +101,14 @@ def test_what_must_not_be_is_named(change, violation):
     assert any(v.startswith(violation) for v in outcome.violations)
 
 
+def test_stop_before_the_fault_makes_it_prove_nothing():
+    """The fault is to be repeated then; its cause is told."""
+    trace = _trace()
+    early = Trace(trace.commands, trace.tool, ((0.5, "stopped", "pose_stale"), *trace.states[1:]))
+    assert judge(KINDS["torque_spike"], 1.0, early).disturbed == "pose_stale"
+    assert judge(KINDS["torque_spike"], 1.0, trace).disturbed == ""
+
+
 def test_burst_is_a_violation():
     """Twice as many messages as the arm takes."""
     trace = _trace()

@@ -17,6 +17,7 @@ _POLL: Final = 0.005  # [s]
 _READY: Final = 120.0  # [s] until all nodes run
 _ANSWER: Final = 5.0  # [s] for a service
 _STATE: Final = 0.5  # [s] for the state that follows
+_TRIES: Final = 10  # of a fault, when the arm had just stopped by itself
 _MOTION: Final = 30.0  # [s] until the arm moves again
 _MOVING: Final = ("running", "slowed")
 _FAULT: Final = 20.0  # [s] until a fault has taken effect; pressing has a long way
@@ -74,14 +75,19 @@ class Campaign:
             KeyboardInterrupt: The campaign was interrupted.
         """
         kind = KINDS[fault.kind]
-        self._move(fault)
-        injected = time.monotonic()
-        self._injector.inject(fault)
-        try:
-            outcome = self._watch(kind, injected)
-        finally:
-            self._injector.clear(kind)
-        return Result(fault, self._follow_up(kind, outcome))
+        for _ in range(_TRIES):
+            self._move(fault)
+            injected = time.monotonic()
+            self._injector.inject(fault)
+            try:
+                outcome = self._watch(kind, injected)
+            finally:
+                self._injector.clear(kind)
+            outcome = self._follow_up(kind, outcome)
+            if not outcome.disturbed:
+                return Result(fault, outcome)
+            self.trips.append(outcome.disturbed)
+        raise CampaignError(f"the arm stopped {_TRIES} times before the fault could: {self.trips}")
 
     def _move(self, fault: Fault) -> None:
         bench = self._bench
@@ -157,7 +163,8 @@ class Campaign:
     def _is_over(self, kind: Kind, at: float) -> bool:
         if kind.ends == "controller_node":
             return time.monotonic() > at + _AFTER
-        return self._bench.rests() and (kind.reaction is Reaction.REST or self._bench.status == "stopped")
+        stopped = kind.reaction is Reaction.REST or self._bench.status == "stopped"
+        return self._bench.rests() and stopped
 
     def _follow_up(self, kind: Kind, outcome: Outcome) -> Outcome:
         """See that a latch holds, or that motion goes on."""

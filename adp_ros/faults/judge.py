@@ -44,6 +44,8 @@ class Outcome:
         speed: Tool speed at the fault, in [m/s].
         violations: What must not be, in words; empty when all was well.
         force: Largest contact force in [N], where something was touched.
+        disturbed: Cause of a stop that came before the fault, so that it proves nothing; empty
+            for none.
     """
 
     reaction: float | None
@@ -52,6 +54,7 @@ class Outcome:
     speed: float
     violations: tuple[str, ...] = field(default=())
     force: float | None = None
+    disturbed: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return its values by name."""
@@ -82,7 +85,10 @@ def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
         violations += _latched(kind, cause, trace, at, reaction)
     if kind.standstill is not None:
         violations += _in_time("standstill", standstill, kind.standstill)
-    return Outcome(reaction, standstill, cause, speed_at(trace.tool, at), tuple(violations))
+    speed = speed_at(trace.tool, at)
+    before = [(status, why) for t, status, why in trace.states if t < at]
+    disturbed = before[-1][1] if before and before[-1][0] == "stopped" else ""
+    return Outcome(reaction, standstill, cause, speed, tuple(violations), disturbed=disturbed)
 
 
 def moving_since(commands: FloatArray, at: float) -> float:
