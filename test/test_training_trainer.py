@@ -190,6 +190,19 @@ def test_a_recipe_with_a_mistake_is_refused_by_name(values, message):
         recipe_from(values, "here")
 
 
+def test_a_recipe_may_differ_from_another_one_in_a_few_settings(tmp_path):
+    """Named settings win, groups are changed one by one, the rest is the base's."""
+    (tmp_path / "plain.yaml").write_text(
+        "seed: 3\nstages:\n  - {samples: 7, losses: {relevance: 0.5, action: 2.0}}\n"
+    )
+    path = tmp_path / "other.yaml"
+    path.write_text("base: plain\nsize: tiny\nevery_stage: {batch: 2, losses: {relevance: 0.0}}")
+    recipe = load_recipe(path)
+    stage = recipe.stages[0]
+    assert (recipe.seed, recipe.size, stage.samples, stage.batch) == (3, "tiny", 7, 2)
+    assert (stage.losses.relevance, stage.losses.action) == (0.0, 2.0)
+
+
 def test_the_recipes_of_the_package_can_be_read():
     """Every file in config/train, with a sentence on relevance."""
     from pathlib import Path

@@ -40,6 +40,7 @@ class TrainingSet:
         statistics: In upstream's form.
         episodes: Number of episodes.
         has_landmarks: True when the true positions are known everywhere.
+        simulated: True when some episodes are of the twin.
         fingerprint: Of folders and episodes.
     """
 
@@ -49,6 +50,7 @@ class TrainingSet:
     statistics: dict[str, Any]
     episodes: int
     has_landmarks: bool
+    simulated: bool
     fingerprint: str
 
 
@@ -82,6 +84,7 @@ def load_training_set(
         statistics=reader.statistics.values(),
         episodes=reader.episodes,
         has_landmarks=reader.has_landmarks,
+        simulated=reader.simulated,
         fingerprint=reader.fingerprint(),
     )
 
@@ -108,6 +111,7 @@ class _Reader:
         self._digest = hashlib.sha256()
         self.statistics = StatisticsCollector(chunk_length, no_ops)
         self.has_landmarks = True
+        self.simulated = False
 
     @property
     def episodes(self) -> int:
@@ -120,6 +124,7 @@ class _Reader:
         if not len(episode.frames):
             return
         self.statistics.add(episode)
+        self.simulated |= episode.source != "teleoperation"
         number = len(self._pictures)
         self._pictures.append(_pictures(folder, name, episode))
         self._digest.update(f"{name} {len(episode.frames)} {episode.seed}\n".encode())

@@ -44,6 +44,7 @@ def prepare_stage(network: TrainingNetwork, stage: Stage, *, adapters: bool) -> 
     network.readout.requires_grad_(losses.readout > 0)
     if losses.action or losses.readout:
         return
-    for name, parameter in network.policy.named_parameters():  # the decoder is not run
-        if part_of(name) in ("decoder", "head"):
+    idle = {"decoder", "head"} | (set() if losses.relevance else {"scoring", "embedding"})
+    for name, parameter in network.policy.named_parameters():
+        if part_of(name) in idle:
             parameter.requires_grad_(False)

@@ -182,9 +182,16 @@ class Recipe:
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
+    A file may name another one beside it as its ``base`` and say what differs; what stands under
+    ``every_stage`` is put into each of the base's stages.
+
     Raises:
         ConfigError: The file cannot be read, or a setting is unknown or out of range; names it.
     """
+    return recipe_from(_read(path), str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -192,7 +199,21 @@ def load_recipe(path: Path) -> Recipe:
         raise ConfigError(f"recipe {path} cannot be read: {reason}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"recipe {path} holds no settings")
-    return recipe_from(values, str(path))
+    if "base" not in values:
+        return values
+    base = _read(path.with_name(f"{values.pop('base')}.yaml"))
+    change = _mapping(values.pop("every_stage", {}), "every_stage", str(path))
+    stages = [_merged(stage, change) for stage in base.get("stages", [])]
+    return {**base, "stages": stages, **values}
+
+
+def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with some changed, those in groups one by one."""
+    merged = dict(values)
+    for name, value in change.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
 
 
 def recipe_from(values: Mapping[str, Any], where: str) -> Recipe:

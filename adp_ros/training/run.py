@@ -156,6 +156,7 @@ def _export(
         "steps": steps,
         "samples": request.recipe.total_samples,
         "relevance": request.recipe.relevance,
+        "simulation": data.simulated,
         "origin": start.origin,
         "episodes": data.episodes,
         "pictures": len(data.examples),

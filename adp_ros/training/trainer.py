@@ -138,6 +138,8 @@ class Trainer:
                 return False
             self._place = Place(number + 1, 0, self._place.total)
             self._optimiser_state = None
+            if number + 1 < len(self._recipe.stages):  # what stands still keeps its last value
+                self._mean = RunningMean(self._recipe.average)
         self._save(None)
         self._mean.give(self._network)
         return True
