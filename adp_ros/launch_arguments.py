@@ -42,7 +42,8 @@ TABLE: Final = (
     LaunchArgument(
         name="robot",
         default="sim",
-        description="Arm: MuJoCo twin, Kinova driver, or none (replay)",
+        description="Arm: MuJoCo twin, Kinova driver, or none: camera and arm are played from a "
+        "bag, nothing is sent to an arm",
         choices=("sim", "kinova", "none"),
     ),
     LaunchArgument(
@@ -84,6 +85,12 @@ TABLE: Final = (
     ),
     LaunchArgument(
         name="seed", default="0", description=f"Seed of the scene in the twin, 0 to {MAX_SEED}"
+    ),
+    LaunchArgument(
+        name="use_sim_time",
+        default="false",
+        description="true: the nodes' clock is /clock, for a bag that is played (robot:=none)",
+        choices=("true", "false"),
     ),
     LaunchArgument(
         name="record",

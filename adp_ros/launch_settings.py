@@ -27,8 +27,9 @@ class LaunchSettings:
         checkpoint: Checkpoint directory, None for the small one that the package generates.
         camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
         adp: File with the settings of gate and pruning.
-        dry_run: Everything runs, but no velocity reaches the arm.
+        dry_run: Everything runs, but no velocity reaches the arm; always without one.
         seed: Seed of the scene in the twin.
+        use_sim_time: The nodes' clock is ``/clock``.
         record: A bag is recorded.
         log_level: Lowest level that the nodes log.
     """
@@ -42,6 +43,7 @@ class LaunchSettings:
     adp: Path
     dry_run: bool
     seed: int
+    use_sim_time: bool
     record: bool
     log_level: str
 
@@ -73,11 +75,21 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         checkpoint=checkpoint,
         camera=_camera(text["camera"], text["robot"]),
         adp=_adp_file(text["adp"]),
-        dry_run=text["dry_run"] == "true",
+        dry_run=text["dry_run"] == "true" or text["robot"] == "none",
         seed=_seed(text["seed"]),
+        use_sim_time=_use_sim_time(text["use_sim_time"], text["robot"]),
         record=text["record"] == "true",
         log_level=text["log_level"],
     )
+
+
+def _use_sim_time(value: str, robot: str) -> bool:
+    if value == "true" and robot != "none":
+        raise ConfigError(
+            f"use_sim_time is 'true' with robot:={robot}: the arm moves in real time, "
+            "allowed with robot:=none only"
+        )
+    return value == "true"
 
 
 def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:

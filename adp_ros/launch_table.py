@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from .launch_settings import NO_CAMERA, TWIN_CAMERA, LaunchSettings
@@ -86,7 +86,13 @@ def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple
     nodes.append(_inference(settings, checkpoint, share))
     if settings.record:
         nodes.append(_record(settings, share))
+    if settings.use_sim_time:
+        nodes = [_with_sim_time(node) for node in nodes]
     return tuple(nodes)
+
+
+def _with_sim_time(node: NodeSpec) -> NodeSpec:
+    return replace(node, parameters={**node.parameters, "use_sim_time": True})
 
 
 def _sim(settings: LaunchSettings, share: Path) -> NodeSpec:

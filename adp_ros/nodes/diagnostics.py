@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from ..health import Health, Steady, format_value
@@ -28,7 +29,8 @@ class DiagnosticsPublisher:
         self._components = {name: (ask, Steady()) for name, ask in components.items()}
         self._hardware_id = hardware_id
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = node.create_timer(PERIOD, self.publish)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands still
+        self._timer = node.create_timer(PERIOD, self.publish, clock=steady)
 
     def publish(self) -> None:
         """Publish one array now."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from .. import __version__
@@ -49,13 +50,14 @@ class RecordNode(Node):
         self._note_origin(writer)
         definitions = Definitions(os.environ)
         self._topics = RecordTopics(self, settings, definitions, self._recorder.put)
-        self._parameters = ParameterCollector(self, self._note_parameters)
+        self._collector = ParameterCollector(self, self._note_parameters)
         self._diagnostics = DiagnosticsPublisher(self, {"recording": self.health})
-        self.create_timer(_LOOK_PERIOD, self._look)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands still
+        self.create_timer(_LOOK_PERIOD, self._look, clock=steady)
         self._complained = False
         self._ending = threading.Event()
         self._worker = Worker(self, "recorder", self._step, self._ending, self._prepare)
-        self._starting = self.create_timer(0.0, self._start)
+        self._starting = self.create_timer(0.0, self._start, clock=steady)
 
     def _start(self) -> None:
         """Begin once the executor runs: an interrupt from now on reaches ``destroy_node``."""
@@ -105,7 +107,7 @@ class RecordNode(Node):
 
     def _look(self) -> None:
         self._topics.look()
-        self._parameters.look()
+        self._collector.look()
         if self._recorder.failed and not self._complained:
             self._complained = True
             self.get_logger().error(f"recording ended: {self._recorder.ended}")

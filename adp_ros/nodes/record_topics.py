@@ -1,8 +1,6 @@
 """Topics of the running system as a recorder sees them: found, subscribed, handed on as bytes."""
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -13,6 +11,7 @@ from ..recording.definitions import Definitions
 from ..recording.recorder import PICTURE_TYPE, Record
 from ..recording.settings import RecordSettings
 from ..recording.topic import OfferedQos, TopicInfo
+from .message_class import message_class
 
 _JPEG_TYPE = "sensor_msgs/msg/CompressedImage"
 _DEPTH = 200  # messages; pictures take their own size
@@ -69,8 +68,8 @@ class RecordTopics:
                 type_hash=self._definitions.type_hash(type_name),
                 qos=tuple(_offered(p.qos_profile) for p in publishers),
             )
-            kind = _message_class(type_name)
-        except (ConfigError, ImportError, AttributeError) as error:
+            kind = message_class(type_name)
+        except (ConfigError, ImportError, KeyError) as error:
             log.warning(f"{name} is not recorded: {error}")
             return
         foreign = {str(p.topic_type_hash) for p in publishers} - {topic.type_hash, "INVALID"}
@@ -85,14 +84,12 @@ class RecordTopics:
         def take(data: bytes, info: Mapping[str, int]) -> None:
             self._put(Record(name, data, info["received_timestamp"], info["source_timestamp"]))
 
-        return take
+        def take_played(data: bytes, _: Mapping[str, int]) -> None:
+            now = self._node.get_clock().now().nanoseconds
+            if now > 0:  # before the first /clock there is no time to note
+                self._put(Record(name, data, now, now))
 
-
-def _message_class(type_name: str) -> type[Any]:
-    package, kind, name = type_name.split("/")
-    module = import_module(f"{package}.{kind}")
-    found: type[Any] = getattr(module, name)
-    return found
+        return take_played if self._node.get_parameter("use_sim_time").value else take
 
 
 def _matching(publishers: list[TopicEndpointInfo], depth: int) -> QoSProfile:

@@ -39,7 +39,7 @@ def run_node(
     Returns:
         Exit status: 0 after a stop on request, 2 after an :class:`AdpError`.
     """
-    _complete_environment()
+    complete_environment()
     with StopSignals() as signals:
         words = None if args is None else list(args)
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
@@ -75,7 +75,7 @@ def _spin(node: Node, executor: Executor, signals: StopSignals) -> None:
     executor.spin_until_future_complete(asked)
 
 
-def _complete_environment() -> None:
+def complete_environment() -> None:
     """Set what a launch would have set, so that a node started on its own works as well."""
     try:
         share = share_directory(os.environ)

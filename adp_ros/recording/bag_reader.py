@@ -8,7 +8,7 @@ from mcap.records import Channel, Metadata, Schema
 
 from .bag_files import bag_files
 from .mcap_records import Block, McapFile, RawMessage
-from .topic import TopicInfo
+from .topic import OfferedQos, TopicInfo, offered_from_text
 
 _HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is another clock
 _BACK: Final = 1_000_000_000  # [ns] by which a topic's time may go back: pictures are held a while
@@ -147,9 +147,17 @@ class BagReader:
             type_name=schema.name,
             definition=schema.data.decode("utf-8", errors="replace"),
             type_hash=channel.metadata.get("topic_type_hash", ""),
+            qos=self._qos(channel),
         )
         self.topics[topic.name] = topic
         return topic if wanted(topic) else None
+
+    def _qos(self, channel: Channel) -> tuple[OfferedQos, ...]:
+        try:
+            return offered_from_text(channel.metadata.get("offered_qos_profiles", ""))
+        except ValueError as error:
+            self._unread.append(f"{channel.topic}: {error}")
+            return ()
 
     def _note_order(self, topic: str, log_time: int) -> None:
         last = self._order.get(topic, log_time)

@@ -32,6 +32,18 @@ def stamp_of(data: bytes | memoryview) -> int:
     return int(sec) * _SECOND + int(nanosec)
 
 
+def rgb_from_jpeg(data: bytes, topic: str) -> Rgb:
+    """Unpack a JPEG picture of a topic. Shape (H, W, 3).
+
+    Raises:
+        BagError: It is none.
+    """
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, colorspace="RGB"))
+    except ValueError as error:
+        raise BagError(f"{topic}: a picture is no JPEG: {error}") from error
+
+
 @dataclass(slots=True)
 class PictureIndex:
     """Where pictures lie: topic -> stamp -> place, and their arrivals in order."""
@@ -90,10 +102,7 @@ class Pictures:
             return None
         message = self._decode(jpeg_topic, place)
         self.lossy += 1
-        try:
-            return np.asarray(simplejpeg.decode_jpeg(message.data.tobytes(), colorspace="RGB"))
-        except ValueError as error:
-            raise BagError(f"{jpeg_topic}: a picture is no JPEG: {error}") from error
+        return rgb_from_jpeg(message.data.tobytes(), jpeg_topic)
 
     def newest(self, topic: str, time: int) -> Rgb | None:
         """Return the newest picture that had arrived at a time in [ns]."""

@@ -8,6 +8,10 @@ import yaml
 
 ENDLESS_NS: Final = 2**63 - 1  # what ROS calls an infinite duration
 _SECOND_NS: Final = 1_000_000_000
+# rmw's numbers of the words
+_HISTORIES: Final = ("system_default", "keep_last", "keep_all", "unknown")
+_RELIABILITIES: Final = ("system_default", "reliable", "best_effort", "unknown")
+_DURABILITIES: Final = ("system_default", "transient_local", "volatile", "unknown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,47 @@ class OfferedQos:
             "liveliness_lease_duration": _duration(self.lease),
             "avoid_ros_namespace_conventions": False,
         }
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> "OfferedQos":
+        """Read what :meth:`to_mapping` writes; older bags have numbers for the words.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is none.
+        """
+        history, reliability, durability = (
+            _word(values[name], words)
+            for name, words in (
+                ("history", _HISTORIES),
+                ("reliability", _RELIABILITIES),
+                ("durability", _DURABILITIES),
+            )
+        )
+        return cls(
+            history=history,
+            depth=int(values["depth"]),
+            reliability=reliability,
+            durability=durability,
+        )
+
+
+def _word(value: Any, words: Sequence[str]) -> str:
+    return words[value] if isinstance(value, int) else str(value)
+
+
+def offered_from_text(text: str) -> tuple[OfferedQos, ...]:
+    """Read the profiles that a bag's channel carries; none when it carries none.
+
+    Deadlines, lifespans and liveliness are left at their defaults: a player keeps none of them.
+
+    Raises:
+        ValueError: The text is not YAML, or holds something else.
+    """
+    try:
+        values = yaml.safe_load(text) if text else []
+        return tuple(OfferedQos.from_mapping(value) for value in values or ())
+    except (yaml.YAMLError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"offered QoS can't be read: {error}") from error
 
 
 def _duration(nanoseconds: int) -> Mapping[str, int]:
