@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "launch": "start camera, policy, controller and arm",
         "record": "record a bag for replay",
         "replay": "a recorded run once more, offline",
+        "play": "a bag into running nodes, with its clock",
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
         "collect": "demonstrations in the twin, by experts or corrected policies",
@@ -26,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "importance": "which patches the instruction attends to",
         "report": "one HTML page about a recorded run",
         "monitor": "gate, pruning, latency and health in the terminal",
+        "calibrate": "propose levels of the torque stop from free motion",
         "faults": "inject faults into the real nodes, measure every reaction",
         "bench": "time full and pruned forward passes, audited",
     }
