@@ -1,6 +1,7 @@
 """The envelope: what each border does, and that no velocity whatever leads outside."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def _home(position=None, rotation=None):
         place.pose.position if position is None else np.array(position),
         place.pose.rotation if rotation is None else rotation,
     )
-    return Place(MODEL, MODEL.home, pose, place.chain, place.jacobian, place.condition)
+    return replace(place, pose=pose)
 
 
 def _limited(linear, place, angular=(0.0, 0.0, 0.0)):

@@ -1,7 +1,5 @@
 """When to ask the policy for the next chunk, and how long it usually takes."""
 
-from math import isnan
-
 from ..latency import LatencySummary, RollingPercentiles
 from .config import ChunkConfig
 
@@ -16,6 +14,7 @@ class RequestClock:
     def __init__(self, config: ChunkConfig) -> None:
         self._config = config
         self._latency = RollingPercentiles()
+        self._usual = config.initial_latency  # [s]
         self.restart()
 
     def restart(self) -> None:
@@ -33,9 +32,7 @@ class RequestClock:
     @property
     def lead(self) -> float:
         """Time before the end of a chunk at which the next one is requested, in [s]."""
-        p95 = self._latency.percentile(95)
-        usual = self._config.initial_latency if isnan(p95) else p95
-        return max(usual + self._config.step_period, self._config.min_lead)
+        return max(self._usual + self._config.step_period, self._config.min_lead)
 
     def summary(self) -> LatencySummary:
         """Return the statistics from request to chunk, in [s]."""
@@ -65,6 +62,7 @@ class RequestClock:
     def answered(self, now: float) -> None:
         """Note that the chunk asked for has arrived and is usable."""
         self._latency.add(now - self._first_sent)
+        self._usual = self._latency.percentile(95)
         self._sent = None
         self.next_window += 1
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..chunk import Outcome
 from ..envelope import Place
+from ..geometry import length
 from ..safety import SafetySnapshot, Status
 from ..types import Chunk, Twist
 from .motion import Moment
@@ -97,5 +98,5 @@ class Controller(Requests):
         if pose is None or self._homing or self.settings.arm.dry_run:
             self.watch.reset()
             return
-        speed = 0.0 if self._sent is None else float(np.linalg.norm(self._sent.linear))
+        speed = 0.0 if self._sent is None else length(self._sent.linear)
         self.watch.take(now, speed, pose.position)

@@ -84,37 +84,38 @@ class Envelope:
             place: Where the arm is.
         """
         reasons: list[str] = []
-        linear = np.array(twist.linear)
-        for name, clip in (
-            ("workspace", self._inside_box),
-            ("table", self._slow_descent),
-        ):
-            clipped = clip(linear, place)
-            if np.any(np.abs(clipped - linear) > _TINY):
-                reasons.append(name)
-            linear = clipped
+        wanted = twist.linear.tolist()
+        inside = self._inside_box(wanted, place)
+        if any(abs(a - b) > _TINY for a, b in zip(inside, wanted, strict=True)):
+            reasons.append("workspace")
+        descent = max(inside[2], -self._descent_allowed(place))
+        if descent - inside[2] > _TINY:
+            reasons.append("table")
+        linear = np.array([inside[0], inside[1], descent])
         share, reason = self._share(np.concatenate([linear, twist.angular]), place)
         if share < _UNCHANGED:
             reasons.append(reason)
         return Limited(Twist(linear * share, twist.angular * share), tuple(reasons))
 
-    def _inside_box(self, linear: FloatArray, place: Place) -> FloatArray:
-        gain, position = self._config.approach_gain, place.pose.position
-        down = np.minimum(0.0, gain * (self._box[0] - position))
-        up = np.maximum(0.0, gain * (self._box[1] - position))
-        return np.clip(linear, down, up)
+    def _inside_box(self, linear: list[float], place: Place) -> list[float]:
+        gain = self._config.approach_gain
+        low, high = self._box.tolist()
+        rows = zip(linear, place.pose.position.tolist(), low, high, strict=True)
+        return [
+            min(max(v, min(0.0, gain * (a - at))), max(0.0, gain * (b - at)))
+            for v, at, a, b in rows
+        ]
 
-    def _slow_descent(self, linear: FloatArray, place: Place) -> FloatArray:
+    def _descent_allowed(self, place: Place) -> float:
         config, pose = self._config, place.pose
         end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
         above = max(0.0, end - config.table_height - config.table_zone)
-        allowed = sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
-        return np.array([linear[0], linear[1], max(linear[2], -allowed)])
+        return sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
 
     def _share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
         """Return the share of a velocity that is allowed, and what bounds it."""
         speeds = place.joint_speeds(twist)
-        if not np.any(np.abs(speeds) > _TINY):
+        if not any(abs(speed) > _TINY for speed in speeds.tolist()):
             return 1.0, ""
         shares = {
             "base": self._base_share(twist, place),
@@ -135,13 +136,16 @@ class Envelope:
 
     def _joint_speed_share(self, speeds: FloatArray) -> float:
         top = self._config.joint_speed_share * self._model.max_joint_speed
-        return min(1.0, 1.0 / float(np.max(np.abs(speeds) / top)))
+        return min(1.0, 1.0 / max((np.abs(speeds) / top).tolist()))
 
     def _joint_limit_share(self, speeds: FloatArray, place: Place) -> float:
-        room = np.where(speeds > 0.0, self._upper - place.joints, place.joints - self._lower)
-        allowed = self._config.approach_gain * np.maximum(0.0, room)
-        moving = np.maximum(np.abs(speeds), _TINY)
-        return min(1.0, float(np.min(np.where(moving > _TINY, allowed / moving, 1.0))))
+        above, below = (self._upper - place.joints).tolist(), (place.joints - self._lower).tolist()
+        share = 1.0
+        for speed, up, down in zip(speeds.tolist(), above, below, strict=True):
+            if abs(speed) > _TINY:
+                room = max(0.0, up if speed > 0.0 else down)
+                share = min(share, self._config.approach_gain * room / abs(speed))
+        return share
 
     def _singularity_share(self, speeds: FloatArray, place: Place) -> float:
         """Near a singularity 1 / condition falls about in proportion to the distance from it."""
@@ -158,10 +162,11 @@ class Envelope:
     def _clearance_share(self, speeds: FloatArray, place: Place) -> float:
         heights, rates = place.link_heights(speeds)
         room = heights - self._config.table_height - self._config.link_clearance
-        allowed = self._config.approach_gain * np.maximum(0.0, room)
-        sinking = np.maximum(-rates, 0.0)
-        falls = sinking > _TINY
-        return min(1.0, float(np.min(np.where(falls, allowed / np.maximum(sinking, _TINY), 1.0))))
+        share = 1.0
+        for left, rate in zip(room.tolist(), rates.tolist(), strict=True):
+            if -rate > _TINY:
+                share = min(share, self._config.approach_gain * max(0.0, left) / -rate)
+        return share
 
     def _check_home(self) -> None:
         home = Place.at(self._model, self._model.home, Chain.at(self._model, self._model.home).tool)

@@ -1,6 +1,7 @@
 """What the envelope needs to know of one posture, computed once per tick."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,8 @@ class Place:
         chain: Frames of the links.
         jacobian: Tool velocity per joint speed, shape (6, 6).
         condition: Condition number of the Jacobian.
+        solver: Joint speeds per tool velocity, damped least squares, shape (6, 6).
+        sinking: Vertical velocity of elbow and wrist joints per joint speed, shape (4, 6), in [m].
     """
 
     model: ArmModel
@@ -31,13 +34,19 @@ class Place:
     chain: Chain
     jacobian: FloatArray
     condition: float
+    solver: FloatArray
+    sinking: FloatArray
 
     @classmethod
     def at(cls, model: ArmModel, joints: FloatArray, pose: Pose) -> "Place":
         """Compute frames and Jacobian at measured joints and tool pose."""
         chain = Chain.at(model, joints)
         jacobian = chain.jacobian()
-        return cls(model, joints, pose, chain, jacobian, float(np.linalg.cond(jacobian)))
+        left, sizes, right = np.linalg.svd(jacobian)
+        solver = (right.T * (sizes / (sizes**2 + _DAMPING**2))) @ left.T
+        condition = float(sizes[0] / sizes[-1]) if sizes[-1] > 0.0 else inf
+        sinking = chain.height_jacobian()[_FIRST_FREE_LINK:]
+        return cls(model, joints, pose, chain, jacobian, condition, solver, sinking)
 
     def joint_speeds(self, twist: FloatArray) -> FloatArray:
         """Return the joint speeds of a tool velocity, shape (6,), in [rad/s].
@@ -45,8 +54,7 @@ class Place:
         Args:
             twist: Linear over angular velocity in the base frame, shape (6,).
         """
-        j = self.jacobian
-        return np.asarray(j.T @ np.linalg.solve(j @ j.T + _DAMPING**2 * np.eye(6), twist))
+        return np.asarray(self.solver @ twist)
 
     def condition_after(self, speeds: FloatArray, time: float) -> float:
         """Return the condition number after moving with joint speeds for a time in [s]."""
@@ -62,5 +70,4 @@ class Place:
         Returns:
             Heights in the base frame in [m] and their rates in [m/s], shape (4,) each.
         """
-        rates = self.chain.height_jacobian() @ speeds
-        return self.chain.origin[_FIRST_FREE_LINK:6, 2], rates[_FIRST_FREE_LINK:]
+        return self.chain.origin[_FIRST_FREE_LINK:6, 2], self.sinking @ speeds

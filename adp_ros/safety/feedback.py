@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from ..geometry import length
 from ..types import FloatArray, Pose, Twist
 from .config import FeedConfig, WatchConfig
 from .feed import Fault, FeedMonitor
@@ -93,8 +94,7 @@ class Feedback:
 
     def _expects_motion(self, now: float, commanded: Twist | None) -> bool:
         fast = commanded is not None and (
-            float(np.linalg.norm(commanded.linear)) > self._expected_speed
-            or float(np.linalg.norm(commanded.angular)) > _TURNING
+            length(commanded.linear) > self._expected_speed or length(commanded.angular) > _TURNING
         )
         if not fast:
             self._commanded_since = None

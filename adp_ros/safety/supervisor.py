@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import SafetyError
-from ..kinematics import ArmModel, gravity_torque
+from ..kinematics import ArmModel, Chain
 from ..types import FloatArray, Twist
 from .config import FeedConfig, TorqueConfig, WatchConfig
 from .feed import Fault
@@ -58,8 +58,9 @@ class Supervisor:
         joints = self.feedback.joints
         if not self.feedback.torque.take(measured, arrival) or joints is None:
             return
-        gravity = gravity_torque(self._model, joints)
-        allowance = gravity_torque(self._loaded, joints) - gravity if self.holding else None
+        chain = Chain.at(self._model, joints)  # a load changes masses, no lengths
+        gravity = chain.gravity_torque(self._model)
+        allowance = chain.gravity_torque(self._loaded) - gravity if self.holding else None
         level = self.torque.take(measured, gravity, joints, arrival, allowance)
         if level is TorqueLevel.STOP:
             self.machine.fire(Event.TORQUE_STOP, arrival, "torque", self.torque.message)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from ..geometry import length
 from ..types import FloatArray
 
 _DAMPING: Final = 0.01
@@ -48,11 +49,11 @@ def within_limits(
 def approach(now: FloatArray, target: FloatArray, step: float) -> FloatArray:
     """Move a vector towards another by at most a step, in a straight line."""
     gap = target - now
-    length = float(np.linalg.norm(gap))
-    return target.copy() if length <= step else now + gap * (step / length)
+    distance = length(gap)
+    return target.copy() if distance <= step else now + gap * (step / distance)
 
 
 def clip_norm(vector: FloatArray, largest: float) -> FloatArray:
     """Shorten a vector to a largest length, its direction kept."""
-    length = float(np.linalg.norm(vector))
-    return vector if length <= largest else vector * (largest / length)
+    size = length(vector)
+    return vector if size <= largest else vector * (largest / size)

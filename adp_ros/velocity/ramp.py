@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from ..geometry import length
 from ..types import FloatArray, Twist
 from .config import VelocityConfig
 
@@ -13,8 +14,8 @@ _TINY: Final = 1e-9
 
 def scaled_to(vector: FloatArray, limit: float) -> FloatArray:
     """Shorten a vector to a length, keeping its direction. Shape (n,)."""
-    length = float(np.linalg.norm(vector))
-    return vector * (limit / length) if length > limit else vector
+    size = length(vector)
+    return vector * (limit / size) if size > limit else vector
 
 
 class Ramp:
@@ -48,8 +49,8 @@ class Ramp:
             The velocity, shape (3,), in [unit/s].
         """
         gap = target - self.velocity
-        distance = float(np.linalg.norm(gap))
-        if distance < _TINY and np.linalg.norm(self._acceleration) <= self._jerk * period:
+        distance = length(gap)
+        if distance < _TINY and length(self._acceleration) <= self._jerk * period:
             self.velocity, self._acceleration = np.array(target), np.zeros(3)
             return self.velocity
         # Largest acceleration a that still can fall to zero: a period + a^2 / (2 jerk) = distance.
