@@ -27,6 +27,7 @@ ALLOWED = {
     "adp_settings": {"yaml"},
     "arm": MESSAGES,
     "bench": {"torch", "transformers", "rich"},
+    "calibration": {"matplotlib"},
     "camera": {"cv2", "yaml"},
     "cli": {"rich", "cv2", "torch", "rclpy", "adp_ros.msg"},
     "collection": {"torch"},

@@ -1,0 +1,110 @@
+"""``adp-ros calibrate``: levels of the torque stop from free motion, from a bag or live."""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..kinematics import ROBOT_TYPES
+
+if TYPE_CHECKING:
+    from ..calibration import FreeMotion
+
+LONGEST = 3600.0  # [s]
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "calibrate",
+        help="propose levels of the torque stop from free motion",
+        description="Let the arm rest for a second, then move through its whole workspace for a "
+        "minute at the speeds of the task, touching nothing. Proposes a stop level per joint: the "
+        "present one, or twice the 99.9th percentile of the residual torque and a margin. Exit "
+        "status 1 when the proposal is doubtful.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("bag", nargs="?", type=Path, help="bag of free motion (adp-ros record)")
+    source.add_argument(
+        "--live", type=_seconds, metavar="SECONDS", help="listen to the running arm instead"
+    )
+    parser.add_argument("--robot-type", choices=ROBOT_TYPES, default="j2n6s300")
+    parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
+    parser.add_argument("--payload-mass", type=float, default=0.0, help="in the hand, in [kg]")
+    parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the YAML lines")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG")
+    parser.add_argument("--json", action="store_true", help="write the proposal as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Propose levels; return 1 when something makes them doubtful."""
+    from ..calibration import propose
+    from ..calibration.samples import residuals
+    from ..control import ArmConfig
+    from ..safety import TorqueConfig
+
+    if not 0.0 <= arguments.margin <= 10.0:
+        raise ConfigError(f"--margin is {arguments.margin:g}, allowed: 0 to 10 [N m]")
+    arm = ArmConfig(
+        robot_type=arguments.robot_type,
+        inertia=arguments.inertia,
+        payload_mass=arguments.payload_mass,
+    )
+    config = TorqueConfig()
+    found = residuals(_motion(arguments), arm.model(), config)
+    proposal = propose(found, config, arguments.margin)
+    if arguments.plot is not None:
+        from ..calibration.plot import draw_calibration
+
+        draw_calibration(found, proposal, arguments.plot)
+    if arguments.output is not None:
+        arguments.output.write_text(proposal.to_yaml(), encoding="utf-8")
+    if arguments.json:
+        sys.stdout.write(json.dumps(proposal.to_json(), indent=2) + "\n")
+    else:
+        sys.stdout.write(f"{proposal.to_text()}\n{proposal.to_yaml()}")
+    return 1 if proposal.warnings else 0
+
+
+def _motion(arguments: argparse.Namespace) -> "FreeMotion":
+    if arguments.live is None:
+        from ..recording.free_motion import read_free_motion
+
+        return read_free_motion(arguments.bag, arguments.robot_type)
+    return _listen(arguments.robot_type, arguments.live)
+
+
+def _listen(robot_type: str, seconds: float) -> "FreeMotion":
+    import rclpy
+
+    from ..nodes.free_motion_listener import FreeMotionListener
+
+    rclpy.init(args=[])
+    listener = FreeMotionListener(robot_type)
+    try:
+        end = time.monotonic() + seconds
+        shown = 0.0
+        while (now := time.monotonic()) < end:
+            rclpy.spin_once(listener, timeout_sec=0.1)
+            if now - shown > 5.0:
+                shown = now
+                sys.stderr.write(f"{end - now:.0f} s to go, {listener.samples} samples\n")
+        return listener.motion()
+    finally:
+        listener.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 2.0 <= value <= LONGEST:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 2 to {LONGEST:.0f} [s]")
+    return value
