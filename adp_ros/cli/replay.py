@@ -4,7 +4,8 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from ..pruning import PRUNERS
 from ..recording.bag_reader import BagReader
 from ..recording.comparison import WindowCheck, check_windows, count
 from ..recording.contents import Contents
+from ..recording.controller_beside import Beside, controller_beside
 from ..recording.controller_replay import ControllerLog, decisions
 from ..recording.pictures import Pictures
 from ..recording.replay_log import finite, log_text, window_line
@@ -23,12 +25,12 @@ from .replay_run import (
     Outcome,
     Prepared,
     baseline_of,
+    controller_replay,
     cost_of,
     decide_windows,
     difference_between,
     plan_windows,
     prepare,
-    run_controller,
 )
 from .replay_setup import GATES, Overrides
 
@@ -81,18 +83,19 @@ def run(arguments: argparse.Namespace) -> int:
     reader = BagReader(arguments.bag)
     contents = read_contents(reader)
     pictures = Pictures(reader, contents.pictures, image_to_rgb)
-    difference: dict[str, Any] = {}
     if arguments.decisions_only and arguments.compare:
         raise ConfigError("--compare and --decisions-only exclude each other")
-    if arguments.decisions_only:
-        outcome = decide_windows(contents, pictures, overrides)
-    else:
-        prepared = prepare(contents, overrides)
-        outcome = plan_windows(contents, pictures, prepared)
-        if arguments.compare:
-            baseline = baseline_of(contents, prepared, overrides, arguments.compare)
-            difference = _difference(contents, pictures, (baseline, prepared), outcome)
-    controller = run_controller(contents, outcome)
+    with _beside(contents) as beside:
+        difference: dict[str, Any] = {}
+        if arguments.decisions_only:
+            outcome = decide_windows(contents, pictures, overrides, beside)
+        else:
+            prepared = prepare(contents, overrides)
+            outcome = plan_windows(contents, pictures, prepared, beside)
+            if arguments.compare:
+                baseline = baseline_of(contents, prepared, overrides, arguments.compare)
+                difference = _difference(contents, pictures, (baseline, prepared), outcome)
+        controller = None if beside is None else beside.log()
     lines = [window_line(window) for window in outcome.replayed]
     text = log_text([*lines, *(controller.lines if controller else [])])
     summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
@@ -105,6 +108,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     differs = summary["equality"]["different"] or (controller is not None and not controller.equal)
     return 1 if overrides.none and differs else 0
+
+
+@contextmanager
+def _beside(contents: Contents) -> Iterator[Beside | None]:
+    replay = controller_replay(contents)
+    if replay is None:
+        yield None
+        return
+    with controller_beside(replay) as beside:
+        yield beside
 
 
 def _difference(

@@ -1,6 +1,6 @@
 """The work behind ``adp-ros replay``: policy and gate, then controller and safety."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
@@ -14,7 +14,8 @@ from ..policy.window import WindowPlanner
 from ..pruning import make_pruner
 from ..recording.action_difference import PhaseDifference, PlannedChunk, action_difference
 from ..recording.contents import OFT, Contents
-from ..recording.controller_replay import ControllerLog, ControllerReplay, Offer
+from ..recording.controller_beside import Beside, Replay
+from ..recording.controller_replay import ControllerReplay, Offer
 from ..recording.controller_settings import controller_settings
 from ..recording.pictures import Pictures
 from ..recording.stand_in import StandIn
@@ -39,12 +40,10 @@ class Outcome:
     Attributes:
         replayed: The windows.
         notes: What a reader should know: what was assumed, what is missing.
-        convention: Of the actions, where it is not the recorded one.
     """
 
     replayed: Sequence[ReplayedWindow]
     notes: Sequence[str]
-    convention: ActionConvention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,10 @@ def baseline_of(
     return replace(prepared, setup=setup)
 
 
-def plan_windows(contents: Contents, pictures: Pictures, prepared: Prepared) -> Outcome:
-    """Replay through the policy."""
+def plan_windows(
+    contents: Contents, pictures: Pictures, prepared: Prepared, controller: Beside | None = None
+) -> Outcome:
+    """Replay through the policy; each chunk goes on to the controller."""
     settings, setup = prepared.settings, prepared.setup
     policy = StandIn(setup.policy)
     own = prepared.other or contents.windows[0].policy == OFT
@@ -109,12 +110,13 @@ def plan_windows(contents: Contents, pictures: Pictures, prepared: Prepared) -> 
         executes_own=prepared.other,
     )
     lossy = pictures.lossy
-    replayed = list(WindowReplay(contents, pictures, planner, policy, plan).windows())
+    windows = WindowReplay(contents, pictures, planner, policy, plan).windows()
+    replayed = _handed_on(windows, controller, setup.convention if prepared.other else None)
     notes = list(prepared.notes)
     if pictures.lossy > lossy:
         count = pictures.lossy - lossy
         notes.append(f"{count} pictures were JPEG: last digits of the actions may differ")
-    return Outcome(replayed, notes, setup.convention if prepared.other else None)
+    return Outcome(replayed, notes)
 
 
 def difference_between(
@@ -158,8 +160,10 @@ def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
     return cost | {name: median(values) for name, values in times.items() if values}
 
 
-def decide_windows(contents: Contents, pictures: Pictures, overrides: Overrides) -> Outcome:
-    """Replay the gate alone on the recorded chunks.
+def decide_windows(
+    contents: Contents, pictures: Pictures, overrides: Overrides, controller: Beside | None = None
+) -> Outcome:
+    """Replay the gate alone on the recorded chunks, which go on to the controller.
 
     Raises:
         ConfigError: A setting is not allowed.
@@ -172,12 +176,31 @@ def decide_windows(contents: Contents, pictures: Pictures, overrides: Overrides)
     convention = contents.windows[0].convention
     planner = WindowPlanner(policy, LlmConfig(), pruner, Gate(gate_of(adp)), convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
-    replayed = list(WindowReplay(contents, pictures, planner, policy, plan).windows())
-    return Outcome(replayed, [_GATE_ALONE])
+    windows = WindowReplay(contents, pictures, planner, policy, plan).windows()
+    return Outcome(_handed_on(windows, controller, None), [_GATE_ALONE])
 
 
-def run_controller(contents: Contents, outcome: Outcome) -> ControllerLog | None:
-    """Put the replayed chunks through controller and safety; None without an arm in the bag.
+def _handed_on(
+    windows: Iterable[ReplayedWindow],
+    controller: Beside | None,
+    convention: ActionConvention | None,
+) -> list[ReplayedWindow]:
+    """Collect windows; give the controller their actions, in the recorded convention or another."""
+    collected = []
+    for number, window in enumerate(windows):
+        collected.append(window)
+        if controller is None:
+            continue
+        recorded, result = window.recorded, window.result
+        offer = None
+        if result is not None:
+            offer = Offer(recorded, result.actions, convention or recorded.convention)
+        controller.give(number, offer)
+    return collected
+
+
+def controller_replay(contents: Contents) -> Replay | None:
+    """Return what puts chunks through controller and safety; None without an arm in the bag.
 
     Raises:
         ConfigError: A recorded setting of the controller is not allowed.
@@ -185,13 +208,6 @@ def run_controller(contents: Contents, outcome: Outcome) -> ControllerLog | None
     if not contents.robot_type:
         return None
     settings = controller_settings(contents.parameters("controller_node"), contents.robot_type)
-    offers = {
-        number: Offer(
-            window.recorded,
-            window.result.actions,
-            outcome.convention or window.recorded.convention,
-        )
-        for number, window in enumerate(outcome.replayed)
-        if window.result is not None
-    }
-    return ControllerReplay(settings, contents.robot_type, offers).run(contents.events)
+    return lambda offers: ControllerReplay(settings, contents.robot_type, offers).run(
+        contents.events
+    )

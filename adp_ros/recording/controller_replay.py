@@ -6,9 +6,9 @@ states; what the controller decides by itself, it decides anew.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -96,18 +96,23 @@ class Offer:
     convention: ActionConvention
 
 
+class Offers(Protocol):
+    """Chunks by the number of their window in the bag; each is asked for once, in order."""
+
+    def get(self, number: int, /) -> Offer | None:
+        """Return a chunk, None when the window has none."""
+
+
 class ControllerReplay:
     """One controller, driven by the events of a bag.
 
     Args:
         settings: The controller's.
         robot_type: Of the recorded arm.
-        offers: Number of the window in the bag -> chunk.
+        offers: What the policy planned.
     """
 
-    def __init__(
-        self, settings: ControllerSettings, robot_type: str, offers: Mapping[int, Offer]
-    ) -> None:
+    def __init__(self, settings: ControllerSettings, robot_type: str, offers: Offers) -> None:
         self._controller = Controller(settings)
         self._samples = SampleFeed(self._controller, robot_named(robot_type))
         self._offers = offers
