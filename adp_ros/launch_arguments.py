@@ -55,15 +55,16 @@ TABLE: Final = (
     LaunchArgument(
         name="policy",
         default=AUTO,
-        description="What moves the arm; auto: oft with a checkpoint given, else expert in the "
-        "twin and hold elsewhere",
+        description="What moves the arm; auto: oft in the twin and with a checkpoint given, else "
+        "hold",
         choices=(AUTO, "expert", "oft", "hold"),
     ),
     LaunchArgument(
         name="checkpoint",
         default=AUTO,
-        description="OpenVLA-OFT checkpoint directory; auto: a small one with random weights, "
-        "made on first use",
+        description="OpenVLA-OFT checkpoint directory; auto: in the twin the trained one of the "
+        "package, elsewhere a small one with random weights, made on first use; neither moves a "
+        "real arm",
     ),
     LaunchArgument(
         name="camera",

@@ -8,7 +8,9 @@ from typing import Final
 from .adp_settings import AdpSettings
 from .errors import ConfigError
 from .launch_arguments import AUTO, MAX_SEED, launch_arguments
+from .shipped_policy import shipped_policy
 from .sim.expert import EXPERTS
+from .training_file import learnt_in_simulation
 
 NO_CAMERA: Final = "none"
 TWIN_CAMERA: Final = "twin"
@@ -24,7 +26,8 @@ class LaunchSettings:
         robot: ``sim``, ``kinova`` or ``none``.
         robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
         policy: ``expert``, ``oft`` or ``hold``.
-        checkpoint: Checkpoint directory, None for the small one that the package generates.
+        checkpoint: Checkpoint directory, None for the small one with random weights that the
+            package generates.
         camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
         adp: File with the settings of gate and pruning.
         dry_run: Everything runs, but no velocity reaches the arm; always without one.
@@ -57,6 +60,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
 
     Raises:
         ConfigError: Names the argument, its value and what is allowed.
+        CheckpointError: What the checkpoint says of its training can't be read.
     """
     text: dict[str, str] = {}
     for argument in launch_arguments(share):
@@ -65,7 +69,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
             allowed = ", ".join(argument.choices)
             raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
         text[argument.name] = value
-    checkpoint = _checkpoint(text["checkpoint"])
+    checkpoint = _checkpoint(text["checkpoint"], text["robot"], share)
     policy = _policy(text["policy"], text["robot"], text["task"], checkpoint)
     return LaunchSettings(
         task=text["task"],
@@ -94,30 +98,50 @@ def _use_sim_time(value: str, robot: str) -> bool:
 
 def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:
     if value == AUTO:
-        if checkpoint is not None:
-            return "oft"
-        return "expert" if robot == "sim" and task in EXPERTS else "hold"
-    if value == "expert" and robot != "sim":
+        value = _auto_policy(robot, task, checkpoint)
+    if value == "expert":
+        _refuse_expert(robot, task)
+    if value == "oft" and robot == "kinova":
+        _refuse_on_real_arm(checkpoint)
+    return value
+
+
+def _auto_policy(robot: str, task: str, checkpoint: Path | None) -> str:
+    if checkpoint is not None:
+        return "oft"
+    return "expert" if robot == "sim" and task in EXPERTS else "hold"
+
+
+def _refuse_expert(robot: str, task: str) -> None:
+    if robot != "sim":
         raise ConfigError(
             f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
             "allowed: oft, hold"
         )
-    if value == "expert" and task not in EXPERTS:
+    if task not in EXPERTS:
         raise ConfigError(
             f"policy is 'expert' with task:={task}: there is an expert for {', '.join(EXPERTS)} "
             "only, allowed: oft, hold"
         )
-    if value == "oft" and robot == "kinova" and checkpoint is None:
+
+
+def _refuse_on_real_arm(checkpoint: Path | None) -> None:
+    if checkpoint is None:
         raise ConfigError(
             "checkpoint is 'auto' with robot:=kinova policy:=oft: random weights must not move "
             "a real arm, give checkpoint:=DIRECTORY"
         )
-    return value
+    if learnt_in_simulation(checkpoint):
+        raise ConfigError(
+            f"checkpoint is {str(checkpoint)!r} with robot:=kinova policy:=oft: it was trained in "
+            "simulation, as its training.json says, and must not move a real arm; give another "
+            "checkpoint, or policy:=hold"
+        )
 
 
-def _checkpoint(value: str) -> Path | None:
+def _checkpoint(value: str, robot: str, share: Path) -> Path | None:
     if value == AUTO:
-        return None
+        return shipped_policy(share) if robot == "sim" else None
     path = Path(value).expanduser().resolve()
     if not value or not path.is_dir():
         raise ConfigError(

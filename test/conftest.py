@@ -8,7 +8,28 @@ import cv2
 import numpy as np
 import pytest
 
+ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def twin_policy(tmp_path_factory):
+    """The trained policy of the package; in a tree without it, random weights in its layout."""
+    from adp_ros.policy.create import create_checkpoint
+    from adp_ros.policy.sizes import SIZES, NewCheckpoint
+    from adp_ros.policy.state_layout import StateLayout, write_state_layout
+    from adp_ros.shipped_policy import shipped_policy
+
+    shipped = shipped_policy(ROOT)
+    if shipped is not None:
+        return shipped
+    directory = tmp_path_factory.mktemp("twin_policy") / "checkpoint"
+    names = ("x", "y", "z", "xx", "xy", "zx", "zy", "zz", "finger_1", "finger_2")
+    create_checkpoint(directory, SIZES["twin"], NewCheckpoint(state=len(names)))
+    write_state_layout(directory, StateLayout(names))
+    training = {"simulation": True, "relevance": "Nothing taught it."}
+    (directory / "training.json").write_text(json.dumps(training))
+    return directory
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The demonstration's log, summary and video: numbers, keys, and what a picture shows."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pytest
 import simplejpeg
 
 from adp_ros.cli.demo import new_directory
+from adp_ros.demo.comparison import Comparison, RunNumbers
 from adp_ros.demo.log import RunLog, TwinProgress
 from adp_ros.demo.node_log import node_log
 from adp_ros.demo.progress import progress_display
@@ -34,6 +35,17 @@ SUMMARY = Summary(
     latency={"vision": Percentiles(101.0, 140.5)},
     safety_events=(SafetyEvent(1.5, "slowed", "torque", "joint 2: 9.1 N m"),),
 )
+FULL = RunNumbers(
+    success=False, progress=0.4, ending="time_limit", time_s=60.0, path_length_m=5.0, windows=200,
+    windows_pruned=0, tokens_per_window=256.0, flops_share=1.0, forward_ms_p50=61.25,
+)  # fmt: skip
+ADP = replace(
+    FULL, success=True, progress=0.85, ending="success", time_s=20.1, path_length_m=3.456,
+    windows=50, windows_pruned=31, tokens_per_window=176.6, flops_share=0.714, forward_ms_p50=48.2,
+)  # fmt: skip
+COMPARISON = Comparison(
+    adp=ADP, full=FULL, simulation="Simulation only.", relevance="By patch labels.", wall_s=12.0
+)
 KEYS = {
     "success",
     "wiped_share",
@@ -47,6 +59,7 @@ KEYS = {
     "transport_ms_p50",
     "latency_ms",
     "safety_events",
+    "comparison",
 }
 
 
@@ -80,6 +93,35 @@ def test_text_names_result_and_cause() -> None:
     assert "slowed: joint 2: 9.1 N m" in SUMMARY.to_text()
     failed = replace(SUMMARY, success=False, problem="time limit of 60 s")
     assert "no success, 85% wiped in 61 s: time limit of 60 s" in failed.to_text()
+
+
+def test_comparison_is_beside_the_live_run(tmp_path: Path) -> None:
+    """Both runs stand in summary.json, in full, with what must be said of them."""
+    replace(SUMMARY, comparison=COMPARISON).write(tmp_path / "summary.json")
+    written = json.loads((tmp_path / "summary.json").read_text())["comparison"]
+    assert (written["simulation"], written["relevance"]) == ("Simulation only.", "By patch labels.")
+    assert written["time"] == "simulated"
+    assert written["adp"] == asdict(ADP)
+    assert written["full"] == asdict(FULL)
+
+
+def test_comparison_is_a_table_with_its_caveats() -> None:
+    """A line for each run, and beside it: simulated, one scene, how relevance was learnt."""
+    text = replace(SUMMARY, comparison=COMPARISON).to_text()
+    said = " ".join(text.split())
+    assert "adp yes 20.1 3.46 50 31 (62%) 176.6 71% 48.2 " in said
+    assert "full vision no (40%) 60.0 5.00 200 0 (0%) 256.0 100% 61.2 " in said
+    assert "the same scene in simulated time" in said
+    assert "One scene proves nothing" in said
+    assert said.endswith("Simulation only. How relevance was learnt: By patch labels.")
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_live_run_alone_has_no_comparison(tmp_path: Path) -> None:
+    """Left out, it is null, and the text says nothing of it."""
+    SUMMARY.write(tmp_path / "summary.json")
+    assert json.loads((tmp_path / "summary.json").read_text())["comparison"] is None
+    assert "simulated" not in SUMMARY.to_text()
 
 
 def test_windows_count_once_and_percentiles_cover_the_run() -> None:

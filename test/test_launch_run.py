@@ -135,9 +135,10 @@ def test_unusable_checkpoint_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_demo_runs_the_loop_and_reports_it(tmp_path: Path) -> None:
+def test_demo_runs_the_loop_and_reports_it(twin_policy: Path, tmp_path: Path) -> None:
     """A demo cut short fails with its reason; every number of the summary was really reported."""
     command = [sys.executable, "-m", "adp_ros.cli", "demo", "--duration", "6", "--json"]
+    command += ["--checkpoint", str(twin_policy)]
     result = subprocess.run(
         [*command, "--runs", str(tmp_path)],
         env=environment(),
@@ -151,7 +152,7 @@ def test_demo_runs_the_loop_and_reports_it(tmp_path: Path) -> None:
     directory = next(tmp_path.iterdir())
     assert json.loads((directory / "summary.json").read_text()) == summary
     assert summary["problem"] == "time limit of 6 s"
-    assert summary["policy"] == "expert"
+    assert summary["policy"] == "oft"
     assert summary["windows"] >= 5
     assert summary["steps"] >= 30
     assert 0.0 < summary["stream_on_time_share"] <= 1.0
@@ -159,4 +160,7 @@ def test_demo_runs_the_loop_and_reports_it(tmp_path: Path) -> None:
     assert summary["transport_ms_p50"] > 0.0
     assert summary["latency_ms"]["total"]["p50"] <= summary["latency_ms"]["total"]["p99"]
     assert (directory / "video.mp4").stat().st_size > 10_000
-    assert "moved by   the scripted expert" in result.stderr
+    assert "moved by   the OpenVLA-OFT policy" in result.stderr
+    compared = summary["comparison"]
+    assert compared["full"]["windows_pruned"] == 0 < compared["adp"]["windows_pruned"]
+    assert "the same scene in simulated time" in (directory / "report.html").read_text()

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adp_ros.errors import ConfigError
+from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.launch_arguments import launch_arguments, parse_assignments
 from adp_ros.launch_settings import LaunchSettings, resolve_settings
 from adp_ros.launch_table import NodeSpec, node_environment, node_table, yaml_scalar
 from adp_ros.share import share_directory
-from adp_ros.sim.tasks import find_task
+from adp_ros.shipped_policy import FOLDER
+from adp_ros.sim.tasks import find_task, task_names
+from adp_ros.training_file import learnt_in_simulation
 
 
 @pytest.fixture
@@ -32,16 +34,27 @@ def checkpoint(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.fixture
+def shipped(share: Path) -> Path:
+    """The trained policy of the package, seen from outside, below the share directory."""
+    directory = share / FOLDER
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text("{}")
+    (directory / "model.safetensors").touch()
+    (directory / "training.json").write_text('{"simulation": true}')
+    return directory
+
+
 def specs(settings: LaunchSettings, share: Path) -> dict[str, NodeSpec]:
     """Return the table's rows by name."""
     return {spec.name: spec for spec in node_table(settings, Path("/checkpoint"), share)}
 
 
-def test_every_default_is_accepted(share: Path) -> None:
-    """With no argument at all the twin wipes the table, moved by the expert."""
+def test_every_default_is_accepted(share: Path, shipped: Path) -> None:
+    """With no argument at all the twin wipes the table, moved by the policy of the package."""
     settings = resolve_settings({}, share)
     assert (settings.task, settings.robot, settings.robot_type) == ("wipe_table", "sim", "j2n6s300")
-    assert (settings.policy, settings.camera, settings.checkpoint) == ("expert", "twin", None)
+    assert (settings.policy, settings.camera, settings.checkpoint) == ("oft", "twin", shipped)
     assert settings.adp == share / "config" / "adp.yaml"
     assert not settings.dry_run
 
@@ -50,7 +63,8 @@ def test_every_choice_of_every_argument_is_accepted(share: Path, checkpoint: Pat
     """No argument offers a choice that is refused afterwards, beside a matching robot."""
     for argument in launch_arguments(share):
         for choice in argument.choices:
-            settings = resolve_settings({argument.name: choice}, share)
+            beside = {"robot": "none"} if argument.name == "use_sim_time" else {}
+            settings = resolve_settings({**beside, argument.name: choice}, share)
             if choice != "auto":
                 value = object.__getattribute__(settings, argument.name)
                 assert value in (choice, choice == "true")
@@ -103,11 +117,74 @@ def test_checkpoint_without_merged_weights_is_explained(checkpoint: Path, share:
         resolve_settings({"checkpoint": str(checkpoint)}, share)
 
 
-def test_expert_is_asked_only_for_what_it_can(share: Path) -> None:
+def test_expert_is_asked_only_for_what_it_can(share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task without expert holds still by default, and asking for its expert is refused."""
+    monkeypatch.setattr("adp_ros.launch_settings.EXPERTS", {"wipe_table": None})
     assert resolve_settings({"task": "cube_to_plate"}, share).policy == "hold"
     with pytest.raises(ConfigError, match="there is an expert for wipe_table only"):
         resolve_settings({"task": "cube_to_plate", "policy": "expert"}, share)
+
+
+@pytest.mark.parametrize("task", task_names())
+def test_shipped_policy_does_every_task_of_the_twin(task: str, share: Path, shipped: Path) -> None:
+    """``auto`` is the trained policy in the twin, whichever task; another policy may take over."""
+    settings = resolve_settings({"task": task}, share)
+    assert (settings.policy, settings.checkpoint) == ("oft", shipped)
+    settings = resolve_settings({"task": task, "policy": "expert"}, share)
+    assert (settings.policy, settings.checkpoint) == ("expert", shipped)
+
+
+def test_package_without_its_policy_still_starts_the_twin(share: Path) -> None:
+    """Where the trained policy is missing, random weights plan in the shadow of the expert."""
+    settings = resolve_settings({}, share)
+    assert (settings.policy, settings.checkpoint) == ("expert", None)
+
+
+@pytest.mark.parametrize("robot", ["kinova", "none"])
+def test_shipped_policy_is_for_the_twin_alone(robot: str, share: Path, shipped: Path) -> None:
+    """Nobody gets the twin's policy by default where the arm, or the bag, is a real one."""
+    settings = resolve_settings({"robot": robot}, share)
+    assert (settings.policy, settings.checkpoint) == ("hold", None)
+
+
+@pytest.mark.parametrize("policy", ["auto", "oft"])
+def test_policy_of_a_simulation_never_moves_a_real_arm(
+    policy: str, share: Path, shipped: Path
+) -> None:
+    """A checkpoint whose training.json says simulation is refused by name; hold may run it."""
+    given = {"robot": "kinova", "checkpoint": str(shipped), "policy": policy}
+    with pytest.raises(ConfigError, match="twin_policy' with robot:=kinova policy:=oft: it was tr"):
+        resolve_settings(given, share)
+    assert resolve_settings({**given, "policy": "hold"}, share).checkpoint == shipped
+
+
+@pytest.mark.parametrize(
+    ("text", "simulation"),
+    [
+        ("{}", False),
+        ('{"simulation": false}', False),
+        ('{"simulation": true}', True),
+        ('{"simulation": "yes"}', True),
+        ('{"simulation": null}', True),
+    ],
+)
+def test_only_a_plain_no_says_that_it_was_no_simulation(
+    text: str, simulation: bool, checkpoint: Path
+) -> None:
+    """Whatever a training.json says but false keeps the checkpoint from a real arm."""
+    assert not learnt_in_simulation(checkpoint)
+    (checkpoint / "training.json").write_text(text)
+    assert learnt_in_simulation(checkpoint) is simulation
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "true"])
+def test_unreadable_training_file_is_no_permission(
+    text: str, share: Path, checkpoint: Path
+) -> None:
+    """A training.json that can't be read refuses the checkpoint on a real arm."""
+    (checkpoint / "training.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"training\.json can't be read"):
+        resolve_settings({"robot": "kinova", "checkpoint": str(checkpoint)}, share)
 
 
 def test_misspelled_argument_is_named() -> None:

@@ -17,6 +17,7 @@ from rclpy.serialization import serialize_message
 
 import adp_ros
 import adp_ros.msg
+from adp_ros.shipped_policy import FOLDER
 
 ROOT = Path(__file__).parents[1]
 NODES = ("camera_node", "inference_node", "controller_node", "sim_node")
@@ -136,6 +137,13 @@ def test_package_is_in_the_ament_index():
     """`ros2 launch adp_ros` finds the package and its launch file."""
     installed("share/ament_index/resource_index/packages/adp_ros")
     installed("share/adp_ros/launch/jaco2_task.launch.py")
+
+
+def test_trained_policy_is_installed_with_the_package():
+    """Every file of the policy in resource/ is below the installed share/, without the sources."""
+    wanted = sorted(path.name for path in (ROOT / FOLDER).glob("*"))
+    share = installed("share/adp_ros/config").parent
+    assert sorted(path.name for path in (share / FOLDER).glob("*")) == wanted
 
 
 def test_pip_without_rosidl_fails_with_the_fix():

@@ -1,12 +1,16 @@
 """The demonstration's report: pictures at decision points, and what is said of the run."""
 
+from dataclasses import replace
+
 import numpy as np
 import simplejpeg
 
+from adp_ros.demo.comparison import Comparison, RunNumbers
 from adp_ros.demo.report import complete_log, decision_pictures
 from adp_ros.demo.summary import Summary
 from adp_ros.demo.video import PrunedView, VideoLog
 from adp_ros.report.decisions import MOST, decision_points
+from adp_ros.report.page import report_page
 from adp_ros.report.run_log import GateRecord, RunLog, WindowRecord
 
 START = 1_700_000_000.0
@@ -86,3 +90,23 @@ def test_page_says_what_ran_and_how_it_ended():
     assert dict(log.facts) == {
         "task": "wipe_table", "seed": "3", "moved by": "expert", "arm": "j2n6s300",
     }  # fmt: skip
+
+
+def test_page_compares_with_full_vision_in_the_same_scene():
+    """Both runs stand in the table against full vision; what must be said of them on the page."""
+    full = RunNumbers(
+        success=False, progress=0.4, ending="time_limit", time_s=60.0, path_length_m=5.0,
+        windows=200, windows_pruned=0, tokens_per_window=256.0, flops_share=1.0,
+        forward_ms_p50=61.25,
+    )  # fmt: skip
+    comparison = Comparison(
+        adp=replace(full, success=True, time_s=20.1), full=full, simulation="Simulation only.",
+        relevance="By patch labels.", wall_s=12.0,
+    )  # fmt: skip
+    log = complete_log(run_log([True]), replace(SUMMARY, comparison=comparison), {}, ())
+    rows = {row.quantity: (row.here, row.other) for row in log.comparison}
+    assert rows["the same scene in simulated time: success"] == ("yes", "no (40%)")
+    assert rows["the same scene in simulated time: time [s]"] == ("20.1", "60.0")
+    page = report_page(log)
+    assert "the same scene in simulated time: tokens/window" in page
+    assert "Simulation only. How relevance was learnt: By patch labels." in page

@@ -13,7 +13,7 @@ from ..errors import AdpError
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "demo": "wipe the table in the twin, with summary and video",
+        "demo": "one task in the twin, with summary and video",
         "launch": "start camera, policy, controller and arm",
         "record": "record a bag for replay",
         "replay": "a recorded run once more, offline",

@@ -4,29 +4,33 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..checkpoint_cache import small_checkpoint
+from ..launch_arguments import AUTO
 from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec
 from ..share import share_directory
+from ..shipped_policy import shipped_policy
 from ..sim.tasks import find_task, task_names
 from .launch import child_environment, prepare_nodes
 from .runner import StopRequest
 
 if TYPE_CHECKING:
+    from ..demo.comparison import Comparison
     from ..demo.video import VideoLog
     from .demo_run import RunResult
 
 LOOPBACK_DOMAINS = 100  # domain ids 1 to 100 are free of port clashes on Linux
 LONGEST = 3600.0  # [s]
 MOVERS = {
+    "oft": "the OpenVLA-OFT policy, which sees the camera's picture and the arm's own sensors",
     "expert": "the scripted expert, which reads the twin's true state; the OpenVLA-OFT policy "
     "plans every window beside it and moves nothing",
-    "oft": "the OpenVLA-OFT policy",
     "hold": "nobody: policy hold keeps the arm still; the OpenVLA-OFT policy plans beside it",
 }
 
@@ -35,18 +39,31 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command."""
     parser = commands.add_parser(
         "demo",
-        help="wipe the table in the twin, with summary and video",
-        description="Run one task in the simulated Jaco2 with the real nodes. Exit status 0 if "
-        "and only if the task succeeds. Results in RUNS/<time>: summary.json, report.html, "
-        "video.mp4.",
+        help="one task in the twin, with summary and video",
+        description="Run one task in the simulated Jaco2 with the real nodes, then the same scene "
+        "twice in simulated time: with ADP and with full vision. Exit status 0 if and only if the "
+        "task succeeds. Results in RUNS/<time>: summary.json, report.html, video.mp4.",
     )
     parser.add_argument("--task", choices=task_names(), default="wipe_table")
-    parser.add_argument("--policy", choices=("expert", "oft", "hold"), default="expert")
+    parser.add_argument(
+        "--policy",
+        choices=(AUTO, "oft", "expert", "hold"),
+        default=AUTO,
+        help="what moves the arm (default: oft, the checkpoint)",
+    )
     parser.add_argument("--seed", default="0", help="seed of the scene (default: 0)")
-    parser.add_argument("--checkpoint", help="OpenVLA-OFT checkpoint (default: a small one)")
+    parser.add_argument(
+        "--checkpoint", help="OpenVLA-OFT checkpoint (default: the small one of the package)"
+    )
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
     parser.add_argument(
         "--duration", type=_seconds, help="longest run in [s] (default: the task's own limit)"
+    )
+    parser.add_argument(
+        "--no-compare",
+        dest="compare",
+        action="store_false",
+        help="leave out the two runs in simulated time",
     )
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
@@ -69,8 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
         _introduce(settings, directory)
         result = _perform(arguments, settings, nodes, directory, request)
     summary = result.summary
-    summary.write(directory / "summary.json")
-    _write_report(result, settings, directory / "report.html")
+    summary.write(directory / "summary.json")  # is there whatever comes now
+    if arguments.compare and settings.policy == "oft" and not request.asked:
+        summary = replace(summary, comparison=_compare(settings, arguments.duration))
+        summary.write(directory / "summary.json")
+    _write_report(replace(result, summary=summary), settings, directory / "report.html")
     _write_video(result.video, directory / "video.mp4")
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
@@ -102,14 +122,25 @@ def new_directory(runs: Path, now: datetime) -> Path:
 
 
 def _introduce(settings: LaunchSettings, directory: Path) -> None:
-    random = f"{small_checkpoint(os.environ)} (small, random weights)"
-    checkpoint = random if settings.checkpoint is None else settings.checkpoint
+    checkpoint = str(_checkpoint(settings))
+    if settings.checkpoint is None:
+        checkpoint += " (small, random weights)"
+    elif settings.checkpoint == shipped_policy(share_directory(os.environ)):
+        checkpoint += " (comes with the package, trained in the twin)"
     sys.stderr.write(
         f"{settings.task} in the twin, seed {settings.seed}\n"
         f"moved by   {MOVERS[settings.policy]}\n"
         f"checkpoint {checkpoint}\n"
         f"ROS domain {os.environ['ROS_DOMAIN_ID']}, log {directory / 'nodes.log'}\n"
     )
+
+
+def _checkpoint(settings: LaunchSettings) -> Path:
+    return settings.checkpoint or small_checkpoint(os.environ)
+
+
+def _time_limit(settings: LaunchSettings, duration: float | None) -> float:
+    return duration or find_task(settings.task).time_limit
 
 
 def _perform(
@@ -127,7 +158,7 @@ def _perform(
         settings=settings,
         nodes=nodes,
         environment=os.environ,
-        time_limit=arguments.duration or find_task(settings.task).time_limit,
+        time_limit=_time_limit(settings, arguments.duration),
     )
     echo = sys.stderr if arguments.verbose else None
     with (
@@ -137,14 +168,27 @@ def _perform(
         return perform(plan, log, request, show)
 
 
+def _compare(settings: LaunchSettings, duration: float | None) -> "Comparison | None":
+    from ..rollout import RolloutConfig
+    from .demo_compare import ComparePlan, compare_or_say_why
+
+    rollout = RolloutConfig(
+        task=settings.task,
+        seed=settings.seed,
+        robot_type=settings.robot_type,
+        time_limit=_time_limit(settings, duration),
+    )
+    plan = ComparePlan(checkpoint=_checkpoint(settings), adp=settings.adp, rollout=rollout)
+    return compare_or_say_why(plan, sys.stderr)
+
+
 def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> None:
     from ..demo.report import complete_log, decision_pictures
     from ..policy.preprocess import CROP_AREA
     from ..report.page import write_report
 
-    checkpoint = settings.checkpoint or small_checkpoint(os.environ)
     facts = {
-        "checkpoint": str(checkpoint),
+        "checkpoint": str(_checkpoint(settings)),
         "gate and pruning": str(settings.adp),
         "arm": settings.robot_type,
         "adp_ros": __version__,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ..report.decisions import decision_caption, decision_points
 from ..report.run_log import Picture, RunLog
+from .comparison import TITLE
 from .summary import Summary
 from .video import VideoLog
 
@@ -13,8 +14,12 @@ def complete_log(
     log: RunLog, summary: Summary, facts: Mapping[str, str], pictures: tuple[Picture, ...]
 ) -> RunLog:
     """Return the log with what only the whole demonstration knows."""
-    known = {"task": summary.task, "seed": str(summary.seed), "moved by": summary.policy}
-    return replace(log, outcome=summary.result, facts={**known, **facts}, pictures=pictures)
+    known = {"task": summary.task, "seed": str(summary.seed), "moved by": summary.policy, **facts}
+    log = replace(log, outcome=summary.result, facts=known, pictures=pictures)
+    if summary.comparison is None:
+        return log
+    noted = {**known, TITLE: summary.comparison.note}
+    return replace(log, facts=noted, comparison=summary.comparison.report_rows())
 
 
 def decision_pictures(

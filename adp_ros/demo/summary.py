@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .comparison import Comparison
+
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
@@ -53,6 +55,7 @@ class Summary:
         latency: Stage -> percentiles.
         safety_events: In the order of time.
         problem: What ended the run early, empty when nothing did.
+        comparison: The same scene with ADP and with full vision, None where that was not run.
     """
 
     task: str
@@ -71,6 +74,7 @@ class Summary:
     latency: Mapping[str, Percentiles]
     safety_events: tuple[SafetyEvent, ...]
     problem: str = ""
+    comparison: Comparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents of ``summary.json``; its keys are a stable interface."""
@@ -98,6 +102,7 @@ class Summary:
                 for e in self.safety_events
             ],
             "problem": self.problem,
+            "comparison": None if self.comparison is None else self.comparison.to_json(),
         }
 
     def write(self, path: Path) -> None:
@@ -119,7 +124,8 @@ class Summary:
         rows.append(("safety events", str(len(self.safety_events))))
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in self.safety_events]
-        return "\n".join([*lines, *self._latency_lines()]) + "\n"
+        compared = "" if self.comparison is None else self.comparison.to_text()
+        return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
 
     @property
     def result(self) -> str:

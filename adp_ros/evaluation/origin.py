@@ -1,16 +1,13 @@
 """Where a checkpoint's results come from: its fingerprint, and what it says of its training."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ..errors import CheckpointError
 from ..recording.provenance import checkpoint_fingerprint, git_revision
+from ..training_file import read_training
 from .results import Identity
 from .summary import NOT_STATED
-
-TRAINING_FILE: Final = "training.json"
 
 
 def identity_of(checkpoint: Path | None, loop: Mapping[str, Any]) -> Identity:
@@ -36,12 +33,5 @@ def relevance_of(checkpoint: Path) -> str:
     Raises:
         CheckpointError: ``training.json`` is there and can't be read.
     """
-    path = checkpoint / TRAINING_FILE
-    if not path.is_file():
-        return NOT_STATED
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} can't be read: {error}") from error
-    sentence = values.get("relevance") if isinstance(values, dict) else None
+    sentence = read_training(checkpoint).get("relevance")
     return sentence.strip() if isinstance(sentence, str) and sentence.strip() else NOT_STATED
