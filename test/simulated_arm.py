@@ -4,8 +4,8 @@ import numpy as np
 
 from adp_ros.control import Controller, ControllerSettings
 from adp_ros.envelope import Place
-from adp_ros.kinematics import Chain, gravity_torque
-from adp_ros.types import ActionConvention, Chunk
+from adp_ros.kinematics import Chain
+from adp_ros.types import ActionConvention, Chunk, Pose
 
 TICK = 0.01
 
@@ -19,6 +19,7 @@ class SimulatedArm:
         self.push = np.zeros(6)
         self.share = share
         self._queue = [np.zeros(6)] * delay
+        self._chain = (None, None)  # of these joints
         self._rng = np.random.default_rng(seed)
 
     def move(self, command):
@@ -27,14 +28,24 @@ class SimulatedArm:
         if command is not None:
             twist = np.concatenate([command.twist.linear, command.twist.angular])
         self._queue.append(self.share * twist)
-        jacobian = Chain.at(self.model, self.joints).jacobian()
-        self.joints = self.joints + TICK * np.linalg.solve(jacobian, self._queue.pop(0))
+        told = self._queue.pop(0)
+        if told.any():
+            self.joints = self.joints + TICK * np.linalg.solve(self.chain().jacobian(), told)
+
+    def chain(self):
+        """Return the chain at the true joints; made anew only when they have changed."""
+        if self._chain[0] is not self.joints:
+            self._chain = (self.joints, Chain.at(self.model, self.joints))
+        return self._chain[1]
 
     def measure(self):
         """Return torque, joints and tool pose."""
-        joints = self.joints + self._rng.normal(0.0, 1e-6, 6)
-        torque = gravity_torque(self.model, joints) + self.push + self._rng.normal(0.0, 0.02, 6)
-        return torque, joints, Chain.at(self.model, joints).tool
+        noise = self._rng.normal(0.0, 1e-6, 9)
+        chain = self.chain()
+        gravity = chain.gravity_torque(self.model)
+        torque = gravity + self.push + self._rng.normal(0.0, 0.02, 6)
+        pose = Pose(chain.tool.position + noise[6:], chain.tool.rotation)
+        return torque, self.joints + noise[:6], pose
 
 
 class Bench:
@@ -106,12 +117,11 @@ class Bench:
     @property
     def tool(self):
         """True tool position."""
-        return Chain.at(self.arm.model, self.arm.joints).tool.position
+        return self.arm.chain().tool.position
 
     def place(self):
         """True posture."""
-        chain = Chain.at(self.arm.model, self.arm.joints)
-        return Place.at(self.arm.model, self.arm.joints, chain.tool)
+        return Place.at(self.arm.model, self.arm.joints, self.arm.chain().tool)
 
 
 def speeds(outputs):

@@ -65,6 +65,8 @@ class AfterStop:
             now: Time in [s].
             period: Time since the last tick in [s].
         """
+        if not self.retreat.pending:
+            return Twist.zero()
         supervisor, feedback = self._supervisor, self._supervisor.feedback
         if supervisor.untrusted or feedback.pose is None or feedback.joints is None:
             self.retreat.cancel()

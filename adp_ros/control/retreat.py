@@ -39,6 +39,11 @@ class Retreat:
             return 0.0
         return self._config.retreat_distance / self._config.retreat_speed + _SLACK
 
+    @property
+    def pending(self) -> bool:
+        """True from a stop that asks for a retreat until its end."""
+        return self._begins_at is not None
+
     def begin(self, now: float) -> None:
         """Plan a retreat for when the arm has come to rest; does nothing when it is off."""
         self.cancel()
