@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from enum import Enum
+from typing import Final, TypeVar
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -13,12 +14,15 @@ from ..errors import ConfigError
 from ..recording.bag_reader import BagReader
 from ..recording.definitions import Definitions
 from ..recording.pictures import JPEG_SUFFIX, rgb_from_jpeg
-from ..recording.playback import Act, Timed
-from ..recording.topic import OfferedQos, TopicInfo
+from ..recording.playback import PICTURE_TYPES, Act, Timed
+from ..recording.topic import TopicInfo
 from .convert import image_message
 from .message_class import message_class
 
-_DEPTH = 10
+T = TypeVar("T", bound=Enum)
+
+_DEPTH: Final = 10
+_PICTURES: Final = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Playable:
@@ -52,7 +56,7 @@ class PlayTopics:
         self._node = node
         self._reader = reader
         self._publishers = {
-            name: node.create_publisher(message_class(topic.type_name), name, _profile(topic.qos))
+            name: node.create_publisher(message_class(topic.type_name), name, _profile(topic))
             for name, topic in topics.items()
         }
         self.sent = 0
@@ -75,26 +79,26 @@ class PlayTopics:
     def _send_unpacked(self, topic: str, jpeg: CompressedImage) -> None:
         name = topic.removesuffix(JPEG_SUFFIX)
         if name not in self._publishers:
-            profile = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-            self._publishers[name] = self._node.create_publisher(Image, name, profile)
+            self._publishers[name] = self._node.create_publisher(Image, name, _PICTURES)
         rgb = rgb_from_jpeg(bytes(jpeg.data), topic)
         header = jpeg.header
         self._publishers[name].publish(image_message(rgb, header.stamp, header.frame_id))
 
 
-def _profile(offered: tuple[OfferedQos, ...]) -> QoSProfile:
-    """Return what the first of the recorded publishers offered, else rosbag2's own default."""
-    if not offered:
-        return QoSProfile(depth=_DEPTH)
-    first = offered[0]
-    policies: tuple[Any, ...] = tuple(
-        policy.get_from_short_key(word) if word in policy.short_keys() else policy.SYSTEM_DEFAULT
-        for policy, word in (
-            (HistoryPolicy, first.history),
-            (ReliabilityPolicy, first.reliability),
-            (DurabilityPolicy, first.durability),
-        )
+def _profile(topic: TopicInfo) -> QoSProfile:
+    """Return what the first of the recorded publishers offered, else what suits the topic."""
+    if not topic.qos:
+        return _PICTURES if topic.type_name in PICTURE_TYPES else QoSProfile(depth=_DEPTH)
+    first = topic.qos[0]
+    return QoSProfile(
+        history=_policy(HistoryPolicy, first.history),
+        depth=max(first.depth, _DEPTH),
+        reliability=_policy(ReliabilityPolicy, first.reliability),
+        durability=_policy(DurabilityPolicy, first.durability),
     )
-    history, reliability, durability = policies
-    depth = max(first.depth, _DEPTH)
-    return QoSProfile(history=history, depth=depth, reliability=reliability, durability=durability)
+
+
+def _policy(kind: type[T], word: str) -> T:
+    """Return the policy of a word, the system's own for words such as ``unknown``."""
+    known = {policy.name.lower(): policy for policy in kind}
+    return known.get(word, known["system_default"])

@@ -21,7 +21,8 @@ _RAW: Final = "sensor_msgs/msg/Image"
 _JPEG: Final = "sensor_msgs/msg/CompressedImage"
 _SENSED: Final = re.compile(r"^/\w+_driver/out/\w+$")
 _BACK: Final = 1_000_000_000  # [ns]; going back by more is a clock that was set
-_CAMERA: Final = ("sensor_msgs/msg/CameraInfo", _RAW, _JPEG)
+PICTURE_TYPES: Final = (_RAW, _JPEG)
+_CAMERA: Final = ("sensor_msgs/msg/CameraInfo", *PICTURE_TYPES)
 
 
 class Act(Enum):
@@ -173,7 +174,7 @@ class _Found:
     def take(self, stored: Stored, reader: BagReader) -> None:
         """Take a message as it lies in the bag."""
         topic = reader.topics[stored.topic]
-        if topic.type_name not in (_RAW, _JPEG):  # pictures may have been written late
+        if topic.type_name not in PICTURE_TYPES:  # pictures may have been written late
             self._part += self._latest - stored.time > _BACK
             self._latest = stored.time
         if stored.topic == _SAFETY and self._begins(stored, topic):
