@@ -227,6 +227,7 @@ EXTRAS = {
     ),
     "test": (
         "pytest>=8,<10",
+        "pytest-cov>=6,<8",
         "pytest-timeout>=2.3,<3",
         "hypothesis>=6,<7",
         "mcap-ros2-support>=0.6,<1",

@@ -425,6 +425,14 @@ def _process(*parameters, domain=None):
         ("robot_type:=ur5", "error: robot_type is 'ur5', allowed: one of 'j2n6s200'"),
         ("torque.stop:=[1.0, 2.0]", "error: torque.stop has 2 elements, exactly 6 are needed"),
         (
+            "torque.stop:=[4.0, -6.0, 4.0, 2.0, 2.0, 1.5]",
+            "error: torque.stop[1] is -6.0, allowed: 0.1 to 30 [N m]",
+        ),
+        (
+            "torqe.samples:=3",
+            "error: controller_node has no parameter 'torqe.samples', did you mean",
+        ),
+        (
             "envelope.workspace_high:=[0.1, -0.1, 0.8]",
             "error: envelope does not contain the home pose of j2n6s300, tool at (0.213",
         ),
