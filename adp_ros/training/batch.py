@@ -128,15 +128,16 @@ class Collator:
             state += state_noise * rng.standard_normal(state.shape)
         instruction = examples.instruction[indices]
         positions, seen_at = examples.positions[indices], np.stack(places)
+        known = np.isfinite(positions[..., 0]).astype(np.float64)
         return Batch(
             torch.from_numpy(pixels),
             _tensor(state),
             _tensor(self._actions(examples.chunk[indices])),
             self._groups(instruction),
             torch.from_numpy(instruction),
-            _tensor(np.where(np.isfinite(positions), positions, 0.0) / POSITION_SCALE),
+            _tensor(np.nan_to_num(positions / POSITION_SCALE)),
             _tensor(np.where(np.isfinite(seen_at), seen_at, _OUTSIDE)),
-            _tensor(np.isfinite(positions).all(-1).astype(np.float64)),
+            _tensor(known),
         )
 
     def _planes(self, picture: Rgb) -> NDArray[np.float32]:
