@@ -1,8 +1,8 @@
 # The way without ROS: everything goes into .venv, from Python wheels. Nothing needs to be exported.
-#   make demo                      the simulated arm wipes the table
-#   make demo ARGS="--seed 3"      arguments for `adp-ros demo`
-#   make test ARGS="-k gate"       arguments for pytest
-#   make test PYTHON=python3.12    another interpreter (for a new .venv)
+#   make demo                              the simulated arm wipes the table
+#   make demo ARGS="--task cube_to_plate"  arguments for `adp-ros demo`
+#   make test ARGS="-k gate"               arguments for pytest
+#   make test PYTHON=python3.12            another interpreter (for a new .venv)
 
 PYTHON ?= python3
 ARGS ?=

@@ -36,8 +36,8 @@ SUMMARY = Summary(
     safety_events=(SafetyEvent(1.5, "slowed", "torque", "joint 2: 9.1 N m"),),
 )
 FULL = RunNumbers(
-    success=False, progress=0.4, ending="time_limit", time_s=60.0, path_length_m=5.0, windows=200,
-    windows_pruned=0, tokens_per_window=256.0, flops_share=1.0, forward_ms_p50=61.25,
+    success=False, progress=0.4, ending="time_limit", stop="", time_s=60.0, path_length_m=5.0,
+    windows=200, windows_pruned=0, tokens_per_window=256.0, flops_share=1.0, forward_ms_p50=61.25,
 )  # fmt: skip
 ADP = replace(
     FULL, success=True, progress=0.85, ending="success", time_s=20.1, path_length_m=3.456,
@@ -115,6 +115,14 @@ def test_comparison_is_a_table_with_its_caveats() -> None:
     assert "One scene proves nothing" in said
     assert said.endswith("Simulation only. How relevance was learnt: By patch labels.")
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_stopped_run_says_why() -> None:
+    """A run that the safety machine ended is told from one that ran out of time."""
+    stopped = replace(FULL, ending="safety_stop", stop="torque", time_s=14.0)
+    text = replace(COMPARISON, full=stopped).to_text()
+    assert "no (40%, stop: torque)  " in text
+    assert "no (40%)" in COMPARISON.to_text()
 
 
 def test_live_run_alone_has_no_comparison(tmp_path: Path) -> None:

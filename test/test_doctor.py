@@ -69,6 +69,15 @@ def test_unusable_checkpoint_is_found(tmp_path: Path) -> None:
     assert "merged weights" in finding.fix
 
 
+def test_checkpoint_of_the_package_is_checked_by_default(
+    twin_policy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a checkpoint given, the one that the twin starts with is read."""
+    monkeypatch.setattr("adp_ros.cli.ros_checks.shipped_policy", lambda _: twin_policy)
+    finding = check_checkpoint(subject())
+    assert (finding.verdict, finding.found.split(": ")[0]) == (Verdict.OK, str(twin_policy))
+
+
 @pytest.mark.parametrize(("verdict", "status"), [(Verdict.NOTE, 0), (Verdict.FAIL, 1)])
 def test_status_tells_whether_something_is_broken(
     verdict: Verdict,

@@ -95,7 +95,7 @@ def test_page_says_what_ran_and_how_it_ended():
 def test_page_compares_with_full_vision_in_the_same_scene():
     """Both runs stand in the table against full vision; what must be said of them on the page."""
     full = RunNumbers(
-        success=False, progress=0.4, ending="time_limit", time_s=60.0, path_length_m=5.0,
+        success=False, progress=0.4, ending="time_limit", stop="", time_s=60.0, path_length_m=5.0,
         windows=200, windows_pruned=0, tokens_per_window=256.0, flops_share=1.0,
         forward_ms_p50=61.25,
     )  # fmt: skip

@@ -97,6 +97,7 @@ def numbers_of(result: RolloutResult) -> RunNumbers:
         success=result.success,
         progress=result.progress,
         ending=str(result.ending),
+        stop=result.stop,
         time_s=round(result.time, 3),
         path_length_m=result.path_length,
         windows=len(windows),

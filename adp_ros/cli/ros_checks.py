@@ -6,6 +6,8 @@ from typing import Final
 
 from ..checkpoint_cache import make_small_checkpoint
 from ..errors import AdpError
+from ..share import share_directory
+from ..shipped_policy import shipped_policy
 from .checks import Finding, Subject, Verdict
 
 LISTEN: Final = 3.0  # [s] for the graph to become known
@@ -39,7 +41,8 @@ def check_checkpoint(subject: Subject) -> Finding:
         from ..policy.config import read_config
         from ..policy.files import CheckpointFiles
 
-        directory = subject.checkpoint or make_small_checkpoint(os.environ)
+        shipped = shipped_policy(share_directory(os.environ))
+        directory = subject.checkpoint or shipped or make_small_checkpoint(os.environ)
         model = read_config(directory)
         CheckpointFiles.find(directory)
     except ImportError as error:

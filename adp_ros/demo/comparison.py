@@ -33,6 +33,7 @@ class RunNumbers:
         success: The task was done in time.
         progress: Share of the task that was done, 0 to 1.
         ending: ``success``, ``time_limit`` or ``safety_stop``.
+        stop: Cause of the safety stop, empty when there was none.
         time_s: Simulated time from start to end, in [s].
         path_length_m: Way of the tool, in [m].
         windows: Windows planned.
@@ -45,6 +46,7 @@ class RunNumbers:
     success: bool
     progress: float
     ending: str
+    stop: str
     time_s: float
     path_length_m: float
     windows: int
@@ -57,7 +59,7 @@ class RunNumbers:
         """Return the texts of a row of the table."""
         share = f" ({self.windows_pruned / self.windows:.0%})" if self.windows else ""
         return (
-            "yes" if self.success else f"no ({self.progress:.0%})",
+            self._outcome(),
             f"{self.time_s:.1f}",
             f"{self.path_length_m:.2f}",
             str(self.windows),
@@ -66,6 +68,11 @@ class RunNumbers:
             _shown(self.flops_share, ".0%"),
             _shown(self.forward_ms_p50, ".1f"),
         )
+
+    def _outcome(self) -> str:
+        if self.success:
+            return "yes"
+        return f"no ({self.progress:.0%}" + (f", stop: {self.stop})" if self.stop else ")")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
