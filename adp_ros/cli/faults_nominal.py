@@ -29,7 +29,7 @@ from .demo_run import STEPS, STREAM, RunError
 from .launch import prepare_nodes
 from .runner import Runner, StopRequest, node_program
 
-_READY: Final = 120.0  # [s]
+_READY: Final = 300.0  # [s]
 _START: Final = 60.0  # [s] in which the arm must start again
 _ANSWER: Final = 5.0  # [s]
 _NEWS: Final = 3.0  # [s]; diagnostics come once a second

@@ -14,7 +14,7 @@ from .faults_inject import Injector
 from .faults_processes import Processes
 
 _POLL: Final = 0.005  # [s]
-_READY: Final = 120.0  # [s] until all nodes run
+_READY: Final = 300.0  # [s] until all nodes run
 _ANSWER: Final = 5.0  # [s] for a service
 _STATE: Final = 0.5  # [s] for the state that follows
 _TRIES: Final = 10  # of a fault, when the arm had just stopped by itself
