@@ -40,7 +40,7 @@ HERE = Path(__file__).parent
 DECLARED = ("translation_frame:=base", "rotation_frame:=base", "rotation:=rotvec")
 TASK, SEED = "cube_to_plate", 7
 WINDOWS = 12
-PATIENCE = 120.0  # [s] on a busy machine
+PATIENCE = 240.0  # [s] on a busy machine
 
 
 class Listener(Node):
@@ -161,7 +161,10 @@ def run_in_process():
     return views
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.skipif(
+    os.getloadavg()[0] > 3 * (os.cpu_count() or 1), reason="too busy for a loop in real time"
+)
+@pytest.mark.timeout(600)
 def test_nodes_and_rollout_take_the_same_decisions():
     """Every window: state, reason, motion, thresholds, tokens and cost are equal."""
     nodes, rollout = run_nodes(), run_in_process()
