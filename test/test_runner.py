@@ -76,6 +76,18 @@ def test_polite_processes_get_only_sigint() -> None:
     assert lines.count(("b", "bye")) == 1
 
 
+def test_controller_ends_before_what_it_needs() -> None:
+    """A program that ends first is gone before the others are asked to end."""
+    lines = Lines()
+    begin, slow = python("driver", POLITE), POLITE.replace("print(", "time.sleep(0.3); print(")
+    first = Program("controller", (*begin.words[:-1], BEGIN + slow), ends_first=True)
+    runner = Runner([begin, first], os.environ, lines)
+    runner.start()
+    wait_until(lambda: len(lines) == 2)
+    assert runner.stop() == ()
+    assert lines[2:] == [("controller", "bye"), ("driver", "bye")]
+
+
 def test_deaf_process_is_killed_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ignores SIGINT and SIGTERM gets SIGKILL after the deadlines."""
     steps = ((signal.SIGINT, 0.2), (signal.SIGTERM, 0.2), (signal.SIGKILL, DEADLINE))

@@ -19,6 +19,10 @@ from .stamps import seconds
 _RATE_WANTED = 29.0  # [Hz] of 30
 
 
+class NoPictureYet(ObservationError):
+    """The camera has not begun."""
+
+
 class FrameInbox:
     """Subscribes to a picture topic; converts only the picture that is asked for."""
 
@@ -49,13 +53,14 @@ class FrameInbox:
             max_age: Largest age allowed and longest wait, in [s].
 
         Raises:
-            ObservationError: There is none, it is too old, or stamped in the future.
+            NoPictureYet: There has been none.
+            ObservationError: It is too old, or stamped in the future.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._age(now) <= max_age, max_age)
             message, age = self._newest, self._age(now)
         if message is None:
-            raise ObservationError(f"no picture has come on {self.topic}")
+            raise NoPictureYet(f"no picture has come on {self.topic}")
         if age > max_age:
             raise ObservationError(
                 f"newest picture on {self.topic} is {age:.2f} s old, allowed: {max_age:g} s"

@@ -22,7 +22,7 @@ from ..types import Observation
 from .arm_inbox import ArmInbox
 from .convert import make_image_converter
 from .diagnostics import DiagnosticsPublisher
-from .frame_inbox import FrameInbox
+from .frame_inbox import FrameInbox, NoPictureYet
 from .inference_health import InferenceHealth
 from .inference_settings import InferenceSettings
 from .inference_topics import InferenceTopics, Planned
@@ -132,6 +132,9 @@ class InferenceNode(Node):
             self._answer(request.message)
         except (CheckpointError, ConfigError):
             raise
+        except NoPictureYet as error:
+            if self._health.failed(str(error)):
+                self.get_logger().info(f"window {request.message.window} waits: {error}")
         except AdpError as error:
             if self._health.failed(str(error)):
                 self.get_logger().error(f"no chunk for window {request.message.window}: {error}")

@@ -24,6 +24,7 @@ from .stop_signals import StopSignals
 _CLOCK_PERIOD: Final = 0.01  # [s] of the recording from one clock message to the next
 _LOOK: Final = 0.1  # [s] between two looks at the graph
 _START_TIME: Final = 2.0  # [s] of the recording for which a refused start is tried again
+_ANSWER_TIME: Final = 5.0  # [s] to wait for an answer when the bag has ended
 _SECOND: Final = 1_000_000_000
 
 
@@ -110,6 +111,7 @@ class Player:
         self._clock = node.create_publisher(Clock, CLOCK, 10)
         self._start = node.create_client(Trigger, "/adp/start")
         self._start_until = -1.0  # [s] of the recording
+        self._asking = False
         self._played = Played()
 
     def meet(self, topics: Iterable[str]) -> None:
@@ -145,9 +147,14 @@ class Player:
             self._take(topics, cue)
         else:
             self._played.complete = True
-        self._wait(begun, score.duration + _LOOK)  # for answers
+        self._await_answer()
         self._played.messages = topics.sent
         return self._played
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + _ANSWER_TIME
+        while self._asking and not self._ended() and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=_LOOK)
 
     def _met(self) -> bool:
         heard = any(self._node.count_subscribers(name) for name in self._settings.listeners)
@@ -190,12 +197,13 @@ class Player:
                 self._played.problems.append(str(error))
 
     def _ask(self, now: float) -> None:
-        asked_at = time.monotonic()
+        asked_at, self._asking = time.monotonic(), True
 
         def note(answer: "rclpy.Future[Trigger.Response]") -> None:
             response = answer.result()
             self._played.answers.append(response.message)
             then = now + (time.monotonic() - asked_at) * self._settings.rate
+            self._asking = False
             if not response.success and then < self._start_until:
                 self._ask(then)
 

@@ -129,6 +129,7 @@ class _Scan:
             return
         message = decoder.decode(stored.data)
         stamp = int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
+        stamp = stamp or stored.time  # who left it out meant now
         time = (stamp - origin) * _NANO
         take(self.records, message, time)
         if stored.topic == "/adp/prune_state":
