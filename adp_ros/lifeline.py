@@ -10,7 +10,9 @@ Reaches processes of one machine and one network namespace. Linux only: the addr
 file is left behind.
 """
 
+import ctypes
 import os
+import select
 import selectors
 import socket
 import struct
@@ -23,6 +25,7 @@ from .errors import ConfigError
 RETRY: Final = 0.5  # [s] until a process looks again whether a controller is there
 _NAME_BYTES: Final = 256
 _BACKLOG: Final = 16
+_CLONE_FILES: Final = 0x400
 
 
 def lifeline_address(domain: int, robot_type: str) -> str:
@@ -33,15 +36,15 @@ def lifeline_address(domain: int, robot_type: str) -> str:
 class Lifeline:
     """The watched process's end; connects again whenever a controller is there.
 
-    Make it before anything large: the kernel closes descriptors in their order, and to close a GPU
-    takes long.
+    Its thread has a table of descriptors of its own where the kernel allows that: the connection
+    then ends with this thread, and does not wait for memory to be freed or for a thread of low
+    priority to die. Make the lifeline before anything large all the same: elsewhere the kernel
+    closes descriptors in their order, and to close a GPU takes long.
     """
 
     def __init__(self) -> None:
         self._place = os.open(os.devnull, os.O_RDONLY)  # the connection takes its number
-        self._ending = threading.Event()
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._wake, self._woken = socket.socketpair()
         self._thread: threading.Thread | None = None
 
     def hold(self, address: str, name: str) -> None:
@@ -58,53 +61,56 @@ class Lifeline:
 
     def close(self) -> None:
         """Let go: the controller takes it as the end of the process."""
-        self._ending.set()
-        with self._lock:
-            if self._socket is not None:
-                self._socket.shutdown(socket.SHUT_RDWR)
+        self._wake.close()
         if self._thread is not None:
             self._thread.join()
+        self._woken.close()
         os.close(self._place)
 
     def _run(self, address: str, name: str) -> None:
-        while not self._ending.is_set():
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-                if self._connect(connection, address, name):
-                    self._hold()
-            self._ending.wait(RETRY)
+        woken = self._woken.fileno()
+        _take_own_descriptors((self._place, woken))
+        ending = select.poll()
+        ending.register(woken, select.POLLIN)
+        while not ending.poll(0):
+            if self._connect(address, name):
+                self._hold(woken)
+            ending.poll(1e3 * RETRY)
 
-    def _connect(self, connection: socket.socket, address: str, name: str) -> bool:
-        with self._lock:
-            if self._ending.is_set():
-                return False
+    def _connect(self, address: str, name: str) -> bool:
+        """Connect, and move the connection to the early descriptor."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             try:
                 connection.connect("\0" + address)
                 connection.send(name.encode()[:_NAME_BYTES])
             except OSError:  # no controller yet, or it has just ended
                 return False
-            self._keep(connection)
-            return True
+            os.dup2(connection.fileno(), self._place, inheritable=False)
+        return True
 
-    def _keep(self, connection: socket.socket) -> None:
-        """Move a connection to the early descriptor."""
-        os.dup2(connection.fileno(), self._place, inheritable=False)
-        connection.close()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=self._place)
+    def _hold(self, woken: int) -> None:
+        """Wait until one of the two ends; the controller never sends anything."""
+        waiting = select.poll()
+        waiting.register(self._place, select.POLLIN)
+        waiting.register(woken, select.POLLIN)
+        waiting.poll()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, self._place, inheritable=False)
+        os.close(nothing)
 
-    def _hold(self) -> None:
-        """Wait until one of the two ends."""
-        held = self._socket
-        try:
-            while held is not None and held.recv(1):
-                pass
-        except ConnectionError:
-            pass
-        with self._lock:
-            self._socket = None
-            if held is not None:
-                held.detach()
-            with open(os.devnull, "rb") as nothing:
-                os.dup2(nothing.fileno(), self._place, inheritable=False)
+
+def _take_own_descriptors(kept: tuple[int, int]) -> None:
+    """Give the calling thread a table of descriptors of its own, with these alone.
+
+    Where that is not permitted, in some containers, the thread goes on with the process's.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_FILES) != 0:
+        return
+    low, high = sorted(kept)
+    os.closerange(0, low)
+    os.closerange(low + 1, high)
+    os.closerange(high + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 class LifelineWatch:

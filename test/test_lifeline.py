@@ -113,15 +113,32 @@ def test_closing_is_an_end(seen, address):
     seen.wait(lambda: seen.lost)
 
 
-def test_connection_has_the_descriptor_that_was_taken_first(seen, address):
-    """Descriptors are closed in order: one opened later, such as a GPU's, delays no news."""
+def test_news_does_not_wait_for_the_rest_of_the_process(seen, address):
+    """A thread of the lowest priority that is busy, and a gigabyte to be freed: known at once."""
+    busy = (
+        "import os, threading, numpy; a = numpy.ones(2**27); "
+        "threading.Thread(target=lambda: (os.nice(19), [a.sum() for _ in iter(int, 1)])).start(); "
+    )
+    process = _process(address, busy + "time.sleep(60)")
+    seen.wait(lambda: seen.found)
+    time.sleep(0.5)
+    killed = time.monotonic()
+    process.kill()
+    seen.wait(lambda: seen.lost)
+    assert seen.lost[0][2] - killed < 0.1
+    process.wait(PATIENCE)
+
+
+def test_process_keeps_its_own_descriptors(seen, address):
+    """What the process closes is closed, whatever the lifeline's thread holds."""
+    reading, writing = os.pipe()
     line = Lifeline()
-    later = os.open(os.devnull, os.O_RDONLY)
     line.hold(address, "inference")
     seen.wait(lambda: seen.found)
-    assert line._socket.fileno() < later
+    os.close(writing)
+    assert os.read(reading, 1) == b""
+    os.close(reading)
     line.close()
-    os.close(later)
 
 
 def test_line_that_was_never_held_closes():
