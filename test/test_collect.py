@@ -145,6 +145,26 @@ def test_worker_processes_make_the_same_as_one(call, tmp_path):
         assert np.array_equal(one.read(name).frames.data, two.read(name).frames.data)
 
 
+def test_interrupted_collection_keeps_what_ended(call, monkeypatch, tmp_path):
+    """After Ctrl-C the episodes so far are a whole data set, and the same command goes on."""
+    short(monkeypatch)
+    run = worker_module.Worker.run
+
+    def interrupted(worker, job):
+        if job.seed == 1:
+            raise KeyboardInterrupt
+        return run(worker, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker_module.Worker, "run", interrupted)
+        status, _, said = call(*CUBE, "--episodes", "2")
+    assert status == 130 and "keeps what ended, go on the same way" in said
+    dataset = open_dataset(tmp_path / "data")
+    assert (len(dataset), read_statistics(dataset)["data"]["num_trajectories"]) == (1, 1)
+    status, summary, _ = call(*CUBE, "--episodes", "2")
+    assert (status, summary["demonstrations"]) == (0, 2)
+
+
 def test_episode_that_cannot_be_run_is_told_and_tried_again(call, monkeypatch):
     """An error is no silent skip: exit status 1, and the next call tries once more."""
 

@@ -258,3 +258,12 @@ def test_missing_or_old_statistics_are_told(dataset):
     (dataset.directory / "dataset_statistics.json").write_text("{}")
     with pytest.raises(DemonstrationError, match="is broken"):
         read_statistics(dataset)
+
+
+def test_numbers_can_be_read_without_the_pictures(dataset):
+    """Everything else is there and checked; the pictures' bytes are not touched."""
+    dataset.write("one", GOOD)
+    episode = dataset.read("one", pictures=False)
+    assert np.array_equal(episode.chunk_label, GOOD.chunk_label)
+    assert np.array_equal(episode.frames.step, GOOD.frames.step)
+    assert (len(episode.frames), episode.frames.data.size) == (3, 0)

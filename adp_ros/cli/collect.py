@@ -91,9 +91,10 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted; {arguments.out} keeps what ended, go on the same way\n")
         raise
+    finally:
+        if len(session.dataset):
+            write_statistics(session.dataset)
     summary = summarise(outcomes, time.perf_counter() - began)
-    if len(session.dataset):
-        write_statistics(session.dataset)
     _print(summary, session, arguments)
     return 1 if summary.errors else 0
 

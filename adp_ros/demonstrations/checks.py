@@ -16,7 +16,9 @@ _JPEG_BEGIN: Final = (0xFF, 0xD8)
 _JPEG_END: Final = (0xFF, 0xD9)
 
 
-def check_episode(path: Path, episode: Demonstration, states: int, step_period: float) -> None:
+def check_episode(
+    path: Path, episode: Demonstration, states: int, step_period: float, *, pictures: bool = True
+) -> None:
     """Refuse an episode that is damaged or does not fit its data set.
 
     Args:
@@ -24,6 +26,7 @@ def check_episode(path: Path, episode: Demonstration, states: int, step_period: 
         episode: What was read.
         states: Numbers of the data set's state.
         step_period: Of the data set, in [s].
+        pictures: False when the pictures' bytes were not read.
 
     Raises:
         DemonstrationError: Names file and field, what is wrong and what is needed.
@@ -39,7 +42,9 @@ def check_episode(path: Path, episode: Demonstration, states: int, step_period: 
     check.array("action", episode.action, (steps, ACTION_SIZE))
     check.array("gripper", episode.gripper, (steps,))
     check.rate(episode.time, step_period)
-    check.frames(episode.frames, steps)
+    check.frame_steps(episode.frames, steps)
+    if pictures:
+        check.pictures(episode.frames)
     if episode.chunk_label is not None:
         length = episode.chunk_label.shape[1] if episode.chunk_label.ndim == 3 else 1
         check.array("chunk_label", episode.chunk_label, (frames, length, ACTION_SIZE))
@@ -84,13 +89,17 @@ class _Check:
         text = f"has steps of {mean:.4f} s on average, the step period is {period:g} s"
         self.that(abs(mean / period - 1.0) <= _RATE_TOLERANCE, "time", text)
 
-    def frames(self, frames: Frames, steps: int) -> None:
-        """Refuse pictures out of order, of no step, or cut off."""
-        step, offset, data = frames.step, frames.offset, frames.data
+    def frame_steps(self, frames: Frames, steps: int) -> None:
+        """Refuse pictures out of order or of no step."""
+        step = frames.step
         self.that(step.ndim == 1 and step.dtype.kind == "i", "frame_step", "is no row of integers")
         inside = bool(len(step) == 0 or (step.min() >= 0 and step.max() < steps))
         self.that(inside, "frame_step", f"names steps outside of 0 to {steps - 1}")
         self.that(bool((np.diff(step) > 0).all()), "frame_step", "is not ascending")
+
+    def pictures(self, frames: Frames) -> None:
+        """Refuse pictures that are cut off."""
+        step, offset, data = frames.step, frames.offset, frames.data
         self.that(data.dtype == np.uint8 and data.ndim == 1, "frame_data", "is no row of bytes")
         self.shape("frame_offset", offset, (len(step) + 1,))
         whole = offset[0] == 0 and offset[-1] == len(data) and bool((np.diff(offset) > 4).all())

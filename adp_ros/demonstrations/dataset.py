@@ -88,15 +88,19 @@ class Dataset:
         """Return the file of an episode."""
         return self._episodes / f"{name}.npz"
 
-    def read(self, name: str) -> Demonstration:
+    def read(self, name: str, *, pictures: bool = True) -> Demonstration:
         """Read and check an episode.
+
+        Args:
+            name: Its name.
+            pictures: False leaves the pictures' bytes out; the rest is read in no time.
 
         Raises:
             DemonstrationError: It is missing, damaged or does not fit the data set.
         """
-        path = self.path(name)
-        episode = read_episode(path)
-        check_episode(path, episode, len(self.info.state), self.info.step_period)
+        path, info = self.path(name), self.info
+        episode = read_episode(path, pictures=pictures)
+        check_episode(path, episode, len(info.state), info.step_period, pictures=pictures)
         return episode
 
     def write(self, name: str, episode: Demonstration) -> None:

@@ -4,7 +4,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..errors import DemonstrationError
 from .episode import Demonstration, Frames, Landmarks
 
-TEMPORARY = ".part"  # ending of a file that is being written
+TEMPORARY: Final = ".part"  # ending of a file that is being written
+_PICTURES: Final = ("frame_data", "frame_offset")
 
 
 def write_episode(path: Path, demonstration: Demonstration) -> None:
@@ -37,23 +38,33 @@ def write_episode(path: Path, demonstration: Demonstration) -> None:
         raise DemonstrationError(f"{path} can't be written: {error}") from error
 
 
-def read_episode(path: Path) -> Demonstration:
+def read_episode(path: Path, *, pictures: bool = True) -> Demonstration:
     """Read a file as it is; :func:`adp_ros.demonstrations.checks.check_episode` judges it.
+
+    Args:
+        path: The file.
+        pictures: False leaves the pictures' bytes out, which are nearly all of the file.
 
     Raises:
         DemonstrationError: It can't be read, or lacks a field.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
-            fields: dict[str, NDArray[Any]] = {name: stored[name] for name in stored.files}
+            names = [name for name in stored.files if pictures or name not in _PICTURES]
+            fields: dict[str, NDArray[Any]] = {name: stored[name] for name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DemonstrationError(f"{path} can't be read, it is damaged: {error}") from error
     try:
-        return _demonstration(fields)
+        return _demonstration(fields if pictures else fields | _no_pictures(fields))
     except KeyError as error:
         raise DemonstrationError(f"{path} lacks the field {error.args[0]}") from error
     except (TypeError, ValueError) as error:
         raise DemonstrationError(f"{path} has a field of another type: {error}") from error
+
+
+def _no_pictures(fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    offset = np.zeros(len(fields["frame_step"]) + 1, np.int64)
+    return {"frame_data": np.zeros(0, np.uint8), "frame_offset": offset}
 
 
 def _arrays(d: Demonstration) -> dict[str, Any]:

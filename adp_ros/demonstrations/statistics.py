@@ -95,7 +95,8 @@ def write_statistics(dataset: Dataset) -> dict[str, Any]:
         DemonstrationError: An episode is damaged, or there is none.
     """
     name = dataset.directory.resolve().name
-    content = {name: statistics_of(dataset, dataset.info.chunk_length)}
+    episodes = (dataset.read(episode, pictures=False) for episode in dataset.names())
+    content = {name: statistics_of(episodes, dataset.info.chunk_length)}
     write_text(dataset.directory / STATISTICS_FILE, json.dumps(content, indent=2) + "\n")
     return content
 

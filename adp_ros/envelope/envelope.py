@@ -136,7 +136,8 @@ class Envelope:
 
     def _joint_speed_share(self, speeds: FloatArray) -> float:
         top = self._config.joint_speed_share * self._model.max_joint_speed
-        return min(1.0, 1.0 / max((np.abs(speeds) / top).tolist()))
+        fastest: float = max((np.abs(speeds) / top).tolist())
+        return min(1.0, 1.0 / fastest)
 
     def _joint_limit_share(self, speeds: FloatArray, place: Place) -> float:
         above, below = (self._upper - place.joints).tolist(), (place.joints - self._lower).tolist()
