@@ -330,7 +330,7 @@ def test_end_of_a_node_stops_the_arm(rig):
     assert state.cause == "node_lost"
     assert state.message == f"inference_node (process {os.getpid()}) has ended"
     rig.until(lambda: rig.driver.first_rest(ended) is not None, "zero velocity")
-    assert rig.driver.first_rest(ended) - ended < 0.2
+    assert rig.driver.first_rest(ended) - ended < 0.5  # 15 ms on a quiet machine
 
 
 def test_policy_that_nobody_publishes_any_more_stops_the_arm(rig):

@@ -70,7 +70,7 @@ def test_killed_process_is_known_at_once(seen, address, number):
     seen.wait(lambda: seen.lost)
     name, words, at = seen.lost[0]
     assert (name, words) == ("camera", f"camera (process {process.pid}) has ended")
-    assert at - killed < 0.1  # about 1 ms on a quiet machine
+    assert at - killed < 0.5  # about 2 ms on a quiet machine
     process.wait(PATIENCE)
 
 
@@ -125,7 +125,7 @@ def test_news_does_not_wait_for_the_rest_of_the_process(seen, address):
     killed = time.monotonic()
     process.kill()
     seen.wait(lambda: seen.lost)
-    assert seen.lost[0][2] - killed < 0.1
+    assert seen.lost[0][2] - killed < 0.5
     process.wait(PATIENCE)
 
 
