@@ -21,7 +21,7 @@ ROOT = Path(adp_ros.__file__).parent
 # What each part may import beside the standard library and numpy. A part is a module or package
 # right below adp_ros; one that is not listed is numpy only.
 MESSAGES = {"sensor_msgs", "geometry_msgs", "std_msgs", "diagnostic_msgs", "builtin_interfaces"}
-MESSAGES |= {"kinova_msgs", "std_srvs", "rcl_interfaces", "adp_ros.msg"}
+MESSAGES |= {"kinova_msgs", "std_srvs", "rcl_interfaces", "rosgraph_msgs", "adp_ros.msg"}
 MODEL = {"torch", "transformers", "safetensors", "tokenizers"}
 ALLOWED = {
     "adp_settings": {"yaml"},
