@@ -1,0 +1,78 @@
+"""Commanded but not moving, moving though not commanded: judged over half a second."""
+
+import numpy as np
+import pytest
+
+from adp_ros.errors import ConfigError
+from adp_ros.safety import MotionWatch, WatchConfig
+
+
+def _watch(speed, way, *, seconds=0.6, start=10.0, config=None):
+    """A watch after some time at a commanded speed, the tool going a way in [m] altogether."""
+    watch = MotionWatch(config or WatchConfig())
+    count = round(seconds / 0.01)
+    for k in range(count + 1):
+        watch.take(start + 0.01 * k, speed, np.array([0.0, way * k / count, 0.0]))
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("speed", "way", "verdict"),
+    [
+        (0.05, 0.0, "not_moving"),
+        (0.05, 0.003, "not_moving"),  # 2.5 mm in the last half second
+        (0.05, 0.004, ""),  # 3.3 mm
+        (0.02, 0.0, ""),  # the arm may ignore so little
+        (0.0, 0.0, ""),
+        (0.0, 0.006, ""),  # 5 mm in half a second: it may settle
+        (0.0, 0.008, "moving_uncommanded"),  # 6.7 mm
+    ],
+)
+def test_verdict(speed, way, verdict):
+    """3 mm are motion where some is commanded, 6 mm where none is."""
+    assert _watch(speed, way).verdict() == verdict
+
+
+def test_nothing_is_said_before_the_window_is_full():
+    """90 % of half a second must have been seen; less proves nothing."""
+    assert MotionWatch(WatchConfig()).verdict() == ""
+    assert _watch(0.05, 0.0, seconds=0.43).verdict() == ""
+    assert _watch(0.05, 0.0, seconds=0.46).verdict() == "not_moving"
+
+
+def test_only_a_command_that_held_all_along_counts():
+    """One tick at rest within the window, and nothing is expected of the arm."""
+    watch = _watch(0.05, 0.0)
+    watch.take(10.61, 0.0, np.zeros(3))
+    assert watch.verdict() == ""
+    watch = _watch(0.0, 0.02)
+    watch.take(10.61, 0.001, np.array([0.0, 0.02, 0.0]))
+    assert watch.verdict() == ""
+
+
+def test_past_is_forgotten():
+    """By time, and on request."""
+    watch = _watch(0.05, 0.0)
+    for k in range(1, 60):
+        watch.take(10.6 + 0.01 * k, 0.0, np.zeros(3))
+    assert watch.verdict() == ""
+    watch = _watch(0.05, 0.0)
+    watch.reset()
+    assert watch.verdict() == ""
+
+
+def test_place_is_copied():
+    """A position that its owner changes later changes nothing here."""
+    watch, place = MotionWatch(WatchConfig()), np.zeros(3)
+    for k in range(60):
+        watch.take(0.01 * k, 0.05, place)
+    place[:] = 1.0
+    assert watch.verdict() == "not_moving"
+
+
+def test_bad_settings_are_refused_by_name():
+    """A negative displacement, a window of nothing."""
+    with pytest.raises(ConfigError, match="watch.moved is -1"):
+        WatchConfig(moved=-1.0)
+    with pytest.raises(ConfigError, match="watch.time is 0.0"):
+        WatchConfig(time=0.0)
