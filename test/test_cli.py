@@ -118,10 +118,11 @@ def test_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unwritable_cache_is_named(tmp_path: Path) -> None:
-    """Where the default checkpoint can't be kept, the error says what to set."""
+    """Where the checkpoint with random weights can't be kept, the error says what to set."""
     blocked = tmp_path / "file"
     blocked.write_text("")
-    result = adp_ros("launch", "jaco2_task", ADP_ROS_CACHE=str(blocked / "cache"))
+    words = ("launch", "jaco2_task", "robot:=none")  # the twin has the package's own checkpoint
+    result = adp_ros(*words, ADP_ROS_CACHE=str(blocked / "cache"))
     assert result.returncode == 2
     assert "set ADP_ROS_CACHE to a writable folder" in result.stderr
     assert result.stderr.count("\n") == 1
