@@ -59,6 +59,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="NAME:=VALUE",
         help="parameters of the controller, such as torque.slow_share:=0.5",
     )
+    _add_instead(parser)
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
+    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def _add_instead(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--nominal",
@@ -72,12 +82,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     instead.add_argument(
         "--square", action="store_true", help="instead: follow a square, in simulated time"
     )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
-    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,17 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..errors import AdpError
 from ..faults.judge import Outcome, judge
 from ..faults.kinds import KINDS, Kind, Reaction
 from ..faults.plan import Fault
 from ..nodes.fault_bench import FaultBench
 from .faults_inject import Injector
 from .faults_processes import Processes
+from .faults_wait import CampaignError, Waiting
 
-_POLL: Final = 0.005  # [s]
 _READY: Final = 300.0  # [s] until all nodes run
-_ANSWER: Final = 5.0  # [s] for a service
 _STATE: Final = 0.5  # [s] for the state that follows
 _TRIES: Final = 10  # of a fault, when the arm had just stopped by itself
 _MOTION: Final = 30.0  # [s] until the arm moves again
@@ -27,10 +25,6 @@ _BEFORE: Final = 1.0  # [s] of looking before it
 _LIFT: Final = (0.05, 1.2)  # [m/s], [s]
 _FULL: Final = 0.7  # share of the speed asked for that counts as motion
 _MOVES: Final = 0.02  # [m/s]
-
-
-class CampaignError(AdpError):
-    """The campaign cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ class Result:
         return {**self.fault.to_json(), **self.outcome.to_json()}
 
 
-class Campaign:
+class Campaign(Waiting):
     """Runs one fault after the other with the same nodes.
 
     Args:
@@ -60,9 +54,8 @@ class Campaign:
         processes: Processes,
         interrupted: Callable[[], bool],
     ) -> None:
-        self._bench = bench
+        super().__init__(bench, interrupted)
         self._processes = processes
-        self._interrupted = interrupted
         self._injector = Injector(bench, processes)
         self._refusal = ""
         self.trips: list[str] = []  # causes of stops that no fault had
@@ -134,15 +127,6 @@ class Campaign:
         self._wait(lambda: bench.status in _MOVING, _STATE)
         return True
 
-    def _ask(self, name: str) -> str:
-        """Call a service; return why it refused, empty when it did not."""
-        future = self._bench.call(name)
-        self._wait(future.done, _ANSWER)
-        answer = future.result() if future.done() else None
-        if answer is None:
-            return f"{name} does not answer"
-        return "" if answer.success else str(answer.message)
-
     def _watch(self, kind: Kind, injected: float) -> Outcome:
         bench, injector = self._bench, self._injector
         self._wait(lambda: injector.moment(kind) is not None, _FAULT)
@@ -197,26 +181,3 @@ class Campaign:
             time.sleep(0.01)
         self._sleep(0.3)
         bench.watching = True
-
-    def _until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
-        if not self._wait(condition, timeout):
-            state = f"{self._bench.status or 'silent'}, {self._bench.commanded_speed():.3f} m/s"
-            raise CampaignError(f"waited {timeout:.0f} s in vain for {what} (controller: {state})")
-
-    def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() > deadline:
-                return False
-            self._pause()
-        return True
-
-    def _sleep(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._pause()
-
-    def _pause(self) -> None:
-        if self._interrupted():
-            raise KeyboardInterrupt
-        time.sleep(_POLL)
