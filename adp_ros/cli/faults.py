@@ -133,7 +133,8 @@ def _perform(
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
     from .faults_processes import Processes
-    from .faults_run import Campaign, CampaignError
+    from .faults_run import Campaign
+    from .faults_wait import CampaignError
 
     results: list[Result] = []
     trips: list[str] = []
