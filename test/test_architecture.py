@@ -44,7 +44,7 @@ ALLOWED = {
     "rqt": {"python_qt_binding", "rclpy", "rqt_gui_py", "sensor_msgs", "std_srvs"},
     "recording": {"lz4", "mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
     "sim": {"mujoco"},
-    "training": MODEL | {"cv2", "matplotlib", "peft", "yaml"},
+    "training": {"torch", "safetensors", "cv2", "matplotlib", "peft", "yaml"},
 }
 # Loaded by no part above that does not list them, not even through another part.
 HEAVY = {"rclpy", "torch", "transformers", "cv2", "mujoco", "scipy", "matplotlib", "av"}

@@ -10,6 +10,7 @@ from training_data import INSTRUCTIONS, made_examples, small_start
 from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.training.batch import Collator
 from adp_ros.training.examples import Sampler
+from adp_ros.training.feed import Data
 from adp_ros.training.network import TrainingNetwork
 from adp_ros.training.optimise import RunningMean, learning_rate
 from adp_ros.training.processes import Processes
@@ -21,7 +22,7 @@ from adp_ros.training.recipe import (
     load_recipe,
     recipe_from,
 )
-from adp_ros.training.trainer import Data, Trainer
+from adp_ros.training.trainer import Trainer
 
 CPU = Processes(0, 1, torch.device("cpu"))
 PERCEPTION = Stage(

@@ -23,12 +23,13 @@ from .batch import Collator
 from .curves import CURVES_FILE, MetricsFile, draw_curves
 from .dataset import TrainingSet, load_training_set
 from .export import write_checkpoint
+from .feed import Data
 from .log import Progress, RunLog
 from .network import TrainingNetwork
 from .processes import Processes, joined
 from .recipe import Recipe
 from .start import Start, add_lora, merge_lora, start_from, start_new
-from .trainer import Data, Trainer
+from .trainer import Trainer
 
 CHECKPOINT: Final = "checkpoint"  # directory below the run's
 

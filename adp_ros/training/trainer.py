@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from .batch import Batch, Collator
 from .dropping import surviving_tokens
-from .examples import Examples, Sampler
+from .feed import Data, StageFeed
 from .measure import Scores, validate
-from .memory import VisionMemory
 from .network import TrainingNetwork
 from .optimise import Optimiser, RunningMean
 from .parts import prepare_stage
@@ -53,19 +49,6 @@ class Log(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a run trains on.
-
-    Attributes:
-        examples: The demonstrations.
-        collator: Makes batches of them.
-    """
-
-    examples: Examples
-    collator: Collator
-
-
 class Trainer:
     """One run.
 
@@ -98,7 +81,6 @@ class Trainer:
         self._mean = RunningMean(recipe.average)
         self._place = Place(0, 0, 0)
         self._optimiser_state: dict[str, Any] | None = None
-        self._memory: VisionMemory | None = None
 
     @property
     def place(self) -> Place:
@@ -153,13 +135,9 @@ class Trainer:
         shared: nn.Module = network
         if self._processes.count > 1:
             shared = DistributedDataParallel(network)
-        sampler = Sampler(self._data.examples, self._recipe.seed, stage.corrective_share)
-        self._memory = None
-        if stage.remember_vision:
-            count = len(self._data.examples)
-            self._memory = VisionMemory(self._data.collator, network.policy.see, count)
+        feed = StageFeed(self._data, self._recipe, number, network, self._processes)
         while self._place.step < stage.steps:
-            losses = self._step(shared, optimiser, sampler, number, stage)
+            losses = self._step(shared, optimiser, feed, number)
             done = self._place.step + 1
             self._place = Place(number, done, self._place.total + 1)
             self._log.trained(self._place, losses)
@@ -177,30 +155,19 @@ class Trainer:
         self,
         network: nn.Module,
         optimiser: Optimiser,
-        sampler: Sampler,
+        feed: StageFeed,
         number: int,
-        stage: Stage,
     ) -> dict[str, float]:
-        processes, step = self._processes, self._place.step
-        indices = sampler.draw(number, step, stage.batch)[processes.rank :: processes.count]
-        rng = np.random.default_rng([self._recipe.seed, number, step, processes.rank])
-        batch, patches = self._batch(indices, rng)
+        stage, step = self._recipe.stages[number], self._place.step
+        batch, patches = feed.batch(step)
         key = (self._recipe.seed, number, step)
         kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
-        with torch.autocast(processes.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self._processes.device.type, dtype=torch.bfloat16):
             losses = network(batch, stage.losses, kept, patches)
         optimiser.step(losses["total"], step)
         named = self._network.named_parameters()
         self._mean.take((name, p) for name, p in named if p.requires_grad)
         return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def _batch(
-        self, indices: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Batch, Tensor | None]:
-        augmentation, device = self._recipe.augmentation, self._processes.device
-        if self._memory is not None:
-            return self._memory.batch(indices, augmentation.state_noise, rng, device)
-        return self._data.collator.train(indices, augmentation, rng).to(device), None
 
     def _validate(self) -> None:
         """Validate the running mean; only the first process does, the others go on."""
