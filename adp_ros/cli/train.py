@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -55,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         threads=arguments.threads,
     )
-    with Shown(Console(stderr=True)) as shown:
-        outcome = train(request, shown, _interrupts(), time.perf_counter)
+    with Shown(Console(stderr=True)) as shown, _interrupts() as interrupted:
+        outcome = train(request, shown, interrupted, time.perf_counter)
     _print(outcome, arguments)
     return 0 if outcome.finished else 1
 
@@ -68,16 +69,20 @@ def _recipe_file(name: str) -> Path:
     return share_directory(os.environ) / "config" / "train" / f"{name}.yaml"
 
 
-def _interrupts() -> Callable[[], bool]:
-    """Return a function that tells whether somebody asked to end; the state is saved first."""
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Give a function that tells whether somebody asked to end; the state is saved first."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
 
-    signal.signal(signal.SIGINT, ask)
-    signal.signal(signal.SIGTERM, ask)
-    return lambda: bool(asked)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Shown:
