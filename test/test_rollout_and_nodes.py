@@ -41,6 +41,7 @@ DECLARED = ("translation_frame:=base", "rotation_frame:=base", "rotation:=rotvec
 TASK, SEED = "cube_to_plate", 7
 WINDOWS = 12
 PATIENCE = 240.0  # [s] on a busy machine
+ONE_STEP = 0.1 * 0.15  # [m], a policy step at the speed cap: requests come on steps
 
 
 class Listener(Node):
@@ -190,4 +191,4 @@ def test_nodes_and_rollout_take_the_same_decisions():
         states.add(gate.state)
         gaps.append(abs(nodes.ways[window] - way))
     assert {"fast", "slow"} <= reasons and states == {0, 1}
-    assert np.nanmedian(gaps) < 0.01  # [m]; single windows differ on a busy machine
+    assert np.nanmedian(gaps) < ONE_STEP  # single windows differ on a busy machine
