@@ -1,33 +1,23 @@
 """One run of a collection: what is missing is made, in parallel, and each file is kept at once."""
 
 import multiprocessing
-import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from ..demonstrations import Dataset, open_dataset
 from ..errors import ConfigError, DemonstrationError
+from ..worker_threads import one_thread_each
 from .left_out import LeftOut
 from .plan import CollectPlan, CollectSettings, Job
 from .worker import Collected, Worker
 
 MOST_WORKERS: Final = 256
-THREADS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "LP_NUM_THREADS": "0",  # of Mesa's software renderer: none beside the caller
-    }
-)
 Show = Callable[[Collected | None, int, int], None]
 """(episode that ended or None, episodes done, episodes to do)."""
 
@@ -106,7 +96,7 @@ def _run_parallel(jobs: Sequence[Job], session: Session) -> Iterator[Collected]:
     count = min(session.workers, len(jobs))
     settings, adp_file = session.plan.settings, session.adp_file
     directory = session.dataset.directory
-    with _one_thread_each(), ProcessPoolExecutor(count, context, _ignore_interrupts) as pool:
+    with one_thread_each(), ProcessPoolExecutor(count, context, _ignore_interrupts) as pool:
         waiting = iter(jobs)
         running: set[Future[Collected]] = set()
         try:
@@ -136,18 +126,3 @@ def _worker(directory: Path, settings: CollectSettings, adp_file: Path) -> Worke
 
 def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let children start with one thread in each library that reads its number of threads."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -1,23 +1,19 @@
 """Worker processes that run episodes, one at a time each; the parent alone collects results."""
 
 import multiprocessing
-import os
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from types import MappingProxyType
 from typing import Final
 
 from ..errors import AdpError, ConfigError
+from ..worker_threads import one_thread_each
 from .episode import EpisodeResult, Job, RunnerFactory
 
 MOST_WORKERS: Final = 256
-THREADS: Final[Mapping[str, str]] = MappingProxyType(
-    {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-)
 Outcome = tuple[Job, EpisodeResult]
 Outcomes = Generator[Outcome, None, None]
 
@@ -130,7 +126,7 @@ def _give(worker: _Worker, job: Job | None) -> None:
 def _workers(count: int, factory: RunnerFactory) -> Iterator[list[_Worker]]:
     pool: list[_Worker] = []
     try:
-        with _one_thread_each():
+        with one_thread_each():
             for _ in range(count):
                 pool.append(_start(factory))
         yield pool
@@ -154,21 +150,6 @@ def _start(factory: RunnerFactory) -> _Worker:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         there.close()
     return _Worker(process, here)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let children start with one thread in each library that reads its number of threads."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(THREADS)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _serve(connection: Connection, factory: RunnerFactory) -> None:

@@ -7,6 +7,7 @@ What comes out is the same as one after the other.
 import multiprocessing
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -18,20 +19,20 @@ Replay = Callable[[Offers], ControllerLog]
 """Replays the controller with the offers given."""
 
 
-class Beside:
+class Beside(ABC):
     """Takes chunks as they are planned; returns in the end what the controller made of them."""
 
+    @abstractmethod
     def give(self, number: int, offer: Offer | None) -> None:
         """Take the chunk of a window, None when there is none; call in the windows' order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log(self) -> ControllerLog:
         """Return the replay, once every window has been given.
 
         Raises:
             AdpError: The controller can't be replayed.
         """
-        raise NotImplementedError
 
 
 class Afterwards(Beside):

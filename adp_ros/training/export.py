@@ -1,6 +1,5 @@
 """Write a trained model as a checkpoint in the layout of an OpenVLA-OFT fine-tune."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..policy.config import ModelConfig
+from ..policy.description import write_json
 from ..policy.files import ACTION_HEAD, PROPRIO_PROJECTOR, SINGLE_FILE
 from ..policy.keys import COMPONENTS, source
 from ..policy.layout import model_shapes
 from ..policy.model import OpenVla
 from ..policy.new_directory import new_directory
 from ..policy.statistics import STATISTICS_FILE
+from ..training_file import TRAINING_FILE
 
-TRAINING_FILE: Final = "training.json"
 _DESCRIPTION: Final = ("*.json", "tokenizer.model")
 
 
@@ -52,8 +52,8 @@ def write_checkpoint(
             for path in sorted(description.glob(pattern)):
                 if not path.name.endswith(".index.json"):
                     shutil.copyfile(path, work / path.name)
-        _write_json(work / STATISTICS_FILE, statistics)
-        _write_json(work / TRAINING_FILE, training)
+        write_json(work / STATISTICS_FILE, dict(statistics))
+        write_json(work / TRAINING_FILE, dict(training))
         weights = {
             key: tensors.get(key, torch.zeros(shape)).to(torch.bfloat16).contiguous()
             for key, shape in model_shapes(config).items()
@@ -84,7 +84,3 @@ def _write_component(directory: Path, name: str, tensors: Mapping[str, Tensor], 
     }
     if own or name == ACTION_HEAD:
         torch.save(own, directory / f"{name}--{step}_checkpoint.pt")
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
