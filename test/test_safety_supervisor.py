@@ -95,11 +95,11 @@ def test_arms_when_all_feedback_is_there_and_starts_when_asked():
 
 
 @pytest.mark.parametrize("source", ["torque", "pose", "joint_angles", "joint_state"])
-def test_silent_source_stops_the_moving_arm_within_150_ms(source):
+def test_silent_source_stops_the_moving_arm_within_140_ms(source):
     """Each source alone; the stop is latched and says which."""
     rig = _Rig().started()
     rig.alive.discard(source)
-    rig.run(0.12)
+    rig.run(0.1)
     assert rig.status is R
     rig.run(0.04)
     assert rig.status is X

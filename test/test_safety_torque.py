@@ -137,5 +137,5 @@ def test_levels_of_the_wrong_length_or_sign_are_refused_by_name():
         TorqueConfig(stop=(4.0, 6.0, -4.0, 2.0, 2.0, 1.5))
     with pytest.raises(ConfigError, match=r"torque.absolute\[0\] is nan"):
         TorqueConfig(absolute=(float("nan"), 24.0, 24.0, 5.4, 5.4, 5.4))
-    with pytest.raises(ConfigError, match="feed.frozen_rest is 0.1, allowed: 0 or at least"):
-        FeedConfig(frozen_rest=0.1)
+    with pytest.raises(ConfigError, match="feed.frozen_rest is 0.08, allowed: 0 or at least"):
+        FeedConfig(frozen_rest=0.08)

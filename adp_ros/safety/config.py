@@ -98,15 +98,15 @@ class FeedConfig:
     """What counts as a living source of samples."""
 
     stale: float = setting(
-        0.12,
+        0.1,
         "Age of the newest sample from which it is stale; with two ticks to see and confirm it, "
-        "the arm is stopped within 150 ms.",
+        "and 30 ms for a busy machine, the arm is stopped within 150 ms.",
         unit="s",
         low=0.02,
         high=1.0,
     )
     frozen: float = setting(
-        0.12,
+        0.1,
         "Time without any change, while the arm is told to move, from which a sensor is dead.",
         unit="s",
         low=0.05,
