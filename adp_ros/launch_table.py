@@ -55,20 +55,6 @@ def yaml_scalar(value: Parameter) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def node_environment(share: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that every node needs and that the user has not set.
-
-    Camera frames are larger than the default shared memory segment of Fast DDS: without the
-    profile about half of them are lost. The twin renders without a display.
-    """
-    wanted = {
-        "FASTRTPS_DEFAULT_PROFILES_FILE": str(share / "config" / "fastdds_large_images.xml"),
-        "MUJOCO_GL": "egl",
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {name: value for name, value in wanted.items() if name not in environ}
-
-
 def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple[NodeSpec, ...]:
     """Return the processes to start, the twin first.
 

@@ -13,9 +13,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from adp_ros.cli.launch import prepare_nodes
 from adp_ros.cli.runner import Ended
+from adp_ros.environment import node_environment
 from adp_ros.launch_arguments import LaunchArgument, launch_arguments
 from adp_ros.launch_settings import resolve_settings
-from adp_ros.launch_table import NodeSpec, node_environment
+from adp_ros.launch_table import NodeSpec
 from adp_ros.share import share_directory
 from launch import LaunchContext, LaunchDescription
 
@@ -25,7 +26,7 @@ SHARE = share_directory(os.environ)
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the nodes follow when their values are known."""
     arguments = launch_arguments(SHARE)
-    environment = node_environment(SHARE, os.environ)
+    environment = node_environment(os.environ)
     return LaunchDescription(
         [
             *(declare(argument) for argument in arguments),

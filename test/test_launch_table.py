@@ -9,7 +9,7 @@ import yaml
 from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.launch_arguments import launch_arguments, parse_assignments
 from adp_ros.launch_settings import LaunchSettings, resolve_settings
-from adp_ros.launch_table import NodeSpec, node_environment, node_table, yaml_scalar
+from adp_ros.launch_table import NodeSpec, node_table, yaml_scalar
 from adp_ros.share import share_directory
 from adp_ros.shipped_policy import FOLDER
 from adp_ros.sim.tasks import find_task, task_names
@@ -275,13 +275,6 @@ def test_ros_arguments_name_file_and_parameters(share: Path) -> None:
     assert words[:3] == ["--ros-args", "-r", "__node:=camera_node"]
     assert words.index("--params-file") < words.index("-p")
     assert "source:='twin'" in words
-
-
-def test_environment_of_the_user_wins(share: Path) -> None:
-    """Variables that the user has set stay as they are."""
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    assert node_environment(share, {})[name] == str(share / "config" / "fastdds_large_images.xml")
-    assert name not in node_environment(share, {name: "/mine.xml"})
 
 
 def test_share_directory_is_named_when_missing(

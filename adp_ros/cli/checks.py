@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from ..environment import PROFILE_VARIABLE
 from ..errors import AdpError
 from ..share import share_directory
 
@@ -105,7 +106,7 @@ def check_shared_memory(_subject: Subject) -> Finding:
 
 def check_transport(_subject: Subject) -> Finding:
     """The Fast DDS profile for large pictures is in place."""
-    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    name = PROFILE_VARIABLE
     try:
         ours = share_directory(os.environ) / "config" / "fastdds_large_images.xml"
     except AdpError as error:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..checkpoint_cache import small_checkpoint
+from ..environment import transport_environment
 from ..launch_arguments import AUTO
 from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec
@@ -79,12 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
     names = ("task", "policy", "seed", "checkpoint", "adp")
     given = {name: vars(arguments)[name] for name in names if vars(arguments)[name] is not None}
     settings = resolve_settings(given, share)
-    use_private_domain()
+    environment = use_private_domain(pictures=True)
     with StopRequest().listening() as request:
         nodes = prepare_nodes(settings, share)
         directory = new_directory(arguments.runs, datetime.now())
         _introduce(settings, directory)
-        result = _perform(arguments, settings, nodes, directory, request)
+        result = _perform(arguments, settings, nodes, directory, request, environment=environment)
     summary = result.summary
     summary.write(directory / "summary.json")  # is there whatever comes now
     if arguments.compare and settings.policy == "oft" and not request.asked:
@@ -98,14 +100,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if summary.success else 1
 
 
-def use_private_domain() -> None:
+def use_private_domain(*, pictures: bool) -> dict[str, str]:
     """Keep the run to this machine and, unless the user chose one, to a domain of its own.
 
     A real arm's driver listens to the very topics that the twin's controller publishes.
+
+    Args:
+        pictures: True when this process takes pictures.
+
+    Returns:
+        Environment of the nodes, which choose their transport by themselves.
     """
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % LOOPBACK_DOMAINS))
     os.environ.update(child_environment())
+    children = dict(os.environ)
+    share = share_directory(os.environ)
+    os.environ.update(transport_environment(share, os.environ, pictures=pictures))
+    return children
 
 
 def new_directory(runs: Path, now: datetime) -> Path:
@@ -149,6 +161,8 @@ def _perform(
     nodes: tuple[NodeSpec, ...],
     directory: Path,
     request: StopRequest,
+    *,
+    environment: Mapping[str, str],
 ) -> "RunResult":
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
@@ -157,7 +171,7 @@ def _perform(
     plan = RunPlan(
         settings=settings,
         nodes=nodes,
-        environment=os.environ,
+        environment=environment,
         time_limit=_time_limit(settings, arguments.duration),
     )
     echo = sys.stderr if arguments.verbose else None

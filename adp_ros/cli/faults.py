@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = make_plan(_kinds(arguments), arguments.faults, arguments.seed)
     share = share_directory(os.environ)
     settings = resolve_settings({"task": arguments.task, "policy": "hold"}, share)
-    use_private_domain()
+    environment = use_private_domain(pictures=False)
     with StopRequest().listening() as request:
         specs = prepare_nodes(settings, share)
         if arguments.light:
@@ -106,7 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(
             f"{len(plan)} faults, seed {arguments.seed}; results and log in {directory}\n"
         )
-        results, trips = _perform(arguments, plan, specs, directory, request)
+        results, trips = _perform(
+            arguments, plan, specs, directory, request, environment=environment
+        )
     summary = _write(results, trips, directory)
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
@@ -129,6 +131,8 @@ def _perform(
     specs: Sequence[NodeSpec],
     directory: Path,
     request: StopRequest,
+    *,
+    environment: Mapping[str, str],
 ) -> "tuple[list[Result], tuple[str, ...]]":
     from ..demo.node_log import node_log
     from ..demo.progress import progress_display
@@ -145,7 +149,7 @@ def _perform(
         progress_display("faults", sys.stderr) as show,
         fault_bench("j2n6s300", answers=arguments.light) as bench,
     ):
-        processes = Processes(specs, os.environ, log.write_line, arguments.set)
+        processes = Processes(specs, environment, log.write_line, arguments.set)
         processes.start()
         began = time.monotonic()
         try:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ Spin = Callable[[], None]
 
 def run_nominal(arguments: argparse.Namespace) -> int:
     """Move without faults; return 0 without false trip, missed step or late stream."""
-    use_private_domain()
+    environment = use_private_domain(pictures=False)
     directory = new_directory(arguments.runs, datetime.now())
     sys.stderr.write(f"{arguments.nominal:g} min of motion, no faults; log in {directory}\n")
     episodes: list[Episode] = []
@@ -59,7 +59,9 @@ def run_nominal(arguments: argparse.Namespace) -> int:
                 moved = NominalSummary(tuple(episodes)).total("duration")
                 show(moved, min(1.0, moved / total), words)
 
-            for episode in _task(task, total / len(EXPERTS), log, request, shown):
+            for episode in _task(
+                task, total / len(EXPERTS), log, request, shown, environment=environment
+            ):
                 episodes.append(episode)
     summary = NominalSummary(tuple(episodes))
     text = json.dumps(summary.to_json(), indent=2) + "\n"
@@ -70,12 +72,18 @@ def run_nominal(arguments: argparse.Namespace) -> int:
 
 
 def _task(
-    task: str, seconds: float, log: NodeLog, request: StopRequest, show: Callable[[str], None]
+    task: str,
+    seconds: float,
+    log: NodeLog,
+    request: StopRequest,
+    show: Callable[[str], None],
+    *,
+    environment: Mapping[str, str],
 ) -> Iterator[Episode]:
     """Do one task again and again until the arm has moved for a time."""
     share = share_directory(os.environ)
     specs = _nodes(task, share)
-    runner = Runner([node_program(spec) for spec in specs], os.environ, log.write_line)
+    runner = Runner([node_program(spec) for spec in specs], environment, log.write_line)
     runner.start()
     moved = 0.0
     try:

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..checkpoint_cache import make_small_checkpoint, small_checkpoint
+from ..environment import node_environment
 from ..launch_arguments import launch_arguments, parse_assignments
 from ..launch_settings import LaunchSettings, resolve_settings
-from ..launch_table import NodeSpec, node_environment, node_table
+from ..launch_table import NodeSpec, node_table
 from ..parameter_files import check_parameters
 from ..share import share_directory
 from .runner import Runner, StopRequest, node_program, run_until_end
@@ -80,9 +81,8 @@ def prepare_nodes(settings: LaunchSettings, share: Path) -> tuple[NodeSpec, ...]
 
 def child_environment() -> dict[str, str]:
     """Return the environment of the nodes: the user's, and what they need besides."""
-    share = share_directory(os.environ)
     defaults = {"RCUTILS_CONSOLE_OUTPUT_FORMAT": CONSOLE_FORMAT}
-    return {**defaults, **os.environ, **node_environment(share, os.environ)}
+    return {**defaults, **os.environ, **node_environment(os.environ)}
 
 
 def write_line(name: str, line: str) -> None:

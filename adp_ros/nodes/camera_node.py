@@ -127,4 +127,4 @@ class CameraNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the camera node; returns the exit status."""
-    return run_node(CameraNode, args, stops_arm=True)
+    return run_node(CameraNode, args, stops_arm=True, pictures=True)

@@ -189,4 +189,4 @@ class InferenceNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the inference node; returns the exit status."""
-    return run_node(InferenceNode, args, stops_arm=True)
+    return run_node(InferenceNode, args, stops_arm=True, pictures=True)

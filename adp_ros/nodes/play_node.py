@@ -78,7 +78,7 @@ def play(
     Raises:
         ConfigError: Nobody listens, or another node publishes what is to be played.
     """
-    complete_environment()
+    complete_environment(pictures=True)
     asked = threading.Event()
     with StopSignals() as signals:
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)

@@ -151,10 +151,10 @@ def record(args: Sequence[str]) -> tuple[int, Health | None]:
         nodes.append(RecordNode())
         return nodes[0]
 
-    status = run_node(make, args)
+    status = run_node(make, args, pictures=True)
     return status, nodes[0].health() if nodes else None
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Record; returns the exit status."""
-    return run_node(RecordNode, args)
+    return run_node(RecordNode, args, pictures=True)

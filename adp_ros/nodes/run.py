@@ -10,8 +10,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from ..environment import node_environment, transport_environment
 from ..errors import AdpError, ConfigError
-from ..launch_table import node_environment
 from ..lifeline import Lifeline, lifeline_address
 from ..share import share_directory
 from .stop_signals import StopSignals
@@ -23,6 +23,7 @@ def run_node(
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
     *,
     stops_arm: bool = False,
+    pictures: bool = False,
 ) -> int:
     """Run a node until Ctrl-C, SIGTERM or an error that a user can act on.
 
@@ -35,11 +36,12 @@ def run_node(
         make_executor: Builds the executor that spins the node.
         stops_arm: True when the controller is to stop the arm at once if this process ends; the
             node has a parameter ``robot_type``.
+        pictures: True when the node sends or takes pictures.
 
     Returns:
         Exit status: 0 after a stop on request, 2 after an :class:`AdpError`.
     """
-    complete_environment()
+    complete_environment(pictures=pictures)
     with StopSignals() as signals:
         words = None if args is None else list(args)
         rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
@@ -75,11 +77,16 @@ def _spin(node: Node, executor: Executor, signals: StopSignals) -> None:
     executor.spin_until_future_complete(asked)
 
 
-def complete_environment() -> None:
-    """Set what a launch would have set, so that a node started on its own works as well."""
+def complete_environment(*, pictures: bool) -> None:
+    """Choose the transport, and set what a launch would have set, for a node started on its own.
+
+    Args:
+        pictures: True for a process that sends or takes pictures.
+    """
     try:
         share = share_directory(os.environ)
     except ConfigError as error:
         sys.stderr.write(f"warning: {error}\n")
         return
-    os.environ.update(node_environment(share, os.environ))
+    os.environ.update(node_environment(os.environ))
+    os.environ.update(transport_environment(share, os.environ, pictures=pictures))
