@@ -17,10 +17,10 @@ from adp_ros.errors import ConfigError, TwinError
 from adp_ros.evaluation.condition import make_condition
 from adp_ros.evaluation.episode import Job, ResultsError
 from adp_ros.evaluation.plan import Shard
-from adp_ros.evaluation.pool import WorkerError, run_jobs
 from adp_ros.evaluation.results import Identity, read_results
 from adp_ros.evaluation.session import Session, run_session
 from adp_ros.evaluation.writer import open_writer
+from adp_ros.worker_pool import WorkerError, run_jobs
 
 SLOW = """
 from pathlib import Path

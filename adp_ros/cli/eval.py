@@ -92,8 +92,8 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is left and report; return 0, or 1 when an episode could not be run."""
-    from ..evaluation.pool import WorkerError
     from ..evaluation.results import read_results
+    from ..worker_pool import WorkerError
 
     status = 0
     if not arguments.report_only:

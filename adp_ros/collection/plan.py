@@ -108,6 +108,9 @@ class Job:
     seed: int
     kind: str
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def name(self) -> str:
         """Name of its file, without ending."""

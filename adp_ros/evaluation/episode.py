@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..errors import AdpError
 from .condition import Condition
@@ -56,6 +56,9 @@ class Job:
 
     episode: Episode
     video: Path | None = None
+
+    def __str__(self) -> str:
+        return str(self.episode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,27 +123,3 @@ class EpisodeResult:
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
         return cls(**taken)
-
-
-class EpisodeRunner(Protocol):
-    """Runs episodes, one after the other, in one process."""
-
-    def run(self, job: Job) -> EpisodeResult:
-        """Run one.
-
-        Raises:
-            AdpError: It can't be run.
-        """
-        ...
-
-
-class RunnerFactory(Protocol):
-    """Makes a runner in the process that uses it; must be picklable."""
-
-    def __call__(self) -> EpisodeRunner:
-        """Load what a runner needs.
-
-        Raises:
-            AdpError: The checkpoint or a setting is unusable.
-        """
-        ...

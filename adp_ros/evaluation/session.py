@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .episode import Episode, EpisodeResult, RunnerFactory
+from ..worker_pool import RunnerFactory, check_workers, run_jobs
+from .episode import Episode, EpisodeResult, Job
 from .plan import Plan, Shard, jobs_of
-from .pool import check_workers, run_jobs
 from .results import Identity, read_results
 from .writer import open_writer
 
@@ -61,7 +61,11 @@ class Progress:
     result: EpisodeResult | None = None
 
 
-def run_session(session: Session, factory: RunnerFactory, show: Callable[[Progress], None]) -> None:
+def run_session(
+    session: Session,
+    factory: RunnerFactory[Job, EpisodeResult],
+    show: Callable[[Progress], None],
+) -> None:
     """Run what is left of a shard.
 
     Args:

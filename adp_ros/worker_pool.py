@@ -1,4 +1,7 @@
-"""Worker processes that run episodes, one at a time each; the parent alone collects results."""
+"""Worker processes that run episodes, one at a time each; the parent alone collects results.
+
+A worker ends when its parent does, however that ended.
+"""
 
 import multiprocessing
 import signal
@@ -7,15 +10,32 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from ..errors import AdpError, ConfigError
-from ..worker_threads import one_thread_each
-from .episode import EpisodeResult, Job, RunnerFactory
+from .errors import AdpError, ConfigError
+from .worker_threads import one_thread_each
 
 MOST_WORKERS: Final = 256
-Outcome = tuple[Job, EpisodeResult]
-Outcomes = Generator[Outcome, None, None]
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
+_JobIn_contra = TypeVar("_JobIn_contra", contravariant=True)
+_ResultOut_co = TypeVar("_ResultOut_co", covariant=True)
+
+
+class Runner(Protocol[_JobIn_contra, _ResultOut_co]):
+    """Runs one job after the other; an :class:`AdpError` ends all."""
+
+    def run(self, job: _JobIn_contra, /) -> _ResultOut_co:
+        """Run one."""
+        ...
+
+
+class RunnerFactory(Protocol[_JobIn_contra, _ResultOut_co]):
+    """Makes a runner in the process that is to use it; can be pickled."""
+
+    def __call__(self) -> Runner[_JobIn_contra, _ResultOut_co]:
+        """Make one; an :class:`AdpError` says why it can't be."""
+        ...
 
 
 class WorkerError(AdpError):
@@ -34,21 +54,23 @@ class Failure:
 
 
 @dataclass(slots=True)
-class _Worker:
+class _Worker(Generic[JobT]):
     process: BaseProcess
     connection: Connection
-    job: Job | None = None
+    job: JobT | None = None
     dismissed: bool = False  # it was told to end
 
 
-def run_jobs(jobs: Sequence[Job], factory: RunnerFactory, workers: int) -> Outcomes:
+def run_jobs(
+    jobs: Sequence[JobT], factory: RunnerFactory[JobT, ResultT], workers: int
+) -> Generator[tuple[JobT, ResultT], None, None]:
     """Run episodes; give each as it ends, in any order.
 
     Close the generator to end early: workers end, what they have at hand is lost and nothing
     else. One worker is this process itself.
 
     Args:
-        jobs: Begun in this order.
+        jobs: Begun in this order; as text they name themselves in errors.
         factory: Makes a runner in each worker.
         workers: Number of processes.
 
@@ -77,17 +99,21 @@ def check_workers(workers: int) -> None:
         raise ConfigError(f"workers is {workers}, allowed: 1 to {MOST_WORKERS}")
 
 
-def _run_here(jobs: Sequence[Job], factory: RunnerFactory) -> Outcomes:
+def _run_here(
+    jobs: Sequence[JobT], factory: RunnerFactory[JobT, ResultT]
+) -> Generator[tuple[JobT, ResultT], None, None]:
     runner = factory()
     for job in jobs:
         try:
             result = runner.run(job)
         except AdpError as error:
-            raise WorkerError(f"{job.episode}: {error}") from error
+            raise WorkerError(f"{job}: {error}") from error
         yield job, result
 
 
-def _run_there(jobs: Sequence[Job], pool: Sequence[_Worker]) -> Outcomes:
+def _run_there(
+    jobs: Sequence[JobT], pool: Sequence[_Worker[JobT]]
+) -> Generator[tuple[JobT, Any], None, None]:
     waiting = iter(jobs)
     by_connection = {worker.connection: worker for worker in pool}
     while by_connection:
@@ -101,30 +127,32 @@ def _run_there(jobs: Sequence[Job], pool: Sequence[_Worker]) -> Outcomes:
                 yield outcome
 
 
-def _receive(worker: _Worker) -> Outcome | None:
+def _receive(worker: _Worker[JobT]) -> tuple[JobT, Any] | None:
     """Take what a worker says: None when it is ready for its first job."""
     try:
         answer = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join(5.0)
-        doing = f" in {worker.job.episode}" if worker.job else " before its first episode"
+        doing = f" in {worker.job}" if worker.job else " before its first episode"
         status = worker.process.exitcode
-        raise WorkerError(f"a worker ended by itself with exit status {status}{doing}") from None
+        raise WorkerError(
+            f"a worker ended by itself with exit status {status}{doing}; the same command goes on"
+        ) from None
     if isinstance(answer, Failure):
-        where = f"{worker.job.episode}: " if worker.job else ""
+        where = f"{worker.job}: " if worker.job else ""
         raise WorkerError(f"{where}{answer.message}")
     return None if worker.job is None else (worker.job, answer)
 
 
-def _give(worker: _Worker, job: Job | None) -> None:
+def _give(worker: _Worker[JobT], job: JobT | None) -> None:
     worker.job, worker.dismissed = job, job is None
     with suppress(OSError):  # that it has ended is found out when its answer is read
         worker.connection.send(job)
 
 
 @contextmanager
-def _workers(count: int, factory: RunnerFactory) -> Iterator[list[_Worker]]:
-    pool: list[_Worker] = []
+def _workers(count: int, factory: RunnerFactory[JobT, ResultT]) -> Iterator[list[_Worker[JobT]]]:
+    pool: list[_Worker[JobT]] = []
     try:
         with one_thread_each():
             for _ in range(count):
@@ -139,7 +167,7 @@ def _workers(count: int, factory: RunnerFactory) -> Iterator[list[_Worker]]:
             worker.process.join()
 
 
-def _start(factory: RunnerFactory) -> _Worker:
+def _start(factory: RunnerFactory[JobT, ResultT]) -> _Worker[JobT]:
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, factory), daemon=True)
@@ -152,14 +180,14 @@ def _start(factory: RunnerFactory) -> _Worker:
     return _Worker(process, here)
 
 
-def _serve(connection: Connection, factory: RunnerFactory) -> None:
+def _serve(connection: Connection, factory: RunnerFactory[JobT, ResultT]) -> None:
     """Run in the worker: answer each job until the parent closes or dies."""
     try:
         runner = factory()
         connection.send(None)
         while (job := connection.recv()) is not None:
             try:
-                answer: EpisodeResult | Failure = runner.run(job)
+                answer: ResultT | Failure = runner.run(job)
             except AdpError as error:
                 answer = Failure(str(error))
             connection.send(answer)
