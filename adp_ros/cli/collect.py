@@ -14,7 +14,8 @@ from rich.table import Table
 from ..errors import ConfigError
 from ..share import share_directory
 from ..sim.tasks import task_names
-from .collect_progress import progress_shown
+from .collect_progress import Tally
+from .episode_progress import progress_shown
 
 if TYPE_CHECKING:
     from ..collection.plan import CollectPlan, CollectSettings
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.perf_counter()
     try:
         with progress_shown(sys.stderr) as show:
-            outcomes = run_session(session, show)
+            outcomes = run_session(session, Tally(show))
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted; {arguments.out} keeps what ended, go on the same way\n")
         raise

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..share import share_directory
 from ..sim.tasks import task_names
-from .eval_progress import progress_shown
+from .episode_progress import progress_shown
+from .eval_progress import Tally
 
 if TYPE_CHECKING:
     from ..evaluation.condition import Condition
@@ -125,7 +126,7 @@ def _run_session(arguments: argparse.Namespace) -> None:
     factory.refuse_unfit(plan)
     session = _session(arguments, plan, factory.loop())
     with progress_shown(sys.stderr) as show:
-        run_session(session, factory, show)
+        run_session(session, factory, Tally(show))
 
 
 def _session(arguments: argparse.Namespace, plan: "Plan", loop: "dict[str, object]") -> "Session":
