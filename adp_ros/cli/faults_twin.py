@@ -9,7 +9,7 @@ from typing import Final
 from ..faults.press import press_all, press_cases, press_table
 from ..faults.square import follow_square
 
-_SHARES: Final = (1.0, 0.85)  # of the commanded speed that the driver reaches
+_SHARES: Final = (1.0, 0.8)  # of the commanded speed that the driver reaches
 _ALLOWED: Final = 1e-3  # [m]
 
 

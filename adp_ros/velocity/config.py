@@ -47,7 +47,7 @@ class VelocityConfig:
         80.0, "Largest change of the angular acceleration.", unit="rad/s^3", low=1.0, high=800.0
     )
     feedback_gain: float = setting(
-        2.0,
+        4.0,
         "Velocity per distance between the planned and the measured pose; makes up for the 15 to "
         "20 % that the driver falls short.",
         unit="1/s",
