@@ -33,7 +33,7 @@ from adp_ros.recording.bag_writer import BagWriter
 from adp_ros.recording.definitions import Definitions
 from adp_ros.recording.notes import CHECKPOINT, FILE, PARAMETERS, settings_text
 from adp_ros.recording.provenance import checkpoint_fingerprint
-from adp_ros.recording.topic import TopicInfo
+from adp_ros.recording.topic import OfferedQos, TopicInfo
 from adp_ros.types import ActionConvention, Chunk, Observation
 
 ORIGIN = 1_000.0  # [s]
@@ -62,7 +62,10 @@ class BagMaker:
         if topic not in self._known:
             self._known.add(topic)
             text, digest = self._definitions.text(name), self._definitions.type_hash(name)
-            info = TopicInfo(name=topic, type_name=name, definition=text, type_hash=digest)
+            seen = OfferedQos(history="unknown", depth=0)  # all that discovery tells of the two
+            info = TopicInfo(
+                name=topic, type_name=name, definition=text, type_hash=digest, qos=(seen,)
+            )
             self._writer.add_topic(info)
         if time > self._flushed + 0.5:
             self._flushed = time

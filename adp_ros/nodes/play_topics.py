@@ -99,6 +99,6 @@ def _profile(topic: TopicInfo) -> QoSProfile:
 
 
 def _policy(kind: type[T], word: str) -> T:
-    """Return the policy of a word, the system's own for words such as ``unknown``."""
-    known = {policy.name.lower(): policy for policy in kind}
+    """Return the policy of a word, the system's own for ``unknown``, which can't be offered."""
+    known = {policy.name.lower(): policy for policy in kind if policy.name != "UNKNOWN"}
     return known.get(word, known["system_default"])
