@@ -40,6 +40,7 @@ class TrainingNetwork(nn.Module):
         weights: LossWeights,
         kept: Tensor | None = None,
         patches: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Compute the losses that have a weight.
 
@@ -49,6 +50,8 @@ class TrainingNetwork(nn.Module):
             kept: Vision tokens that enter the decoder, the same for all, shape (k,); None for
                 all of them.
             patches: Vision tokens, shape (B, V, D); None to compute them from the pixels.
+            places: Positions of the vision tokens and of what follows them, counted from the
+                first, shape (k + 1,); None for 0 to k.
 
         Returns:
             Name -> scalar, with ``total``.
@@ -62,7 +65,7 @@ class TrainingNetwork(nn.Module):
             losses["patches"] = self._patches(batch, patches)
         if weights.action or weights.readout:
             chosen = patches if kept is None else patches[:, kept]  # (B, k, D)
-            actions, readout = self._decode(batch, chosen)
+            actions, readout = self._decode(batch, chosen, places)
             losses["action"] = (actions - batch.chunk).abs().mean()
             if weights.readout:
                 losses["readout"] = readout
@@ -112,7 +115,9 @@ class TrainingNetwork(nn.Module):
         loss: Tensor = kind + (off * near).sum() / near.sum().clamp_min(1.0)
         return loss
 
-    def _decode(self, batch: Batch, patches: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(
+        self, batch: Batch, patches: Tensor, places: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         policy, decoder = self.policy, self.policy.language_model
         middle = len(decoder.layers) // 2
         proprio = None
@@ -123,7 +128,7 @@ class TrainingNetwork(nn.Module):
         for ids, rows in batch.groups:
             state = None if proprio is None else proprio[rows]
             hidden = policy.sequence(patches[rows], state, self._embed(ids))  # (b, S, D)
-            rotary = policy.rotary(hidden)
+            rotary = policy.rotary(hidden, _positions(places, hidden.shape[1]))
             hidden = decoder.run(hidden, rotary, 0, middle)
             readout = readout + self._read(batch, rows, hidden, patches.shape[1], ids.shape[1])
             out = decoder(hidden, rotary, policy.action_rows(hidden.shape[1]), middle)
@@ -142,6 +147,19 @@ class TrainingNetwork(nn.Module):
         error = error + (off_proprio.float() - both).abs().mean((1, 3))  # (b, L)
         total: Tensor = (error * known).sum() / known.shape[1]
         return total
+
+
+def _positions(places: Tensor | None, length: int) -> Tensor | None:
+    """Return the position of each row of a sequence, shape (S,).
+
+    Args:
+        places: Of the vision tokens after the first row, and of the row after them; (k + 1,).
+        length: Rows of the sequence, S.
+    """
+    if places is None:
+        return None
+    following = torch.arange(1, length - len(places), device=places.device)
+    return torch.cat([places.new_zeros(1), 1 + places, 1 + places[-1] + following])
 
 
 def _by_text(ids: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -97,6 +97,16 @@ class Stage:
     drop_keep: tuple[float, ...] = setting(
         (0.3, 0.7), "Smallest and largest share of tokens kept then", low=0.01, high=1.0, length=2
     )
+    squeeze_share: float = setting(
+        0.0,
+        "Share of the batches whose vision tokens, all of them, get the positions of a pruned "
+        "sequence",
+        low=0.0,
+        high=1.0,
+    )
+    squeeze_to: tuple[float, ...] = setting(
+        (0.3, 0.9), "Smallest and largest share of positions then", low=0.01, high=1.0, length=2
+    )
     remember_vision: bool = setting(
         False,
         "Compute the vision tokens of each picture once and keep them: twice as fast, pictures "
@@ -116,10 +126,12 @@ class Stage:
                 raise ConfigError(
                     f"stage {self.name}: trains has {part!r}, allowed: {', '.join(PARTS)}"
                 )
-        if self.drop_keep[0] > self.drop_keep[1]:
-            raise ConfigError(
-                f"stage {self.name}: drop_keep is {self.drop_keep}, the smaller comes first"
-            )
+        for name in ("drop_keep", "squeeze_to"):
+            low, high = self.__getattribute__(name)
+            if low > high:
+                raise ConfigError(
+                    f"stage {self.name}: {name} is {(low, high)}, the smaller comes first"
+                )
 
     @property
     def steps(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .dropping import surviving_tokens
@@ -18,6 +18,7 @@ from .parts import prepare_stage
 from .processes import Processes
 from .recipe import Recipe, Stage
 from .saved_state import SavedState, read_state
+from .squeezing import squeezed_places
 
 _VALIDATED: Final = 256  # held-out examples that a validation looks at
 
@@ -162,12 +163,17 @@ class Trainer:
         batch, patches = feed.batch(step)
         key = (self._recipe.seed, number, step)
         kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
+        places = None if kept is not None else self._places(stage, key)
         with torch.autocast(self._processes.device.type, dtype=torch.bfloat16):
-            losses = network(batch, stage.losses, kept, patches)
+            losses = network(batch, stage.losses, kept, patches, places)
         optimiser.step(losses["total"], step)
         named = self._network.named_parameters()
         self._mean.take((name, p) for name, p in named if p.requires_grad)
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _places(self, stage: Stage, key: tuple[int, ...]) -> Tensor | None:
+        places = squeezed_places(stage, self._network.policy.patches_per_view, key)
+        return None if places is None else places.to(self._processes.device)
 
     def _validate(self) -> None:
         """Validate the running mean; only the first process does, the others go on."""
