@@ -1,6 +1,6 @@
 # The way without ROS: everything goes into .venv, from Python wheels. Nothing needs to be exported.
-#   make demo                              the simulated arm wipes the table
-#   make demo ARGS="--task cube_to_plate"  arguments for `adp-ros demo`
+#   make demo                              the simulated arm puts the blue cube on the plate
+#   make demo ARGS="--task wipe_table"     arguments for `adp-ros demo`
 #   make test ARGS="-k gate"               arguments for pytest
 #   make test PYTHON=python3.12            another interpreter (for a new .venv)
 
@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # What the installation is made from. Python sources are not: it is an editable one.
 INTERFACES := $(wildcard msg/*.msg resource/kinova_msgs/*.* resource/kinova_msgs/*/*)
-BUILD_FILES := CMakeLists.txt package.xml plugin.xml $(wildcard cmake/*)
+BUILD_FILES := CMakeLists.txt package.xml plugin.xml $(wildcard cmake/* resource/twin_policy/*)
 TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 
 # A shell inside another ROS-on-wheels environment hands these down; they belong to that one.
@@ -22,7 +22,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_
 .PHONY: help setup demo test lint format clean
 
 help:
-	@echo 'make demo    set up .venv, then let the simulated Jaco2 wipe the table'
+	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
 	@echo 'make test    set up .venv, then check style, types and all tests'
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'

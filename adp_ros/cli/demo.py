@@ -46,7 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "twice in simulated time: with ADP and with full vision. Exit status 0 if and only if the "
         "task succeeds. Results in RUNS/<time>: summary.json, report.html, video.mp4.",
     )
-    parser.add_argument("--task", choices=task_names(), default="wipe_table")
+    parser.add_argument("--task", choices=task_names(), default="cube_to_plate")
     parser.add_argument(
         "--policy",
         choices=(AUTO, "oft", "expert", "hold"),
@@ -55,7 +55,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--seed", default="0", help="seed of the scene (default: 0)")
     parser.add_argument(
-        "--checkpoint", help="OpenVLA-OFT checkpoint (default: the small one of the package)"
+        "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
     )
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
     parser.add_argument(
