@@ -139,17 +139,21 @@ def test_demo_runs_the_loop_and_reports_it(twin_policy: Path, tmp_path: Path) ->
     """A demo cut short fails with its reason; every number of the summary was really reported."""
     command = [sys.executable, "-m", "adp_ros.cli", "demo", "--duration", "6", "--json"]
     command += ["--checkpoint", str(twin_policy)]
-    result = subprocess.run(
-        [*command, "--runs", str(tmp_path)],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=2 * DEADLINE,
-        check=False,
-    )
-    assert result.returncode == 1, result.stderr
-    summary = json.loads(result.stdout)
-    directory = next(tmp_path.iterdir())
+    for attempt in range(3):  # where other work holds the twin up, the arm stops, as it should
+        runs = tmp_path / str(attempt)
+        result = subprocess.run(
+            [*command, "--runs", str(runs)],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=2 * DEADLINE,
+            check=False,
+        )
+        assert result.returncode == 1, result.stderr
+        summary = json.loads(result.stdout)
+        if "ms old" not in summary["problem"]:
+            break
+    directory = next(runs.iterdir())
     assert json.loads((directory / "summary.json").read_text()) == summary
     assert summary["problem"] == "time limit of 6 s"
     assert summary["policy"] == "oft"

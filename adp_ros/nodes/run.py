@@ -34,8 +34,7 @@ def run_node(
         make_node: Builds the node; called after ``rclpy.init``.
         args: Command line, None for the process's own.
         make_executor: Builds the executor that spins the node.
-        stops_arm: True when the controller is to stop the arm at once if this process ends; the
-            node has a parameter ``robot_type``.
+        stops_arm: The controller stops the arm when this process ends; needs ``robot_type``.
         pictures: True when the node sends or takes pictures.
 
     Returns:

@@ -85,11 +85,7 @@ class Stage:
     weight_decay: float = setting(0.01, "Decoupled weight decay of matrices", low=0.0, high=1.0)
     trains: tuple[str, ...] = setting(PARTS, "Parts of the model that are trained")
     corrective_share: float = setting(
-        0.0,
-        "Share of the samples drawn from corrective episodes (a policy moved the arm); 0 draws "
-        "from all alike",
-        low=0.0,
-        high=1.0,
+        0.0, "Share drawn from episodes that a policy moved; 0: all alike", low=0.0, high=1.0
     )
     drop_share: float = setting(
         0.0, "Share of the batches whose vision tokens are dropped at random", low=0.0, high=1.0
@@ -98,11 +94,7 @@ class Stage:
         (0.3, 0.7), "Smallest and largest share of tokens kept then", low=0.01, high=1.0, length=2
     )
     squeeze_share: float = setting(
-        0.0,
-        "Share of the batches whose vision tokens, all of them, get the positions of a pruned "
-        "sequence",
-        low=0.0,
-        high=1.0,
+        0.0, "Share of the batches whose positions are a pruned sequence's", low=0.0, high=1.0
     )
     squeeze_to: tuple[float, ...] = setting(
         (0.3, 0.9), "Smallest and largest share of positions then", low=0.01, high=1.0, length=2
@@ -129,9 +121,8 @@ class Stage:
         for name in ("drop_keep", "squeeze_to"):
             low, high = self.__getattribute__(name)
             if low > high:
-                raise ConfigError(
-                    f"stage {self.name}: {name} is {(low, high)}, the smaller comes first"
-                )
+                text = f"stage {self.name}: {name} is {(low, high)}, the smaller comes first"
+                raise ConfigError(text)
 
     @property
     def steps(self) -> int:
