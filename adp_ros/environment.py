@@ -29,8 +29,12 @@ def transport_environment(
         environ: Environment of the process.
         pictures: True for a process that sends or takes pictures.
     """
-    name = "fastdds_large_images.xml" if pictures else "fastdds_udp.xml"
-    return _missing({PROFILE_VARIABLE: str(share / "config" / name)}, environ)
+    return _missing({PROFILE_VARIABLE: str(transport_profile(share, pictures=pictures))}, environ)
+
+
+def transport_profile(share: Path, *, pictures: bool) -> Path:
+    """Return the package's own Fast DDS profile, see :func:`transport_environment`."""
+    return share / "config" / ("fastdds_large_images.xml" if pictures else "fastdds_udp.xml")
 
 
 def _missing(wanted: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from ..environment import PROFILE_VARIABLE
+from ..environment import PROFILE_VARIABLE, transport_profile
 from ..errors import AdpError
 from ..share import share_directory
 
@@ -106,14 +106,13 @@ def check_shared_memory(_subject: Subject) -> Finding:
 
 def check_transport(_subject: Subject) -> Finding:
     """The Fast DDS profile for large pictures is in place."""
-    name = PROFILE_VARIABLE
     try:
-        ours = share_directory(os.environ) / "config" / "fastdds_large_images.xml"
+        ours = transport_profile(share_directory(os.environ), pictures=True)
     except AdpError as error:
         return Finding("transport", Verdict.FAIL, str(error), "install the package again")
-    chosen = Path(os.environ.get(name, ours))
+    chosen = Path(os.environ.get(PROFILE_VARIABLE, ours))
     if not chosen.is_file():
-        fix = f"unset {name} or let it name a file"
+        fix = f"unset {PROFILE_VARIABLE} or let it name a file"
         return Finding("transport", Verdict.FAIL, f"{chosen} does not exist", fix)
     return Finding("transport", Verdict.OK, f"Fast DDS profile {chosen}")
 

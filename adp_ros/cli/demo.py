@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..checkpoint_cache import small_checkpoint
-from ..environment import transport_environment
 from ..launch_arguments import AUTO
 from ..launch_settings import LaunchSettings, resolve_settings
 from ..launch_table import NodeSpec
 from ..share import share_directory
 from ..shipped_policy import shipped_policy
 from ..sim.tasks import find_task, task_names
-from .launch import child_environment, prepare_nodes
+from .launch import prepare_nodes
 from .runner import StopRequest
+from .twin_run import add_output_arguments, new_directory, use_private_domain
 
 if TYPE_CHECKING:
     from ..demo.comparison import Comparison
     from ..demo.video import VideoLog
     from .demo_run import RunResult
 
-LOOPBACK_DOMAINS = 100  # domain ids 1 to 100 are free of port clashes on Linux
 LONGEST = 3600.0  # [s]
 MOVERS = {
     "oft": "the OpenVLA-OFT policy, which sees the camera's picture and the arm's own sensors",
@@ -67,11 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_false",
         help="leave out the two runs in simulated time",
     )
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
-    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
+    add_output_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -98,39 +93,6 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(text)
     sys.stderr.write(f"results in {directory}\n")
     return 0 if summary.success else 1
-
-
-def use_private_domain(*, pictures: bool) -> dict[str, str]:
-    """Keep the run to this machine and, unless the user chose one, to a domain of its own.
-
-    A real arm's driver listens to the very topics that the twin's controller publishes.
-
-    Args:
-        pictures: True when this process takes pictures.
-
-    Returns:
-        Environment of the nodes, which choose their transport by themselves.
-    """
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % LOOPBACK_DOMAINS))
-    os.environ.update(child_environment())
-    children = dict(os.environ)
-    share = share_directory(os.environ)
-    os.environ.update(transport_environment(share, os.environ, pictures=pictures))
-    return children
-
-
-def new_directory(runs: Path, now: datetime) -> Path:
-    """Make and return ``runs/<stamp>``; a number is added where it exists."""
-    stamp = now.strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1000):
-        directory = runs / (f"{stamp}-{attempt}" if attempt else stamp)
-        try:
-            directory.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return directory
-    raise FileExistsError(f"{runs / stamp}: a thousand runs in one second")
 
 
 def _introduce(settings: LaunchSettings, directory: Path) -> None:

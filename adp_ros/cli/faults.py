@@ -19,9 +19,9 @@ from ..launch_settings import resolve_settings
 from ..launch_table import NodeSpec
 from ..share import share_directory
 from ..sim.tasks import task_names
-from .demo import new_directory, use_private_domain
 from .launch import prepare_nodes
 from .runner import StopRequest
+from .twin_run import add_output_arguments, new_directory, use_private_domain
 
 if TYPE_CHECKING:
     from ..faults.report import CampaignSummary
@@ -60,11 +60,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="parameters of the controller, such as torque.slow_share:=0.5",
     )
     _add_instead(parser)
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
-    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
+    add_output_arguments(parser)
     parser.set_defaults(run=run)
 
 

@@ -24,10 +24,10 @@ from ..nodes.nominal_observer import NominalObserver
 from ..share import share_directory
 from ..sim.expert import EXPERTS
 from ..sim.tasks import find_task
-from .demo import new_directory, use_private_domain
 from .demo_run import STEPS, STREAM, RunError
 from .launch import prepare_nodes
 from .runner import Runner, StopRequest, node_program
+from .twin_run import new_directory, refusal, use_private_domain
 
 _READY: Final = 300.0  # [s]
 _START: Final = 60.0  # [s] in which the arm must start again
@@ -158,10 +158,7 @@ class _Run:
     def _ask(self, name: str) -> str:
         future = self._observer.call(name)
         self._until(future.done, _ANSWER)
-        answer = future.result() if future.done() else None
-        if answer is None:
-            return f"{name} does not answer"
-        return "" if answer.success else str(answer.message)
+        return refusal(name, future)
 
     def _until(self, condition: Callable[[], bool], timeout: float) -> bool:
         deadline = time.monotonic() + timeout

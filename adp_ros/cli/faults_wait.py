@@ -6,6 +6,7 @@ from typing import Final
 
 from ..errors import AdpError
 from ..nodes.fault_bench import FaultBench
+from .twin_run import refusal
 
 _POLL: Final = 0.005  # [s]
 _ANSWER: Final = 5.0  # [s] for a service
@@ -31,10 +32,7 @@ class Waiting:
         """Call a service; return why it refused, empty when it did not."""
         future = self._bench.call(name)
         self._wait(future.done, _ANSWER)
-        answer = future.result() if future.done() else None
-        if answer is None:
-            return f"{name} does not answer"
-        return "" if answer.success else str(answer.message)
+        return refusal(name, future)
 
     def _until(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
         if not self._wait(condition, timeout):

@@ -118,8 +118,7 @@ class Stage:
                 raise ConfigError(
                     f"stage {self.name}: trains has {part!r}, allowed: {', '.join(PARTS)}"
                 )
-        for name in ("drop_keep", "squeeze_to"):
-            low, high = self.__getattribute__(name)
+        for name, (low, high) in (("drop_keep", self.drop_keep), ("squeeze_to", self.squeeze_to)):
             if low > high:
                 text = f"stage {self.name}: {name} is {(low, high)}, the smaller comes first"
                 raise ConfigError(text)
