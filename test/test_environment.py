@@ -1,13 +1,31 @@
 """Environment of the node processes."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from adp_ros.environment import PROFILE_VARIABLE, node_environment, transport_environment
+from adp_ros.environment import (
+    PEERS_VARIABLE,
+    PROFILE_VARIABLE,
+    RANGE_VARIABLE,
+    node_environment,
+    transport_environment,
+)
+from adp_ros.errors import ConfigError
 
 SHARE = Path(__file__).resolve().parents[1]
+PARTICIPANT = """
+import rclpy
+from adp_ros.nodes.run import complete_environment
+complete_environment(pictures=False)
+rclpy.init()
+node = rclpy.create_node("participant")
+print(open("/proc/self/maps").read())
+"""
 SPACE = "{http://www.eprosima.com}"
 
 
@@ -19,12 +37,49 @@ def test_variables_of_the_user_win():
     assert transport_environment(SHARE, mine, pictures=True) == {}
 
 
+@pytest.mark.parametrize("scope", ["SUBNET", "LOCALHOST"])
 @pytest.mark.parametrize(("pictures", "kinds"), [(True, {"SHM", "UDPv4"}), (False, {"UDPv4"})])
-def test_shared_memory_is_for_pictures_alone(pictures, kinds):
+def test_shared_memory_is_for_pictures_alone(pictures, kinds, scope):
     """The profile of the arm's side names no shared memory, also not as a built-in transport."""
-    name = transport_environment(SHARE, {}, pictures=pictures)[PROFILE_VARIABLE]
-    profile = ElementTree.parse(name)
+    chosen = transport_environment(SHARE, {RANGE_VARIABLE: scope}, pictures=pictures)
+    profile = ElementTree.parse(chosen[PROFILE_VARIABLE])
     assert {each.text for each in profile.iter(f"{SPACE}type")} == kinds
     assert profile.find(f".//{SPACE}useBuiltinTransports").text == "false"
     used = profile.find(f".//{SPACE}userTransports")
     assert len(used) == len(kinds)
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_localhost_keeps_to_the_loopback(pictures):
+    """With LOCALHOST the profile names 127.0.0.1 alone; with peers by name rmw's own way stays."""
+    here = {RANGE_VARIABLE: "LOCALHOST"}
+    chosen = transport_environment(SHARE, here, pictures=pictures)
+    assert chosen[RANGE_VARIABLE] == "SYSTEM_DEFAULT"
+    profile = ElementTree.parse(chosen[PROFILE_VARIABLE])
+    assert [each.text for each in profile.iter(f"{SPACE}address")] == 2 * ["127.0.0.1"]
+    with_peers = transport_environment(SHARE, here | {PEERS_VARIABLE: "lab"}, pictures=pictures)
+    assert RANGE_VARIABLE not in with_peers
+    assert "loopback" not in with_peers[PROFILE_VARIABLE]
+
+
+def test_missing_profile_is_an_error(tmp_path):
+    """Fast DDS itself would pass over a profile that does not exist."""
+    with pytest.raises(ConfigError, match=r"config/fastdds/udp\.xml, the Fast DDS profile"):
+        transport_environment(tmp_path, {}, pictures=False)
+
+
+@pytest.mark.parametrize("scope", ["SUBNET", "LOCALHOST"])
+def test_a_process_that_moves_the_arm_has_no_shared_memory(scope):
+    """The kernel's list of a live participant's memory, not the profile, is what counts."""
+    environment = os.environ | {"ROS_DOMAIN_ID": "83", RANGE_VARIABLE: scope}
+    environment.pop(PROFILE_VARIABLE, None)
+    result = subprocess.run(
+        [sys.executable, "-c", PARTICIPANT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "rcl" in result.stdout
+    assert "/dev/shm/fastrtps" not in result.stdout

@@ -192,9 +192,10 @@ def test_set_up_refuses_an_unfit_interpreter(tmp_path):
     assert (result.returncode, list(tmp_path.iterdir())) == (2, [])
 
 
-def test_transport_profile_holds_several_frames():
+@pytest.mark.parametrize("name", ["large_images", "large_images_loopback"])
+def test_transport_profile_holds_several_frames(name):
     """Shared memory takes a 640x480 frame in one message, and a dozen of them under way."""
-    profile = ElementTree.parse(ROOT / "config" / "fastdds_large_images.xml")
+    profile = ElementTree.parse(ROOT / "config" / "fastdds" / f"{name}.xml")
     space = "{http://www.eprosima.com}"
     segment = int(profile.find(f".//{space}segment_size").text)
     message = int(profile.find(f".//{space}maxMessageSize").text)

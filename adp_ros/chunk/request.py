@@ -8,7 +8,8 @@ class RequestClock:
     """One request at a time: sent, answered or repeated.
 
     The lead is the 95th percentile of the last latencies plus one step, and at least the setting
-    ``min_lead``, so that the next chunk is there before the current one ends.
+    ``min_lead``, so that the next chunk is there before the current one ends. Window 0 teaches
+    nothing: its wait holds that for the first picture and for the policy's warm-up.
     """
 
     def __init__(self, config: ChunkConfig) -> None:
@@ -35,7 +36,7 @@ class RequestClock:
         return max(self._usual + self._config.step_period, self._config.min_lead)
 
     def summary(self) -> LatencySummary:
-        """Return the statistics from request to chunk, in [s]."""
+        """Return the statistics from request to chunk, window 0 left out, in [s]."""
         return self._latency.summary()
 
     def poll(self, now: float, remaining: float) -> int | None:
@@ -61,8 +62,9 @@ class RequestClock:
 
     def answered(self, now: float) -> None:
         """Note that the chunk asked for has arrived and is usable."""
-        self._latency.add(now - self._first_sent)
-        self._usual = self._latency.percentile(95)
+        if self.next_window > 0:
+            self._latency.add(now - self._first_sent)
+            self._usual = self._latency.percentile(95)
         self._sent = None
         self.next_window += 1
 

@@ -107,7 +107,8 @@ def check_shared_memory(_subject: Subject) -> Finding:
 def check_transport(_subject: Subject) -> Finding:
     """The Fast DDS profile for large pictures is in place."""
     try:
-        ours = transport_profile(share_directory(os.environ), pictures=True)
+        share = share_directory(os.environ)
+        ours = transport_profile(share, pictures=True, loopback=False)
     except AdpError as error:
         return Finding("transport", Verdict.FAIL, str(error), "install the package again")
     chosen = Path(os.environ.get(PROFILE_VARIABLE, ours))
