@@ -172,7 +172,23 @@ def test_unanswered_request_is_repeated_with_the_same_number():
     assert buffer.request(0.5) == 0
     assert buffer.requests.repeated == 1
     buffer.offer(_chunk(0, stamp=0.5), 0.6)
+    assert buffer.request(1.0) == 1
+    assert buffer.request(1.5) == 1
+    assert buffer.requests.repeated == 2
+    buffer.offer(_chunk(1, stamp=1.5), 1.6)
     assert buffer.requests.summary().maximum == pytest.approx(0.6)
+
+
+def test_wait_for_the_first_picture_is_not_taken_for_the_policys_latency():
+    """Window 0 came after 3 s; the next lead is still the assumed latency and one step."""
+    buffer = _buffer(initial_latency=0.15, min_lead=0.0)
+    buffer.request(2.0)
+    assert buffer.offer(_chunk(0, stamp=2.9), 3.0) is Outcome.ACCEPTED
+    assert buffer.requests.lead == pytest.approx(0.25)
+    assert buffer.requests.summary().count == 0
+    assert buffer.request(3.5) == 1
+    buffer.offer(_chunk(1, stamp=3.5), 3.75)
+    assert buffer.requests.lead == pytest.approx(0.35)
 
 
 def test_only_the_chunk_asked_for_is_taken():
@@ -219,14 +235,17 @@ def test_invalid_chunk_ends_the_motion_within_a_step():
 
 def test_new_episode_starts_from_window_0_with_an_empty_plan():
     """Nothing planned before and no count survives; learnt latency does."""
-    buffer = _buffer()
+    buffer = _buffer(min_lead=0.0)
     buffer.offer(_chunk(0, stamp=1.0), 1.1)
     buffer.tick(1.1)
+    assert buffer.request(1.5) == 1
+    buffer.offer(_chunk(1, stamp=1.5), 1.7)
     buffer.begin()
-    assert buffer.tick(1.2) is None
+    assert buffer.tick(1.8) is None
     assert buffer.counters.chunks == 0
-    assert buffer.request(1.2) == 0
+    assert buffer.request(1.8) == 0
     assert buffer.requests.summary().count == 1
+    assert buffer.requests.lead == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(
