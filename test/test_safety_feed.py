@@ -80,6 +80,12 @@ def test_unchanged_time_needs_repeats():
     assert feed.unchanged(0.4) == 0.0
 
 
+def test_dead_sensor_is_named_with_its_time():
+    """In whole milliseconds."""
+    fault = _feed().frozen(0.1234)
+    assert (fault.cause, fault.message) == ("pose_frozen", "pose has not changed for 123 ms")
+
+
 def _watched(speed, velocity, seconds=1.0):
     watch = MotionWatch(WatchConfig())
     for k in range(round(seconds / 0.01)):

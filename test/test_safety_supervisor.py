@@ -5,7 +5,7 @@ import pytest
 
 from adp_ros.errors import SafetyError
 from adp_ros.kinematics import arm_model, forward, gravity_torque
-from adp_ros.safety import SafetyConfig, Status, Supervisor
+from adp_ros.safety import Event, SafetyConfig, Status, Supervisor
 from adp_ros.types import Pose, Twist
 
 MODEL = arm_model("j2n6s300")
@@ -209,7 +209,76 @@ def test_stop_latches_from_every_state():
     rig = _Rig()
     rig.supervisor.stop(0.0, "stop_called", "stop was called")
     assert rig.status is X and rig.cause == "stop_called"
+    assert rig.supervisor.snapshot().message == "stop was called"
     rig = _Rig().started()
     rig.supervisor.stop(rig.now, "stop_called", "stop was called")
     rig.run(2.0)
     assert rig.status is X
+
+
+def test_lost_node_stops_at_once_and_says_which():
+    """With time, cause and message; an arm that does not move is not stopped."""
+    rig = _Rig()
+    rig.run(0.8)
+    rig.supervisor.lose_node(rig.now, "inference_node has ended")
+    assert rig.status is A
+    rig.started().supervisor.lose_node(rig.now, "inference_node has ended")
+    last, shown = rig.supervisor.machine.last, rig.supervisor.snapshot()
+    assert (last.time, last.event) == (rig.now, Event.NODE_LOST)
+    assert (shown.status, shown.cause) == (X, "node_lost")
+    assert shown.message == "inference_node has ended"
+
+
+def test_nothing_is_said_while_all_is_well():
+    """Armed and running there is neither cause nor message."""
+    rig = _Rig()
+    rig.run(0.8)
+    for status in (A, R):
+        shown = rig.supervisor.snapshot()
+        assert (shown.status, shown.cause, shown.message) == (status, "", "")
+        rig.supervisor.start(rig.now) if status is A else None
+
+
+def test_disarmed_says_what_is_wrong_now():
+    """Not what was wrong first."""
+    rig = _Rig()
+    rig.run(0.8)
+    rig.alive.discard("pose")
+    rig.run(0.3)
+    assert rig.cause == "pose_stale"
+    rig.alive = rig.alive - {"torque"} | {"pose"}
+    rig.run(0.3)
+    shown = rig.supervisor.snapshot()
+    assert (shown.status, shown.cause) == (D, "torque_stale")
+    assert shown.message.startswith("torque is ")
+
+
+def test_reset_is_allowed_from_the_half_second_on():
+    """After the stop, and after the last fault, to the last digit; the reset has its time."""
+    rig = _Rig().started()
+    rig.run(0.5)
+    supervisor = rig.supervisor
+    supervisor.stop(0.875, "stop_called", "stop was called")
+    with pytest.raises(SafetyError, match=r"stopped for 0.5 s, 0.5 s are needed"):
+        supervisor.reset(1.375 - 1e-9)
+    supervisor.reset(1.375)
+    assert (supervisor.machine.last.time, supervisor.machine.last.event) == (1.375, Event.RESET)
+    rig = _Rig().started()
+    supervisor = rig.supervisor
+    supervisor.stop(0.5, "stop_called", "stop was called")
+    supervisor.feedback.torque.take(np.full(6, np.nan), rig.now)
+    supervisor.check(0.875, None)
+    rig.run(0.5)
+    with pytest.raises(SafetyError, match=r"quiet for 0.5 s, 0.5 s are needed"):
+        supervisor.reset(1.375 - 1e-9)
+    supervisor.reset(1.375)
+
+
+def test_ages_of_all_sources():
+    """By the names of the sources, joints once they came."""
+    rig = _Rig()
+    assert rig.supervisor.feedback.ages(1.0) == {"torque": np.inf, "pose": np.inf}
+    rig.run(0.5)
+    ages = rig.supervisor.feedback.ages(rig.now + 0.03)
+    assert set(ages) == {"torque", "pose", "joint_angles", "joint_state"}
+    np.testing.assert_allclose(list(ages.values()), 0.03)

@@ -101,6 +101,18 @@ def test_load_is_the_worst_joint_as_a_share_of_its_level():
     assert monitor.load == pytest.approx(0.5, abs=0.02)
 
 
+def test_loaded_names_the_joint_over_its_slow_level():
+    """Half a newton metre over is enough, the level itself is not."""
+    monitor, _, _ = _torque()
+    slow = 0.6 * STOP
+    monitor.residual = slow.copy()
+    assert monitor.loaded() == ""
+    monitor.residual[4] += 0.5
+    assert monitor.loaded() == "residual torque of joint 5 is +1.70 N m, allowed: 1.20"
+    monitor.residual[1] = -5.0
+    assert monitor.loaded() == "residual torque of joint 2 is -5.00 N m, allowed: 3.60"
+
+
 def test_without_tare_only_the_absolute_level_counts():
     """Before the offset is known a residual proves nothing, but 24 N m do."""
     monitor = TorqueMonitor(TorqueConfig())

@@ -40,6 +40,40 @@ def test_nothing_is_said_before_the_window_is_full():
     assert _watch(0.05, 0.0, seconds=0.46).verdict() == "not_moving"
 
 
+def _two_samples(speed, way, config=None):
+    """A watch that has seen the ends of the shortest window that counts, 90 % of 0.5 s."""
+    watch = MotionWatch(config or WatchConfig())
+    watch.take(0.0, speed, np.zeros(3))
+    watch.take(0.45, speed, np.array([0.0, way, 0.0]))
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("speed", "way", "verdict"),
+    [
+        (0.03, 0.0, ""),
+        (0.03 + 1e-9, 0.0, "not_moving"),
+        (0.05, 0.0625, ""),
+        (0.05, 0.0625 - 1e-9, "not_moving"),
+        (0.0, 0.125, ""),
+        (0.0, 0.125 + 1e-9, "moving_uncommanded"),
+    ],
+)
+def test_a_value_at_its_limit_is_allowed(speed, way, verdict):
+    """Speed, displacement, and the length of the window, to the last digit."""
+    assert _two_samples(speed, way, WatchConfig(moved=0.0625)).verdict() == verdict
+
+
+def test_the_oldest_sample_of_the_window_counts():
+    """The arm moved in the first tick of the half second and not since: it moves."""
+    watch = MotionWatch(WatchConfig())
+    for k in range(33):
+        watch.take(k / 64, 0.05, np.array([0.0, 0.004 if k > 0 else 0.0, 0.0]))
+    assert watch.verdict() == ""
+    watch.take(33 / 64, 0.05, np.array([0.0, 0.004, 0.0]))
+    assert watch.verdict() == "not_moving"
+
+
 def test_only_a_command_that_held_all_along_counts():
     """One tick at rest within the window, and nothing is expected of the arm."""
     watch = _watch(0.05, 0.0)

@@ -36,7 +36,7 @@ class MotionWatch:
 
         Only a full window counts in which the command was always, or never, meant to move.
         """
-        if len(self._past) < 2 or self._span() < 0.9 * self._config.time:
+        if not self._past or self._span() < 0.9 * self._config.time:
             return ""
         speeds = [speed for _, speed, _ in self._past]
         start = self._past[0][2]
