@@ -230,7 +230,10 @@ def test_invalid_chunk_ends_the_motion_within_a_step():
     assert buffer.request(1.47) == 1
     assert buffer.offer(_chunk(1, 1.5), 1.6) is Outcome.ACCEPTED
     assert buffer.fault == ""
+    assert buffer.counters.chunks_refused == 1
     assert buffer.tick(1.71).window == 1
+    buffer.refuse("no policy")
+    assert (buffer.fault, buffer.counters.chunks_refused) == ("no policy", 2)
 
 
 def test_new_episode_starts_from_window_0_with_an_empty_plan():

@@ -78,6 +78,8 @@ def test_arms_when_all_feedback_is_there_and_starts_when_asked():
     """Disarmed without samples, armed with them, running only after start."""
     rig = _Rig()
     rig.alive = set()
+    with pytest.raises(SafetyError, match="start refused: not armed, no feedback from the arm yet"):
+        rig.supervisor.start(rig.now)
     rig.run(0.3)
     assert rig.status is D and rig.cause == "torque_missing"
     with pytest.raises(SafetyError, match="not armed, torque has not been received"):
@@ -89,7 +91,7 @@ def test_arms_when_all_feedback_is_there_and_starts_when_asked():
     rig.run(0.8)
     assert rig.status is A
     rig.supervisor.start(rig.now)
-    assert rig.status is R
+    assert rig.status is R and rig.supervisor.machine.last.time == rig.now
     with pytest.raises(SafetyError, match="start refused: running, stop first"):
         rig.supervisor.start(rig.now)
 
@@ -282,3 +284,15 @@ def test_ages_of_all_sources():
     ages = rig.supervisor.feedback.ages(rig.now + 0.03)
     assert set(ages) == {"torque", "pose", "joint_angles", "joint_state"}
     np.testing.assert_allclose(list(ages.values()), 0.03)
+
+
+def test_weight_counts_until_the_hand_holds_something():
+    """What an object of 0.3 kg weighs is a residual to an empty hand, none to a closed one."""
+    rig = _Rig().started()
+    loaded = MODEL.with_payload(0.3, (0.0, 0.0, 0.03))
+    rig.push = gravity_torque(loaded, MODEL.home) - gravity_torque(MODEL, MODEL.home)
+    rig.run(0.1)
+    np.testing.assert_allclose(rig.supervisor.torque.residual, rig.push, atol=0.1)
+    rig.supervisor.holding = True
+    rig.run(0.1)
+    np.testing.assert_allclose(rig.supervisor.torque.residual, 0.0, atol=0.1)

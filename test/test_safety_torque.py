@@ -71,6 +71,19 @@ def test_slow_level_slows_until_half_a_second_after():
     assert _press(monitor, gravity, 2, 0.0, 1.54) is TorqueLevel.OK
 
 
+def test_slow_level_itself_is_allowed_and_holds_for_its_time_to_the_last_digit():
+    """2 N m at a level of 2 are not over it; 0.5 s after the last overload it is still slow."""
+    monitor = TorqueMonitor(TorqueConfig(slow_share=0.5))
+    monitor.tare = np.zeros(6)
+    for k in range(4):
+        assert _press(monitor, np.zeros(6), 0, 2.0, 1.0 + k / 64) is TorqueLevel.OK
+    for k in range(2):
+        level = _press(monitor, np.zeros(6), 0, 2.01, 2.0 + k / 64)
+    assert level is TorqueLevel.SLOW
+    assert _press(monitor, np.zeros(6), 0, 0.0, 2.5 + 1 / 64) is TorqueLevel.SLOW
+    assert _press(monitor, np.zeros(6), 0, 0.0, 2.5 + 2 / 64) is TorqueLevel.OK
+
+
 def test_tare_takes_the_sensors_offset_away():
     """An offset of up to 75 % of the level is subtracted, to the noise."""
     offset = [1.0, -2.0, 0.8, -0.8, 0.3, 0.2]
@@ -151,3 +164,7 @@ def test_levels_of_the_wrong_length_or_sign_are_refused_by_name():
         TorqueConfig(absolute=(float("nan"), 24.0, 24.0, 5.4, 5.4, 5.4))
     with pytest.raises(ConfigError, match="feed.frozen_rest is 0.08, allowed: 0 or at least"):
         FeedConfig(frozen_rest=0.08)
+    with pytest.raises(ConfigError, match="^feed.stale is -1"):
+        FeedConfig(stale=-1.0)
+    assert FeedConfig(frozen=0.1, frozen_rest=0.0).frozen_rest == 0.0
+    assert FeedConfig(frozen=0.1, frozen_rest=0.1).frozen_rest == 0.1
