@@ -118,7 +118,7 @@ def _controller_groups() -> Groups:
 
 
 def _inference_groups() -> Groups:
-    from .nodes.inference_settings import InferenceSettings
+    from .nodes.inference.settings import InferenceSettings
 
     return {"": InferenceSettings}
 

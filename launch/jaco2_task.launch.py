@@ -11,8 +11,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from adp_ros.cli.launch import prepare_nodes
-from adp_ros.cli.runner import Ended
+from adp_ros.cli.launch.command import prepare_nodes
+from adp_ros.cli.launch.runner import Ended
 from adp_ros.environment import node_environment
 from adp_ros.launch_arguments import LaunchArgument, launch_arguments
 from adp_ros.launch_settings import resolve_settings

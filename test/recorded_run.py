@@ -20,11 +20,11 @@ from adp_ros.arm.robot import robot_named
 from adp_ros.control import Controller, ControllerSettings
 from adp_ros.gate import Gate, GateConfig
 from adp_ros.msg import ChunkRequest, InferenceLatency
-from adp_ros.nodes.controller_messages import safety_message
-from adp_ros.nodes.convert import image_message, jpeg_message
-from adp_ros.nodes.convert_adp import chunk_message, gate_message, prune_message
-from adp_ros.nodes.inference_settings import InferenceSettings
-from adp_ros.nodes.stamps import time_message
+from adp_ros.nodes.inference.settings import InferenceSettings
+from adp_ros.nodes.messages.controller import safety_message
+from adp_ros.nodes.messages.pictures import image_message, jpeg_message
+from adp_ros.nodes.messages.stamps import time_message
+from adp_ros.nodes.messages.windows import chunk_message, gate_message, prune_message
 from adp_ros.policy import load_policy
 from adp_ros.policy.state_layout import JACO_LAYOUT, ArmState, StateLayout
 from adp_ros.policy.window import MeasuredMotion, WindowPlanner

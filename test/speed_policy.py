@@ -40,7 +40,7 @@ class SpeedPolicy:
 def main():
     """Run the inference node with this policy."""
     from adp_ros.nodes.inference_node import InferenceNode
-    from adp_ros.nodes.run import run_node
+    from adp_ros.nodes.process.run import run_node
 
     policy = SpeedPolicy(-WARM_UP)
     make = lambda: InferenceNode(lambda *given, **options: policy)  # noqa: E731

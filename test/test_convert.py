@@ -17,14 +17,14 @@ from sensor_msgs.msg import Image
 
 from adp_ros.camera.calibration import Calibration
 from adp_ros.errors import ConfigError, ObservationError
-from adp_ros.nodes.convert import (
+from adp_ros.nodes.messages.pictures import (
     camera_info_message,
     image_message,
     image_to_rgb,
     jpeg_message,
     make_image_converter,
 )
-from adp_ros.nodes.paths import resolve_url
+from adp_ros.nodes.process.paths import resolve_url
 
 RGB = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from adp_ros.cli.demo_compare import ComparePlan, compare_or_say_why, numbers_of
+from adp_ros.cli.demo.compare import ComparePlan, compare_or_say_why, numbers_of
 from adp_ros.evaluation.origin import relevance_of
 from adp_ros.rollout import HoldChunker, RolloutConfig, run_rollout
 from adp_ros.share import share_directory
@@ -53,7 +53,7 @@ def test_interrupt_ends_the_comparison_alone(plan, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("adp_ros.cli.demo_compare.compare", interrupted)
+    monkeypatch.setattr("adp_ros.cli.demo.compare.compare", interrupted)
     output = io.StringIO()
     assert compare_or_say_why(plan, output) is None
     assert "interrupted: no comparison with full vision" in output.getvalue()

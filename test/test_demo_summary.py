@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from adp_ros.cli.twin_run import new_directory
+from adp_ros.cli.launch.twin_run import new_directory
 from adp_ros.demo.comparison import Comparison, RunNumbers
 from adp_ros.demo.log import RunLog, TwinProgress
 from adp_ros.demo.node_log import node_log

@@ -20,7 +20,7 @@ from adp_ros.errors import ConfigError
 SHARE = Path(__file__).resolve().parents[1]
 PARTICIPANT = """
 import rclpy
-from adp_ros.nodes.run import complete_environment
+from adp_ros.nodes.process.run import complete_environment
 complete_environment(pictures=False)
 rclpy.init()
 node = rclpy.create_node("participant")

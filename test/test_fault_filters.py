@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 
 from adp_ros.errors import ConfigError
 from adp_ros.msg import ActionChunk
-from adp_ros.nodes.fault_filters import (
+from adp_ros.nodes.observers.fault_filters import (
     Freezing,
     Once,
     Swapping,

@@ -29,9 +29,9 @@ from adp_ros.msg import (
     PruneState,
     TwinState,
 )
-from adp_ros.nodes.convert import image_message, image_to_rgb
 from adp_ros.nodes.inference_node import InferenceNode, main
-from adp_ros.nodes.stamps import seconds, time_message
+from adp_ros.nodes.messages.pictures import image_message, image_to_rgb
+from adp_ros.nodes.messages.stamps import seconds, time_message
 from adp_ros.overlay import draw_pruned, pruned_patches
 from adp_ros.policy import load_policy
 from adp_ros.policy.config import LlmConfig

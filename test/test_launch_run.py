@@ -17,7 +17,7 @@ pytest.importorskip("adp_ros.msg")
 
 DEADLINE = 90.0  # [s]
 READY = "[inference_node] INFO ready"
-MARK = "adp_ros.cli.node_process"
+MARK = "adp_ros.cli.launch.node_process"
 
 
 def environment() -> dict[str, str]:

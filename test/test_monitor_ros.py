@@ -20,9 +20,9 @@ from adp_ros.cli import main
 from adp_ros.health import Level
 from adp_ros.monitor.model import MonitorModel
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
-from adp_ros.nodes.monitor_feed import MonitorFeed
-from adp_ros.nodes.run_collector import RunCollector
-from adp_ros.nodes.stamps import time_message
+from adp_ros.nodes.messages.stamps import time_message
+from adp_ros.nodes.observers.monitor import MonitorFeed
+from adp_ros.nodes.observers.run_collector import RunCollector
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -14,11 +14,11 @@ from std_msgs.msg import String
 from adp_ros.cli import main
 from adp_ros.errors import ConfigError
 from adp_ros.msg import ActionChunk, SafetyState
+from adp_ros.nodes.bag.play_topics import Playable
 from adp_ros.nodes.controller_node import ControllerNode
 from adp_ros.nodes.inference_node import InferenceNode
+from adp_ros.nodes.messages.stamps import seconds
 from adp_ros.nodes.play_node import Player, PlaySettings
-from adp_ros.nodes.play_topics import Playable
-from adp_ros.nodes.stamps import seconds
 from adp_ros.policy.create import create_checkpoint
 from adp_ros.policy.sizes import SIZES
 from adp_ros.recording.bag_reader import BagReader

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CompressedImage
 from adp_ros.cli import main
 from adp_ros.errors import BagError
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
-from adp_ros.nodes.convert import image_to_rgb
-from adp_ros.nodes.stamps import time_message
+from adp_ros.nodes.messages.pictures import image_to_rgb
+from adp_ros.nodes.messages.stamps import time_message
 from adp_ros.recording.bag_reader import BagReader
 from adp_ros.recording.bag_writer import BagWriter
 from adp_ros.recording.definitions import Definitions

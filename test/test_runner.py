@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from adp_ros.cli import runner as runner_module
-from adp_ros.cli.runner import Ended, Program, Runner, StopRequest, node_program, run_until_end
+from adp_ros.cli.launch import runner as runner_module
+from adp_ros.cli.launch.runner import (
+    Ended,
+    Program,
+    Runner,
+    StopRequest,
+    node_program,
+    run_until_end,
+)
 from adp_ros.launch_table import NodeSpec
 
 DEADLINE = 20.0  # [s], generous: the machine may be busy
@@ -191,7 +198,7 @@ def fake_node(tmp_path: Path) -> Callable[[str], dict[str, str]]:
 
 def node_process(*words: str) -> Program:
     """Return the program of a node whose module is fake_node."""
-    head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()))
+    head = (sys.executable, "-m", "adp_ros.cli.launch.node_process", str(os.getpid()))
     return Program("node", (*head, "fake_node", *words))
 
 
@@ -240,8 +247,8 @@ def test_nodes_end_when_the_runner_is_killed(
     script = textwrap.dedent(
         """
         import os, sys, time
-        from adp_ros.cli.runner import Program, Runner
-        head = (sys.executable, "-m", "adp_ros.cli.node_process", str(os.getpid()))
+        from adp_ros.cli.launch.runner import Program, Runner
+        head = (sys.executable, "-m", "adp_ros.cli.launch.node_process", str(os.getpid()))
         runner = Runner([Program("n", (*head, "fake_node"))], os.environ,
                         lambda name, line: print(line, flush=True))
         runner.start()
@@ -282,6 +289,6 @@ def test_node_program_runs_the_node_s_module(tmp_path: Path) -> None:
         parameters={"source": "twin"},
     )
     words = node_program(spec).words
-    assert words[:3] == (sys.executable, "-m", "adp_ros.cli.node_process")
+    assert words[:3] == (sys.executable, "-m", "adp_ros.cli.launch.node_process")
     assert words[3:5] == (str(os.getpid()), "adp_ros.nodes.camera_node")
     assert words[5:] == tuple(spec.ros_arguments())

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("rclpy")
 
 from adp_ros.msg import TwinState
-from adp_ros.nodes.request_slot import NewestSlot
-from adp_ros.nodes.stamps import seconds, time_message
-from adp_ros.nodes.state_feed import StateFeed
+from adp_ros.nodes.inference.request_slot import NewestSlot
+from adp_ros.nodes.messages.stamps import seconds, time_message
+from adp_ros.nodes.twin.state_feed import StateFeed
 
 
 def state(stamp: float, seed: int = 0) -> TwinState:

@@ -92,7 +92,7 @@ def test_aggregator_expects_components_that_exist():
     """A component that the configuration expects and no node publishes would be stale for ever."""
     pytest.importorskip("rclpy")
     from adp_ros.control.report import ControllerReport
-    from adp_ros.nodes.inference_health import InferenceHealth
+    from adp_ros.nodes.inference.health import InferenceHealth
 
     controller = set(ControllerReport(None, None, lambda: 0.0).components())
     known = {f"controller_node: {name}" for name in controller}

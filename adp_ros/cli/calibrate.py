@@ -82,7 +82,7 @@ def _motion(arguments: argparse.Namespace) -> "FreeMotion":
 def _listen(robot_type: str, seconds: float) -> "FreeMotion":
     import rclpy
 
-    from ..nodes.free_motion_listener import FreeMotionListener
+    from ..nodes.observers.free_motion import FreeMotionListener
 
     rclpy.init(args=[])
     listener = FreeMotionListener(robot_type)

@@ -100,7 +100,7 @@ def _listening() -> Iterator[Watch]:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from ..nodes.monitor_feed import MonitorFeed
+    from ..nodes.observers.monitor import MonitorFeed
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(NODE_NAME)

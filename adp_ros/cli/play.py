@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Play; return 0, or 1 when not everything could be sent or a start was refused."""
     _check(arguments)
     try:
+        from ..nodes.bag.play_topics import Playable
         from ..nodes.play_node import PlaySettings, play
-        from ..nodes.play_topics import Playable
     except ImportError as error:
         raise ConfigError(f"playing needs ROS 2: {error}") from error
     reader = BagReader(arguments.bag)

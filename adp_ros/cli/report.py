@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..nodes.convert import image_to_rgb
+from ..nodes.messages.pictures import image_to_rgb
 from ..policy.preprocess import CROP_AREA
 from ..recording.bag_reader import BagReader
 from ..recording.run_log import read_run

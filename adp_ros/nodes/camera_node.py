@@ -16,14 +16,14 @@ from ..camera.twin import StateProvider
 from ..health import Health, Level
 from ..msg import TwinState
 from ..types import Frame
-from .convert import camera_info_message, image_message, jpeg_message
-from .diagnostics import DiagnosticsPublisher
-from .params import declare_settings, refuse_unknown_parameters
-from .paths import resolve_url
-from .run import run_node
-from .stamps import time_message
-from .state_feed import StateFeed
-from .worker import NodeClock, Worker
+from .messages.pictures import camera_info_message, image_message, jpeg_message
+from .messages.stamps import time_message
+from .process.diagnostics import DiagnosticsPublisher
+from .process.params import declare_settings, refuse_unknown_parameters
+from .process.paths import resolve_url
+from .process.run import run_node
+from .process.worker import NodeClock, Worker
+from .twin.state_feed import StateFeed
 
 _WAIT = 0.2  # longest wait for a picture before the node looks after other things, in [s]
 

@@ -12,17 +12,17 @@ from ..control.report import ControllerReport
 from ..errors import AdpError
 from ..health import Health
 from ..msg import ActionChunk, ChunkRequest
-from .arm_link import ArmLink
-from .controller_messages import chunk_from_message
-from .controller_services import ControllerServices
-from .controller_settings import declare_controller_settings
-from .diagnostics import DiagnosticsPublisher
-from .node_watch import NodeWatch
-from .params import refuse_unknown_parameters
-from .realtime import collect_young, prepare_loop_thread, restore_process
-from .run import run_node
-from .safety_publisher import SafetyPublisher
-from .worker import Worker
+from .controller.arm_link import ArmLink
+from .controller.node_watch import NodeWatch
+from .controller.safety_publisher import SafetyPublisher
+from .controller.services import ControllerServices
+from .controller.settings import declare_controller_settings
+from .messages.controller import chunk_from_message
+from .process.diagnostics import DiagnosticsPublisher
+from .process.params import refuse_unknown_parameters
+from .process.realtime import collect_young, prepare_loop_thread, restore_process
+from .process.run import run_node
+from .process.worker import Worker
 
 _COLLECT_PERIOD = 1.0  # [s]
 _LAST_ZEROS = 0.2  # [s] of zero velocity before the node ends

@@ -19,21 +19,21 @@ from ..policy.window import MeasuredMotion
 from ..share import share_directory
 from ..stages import WindowTimes
 from ..types import Observation
-from .arm_inbox import ArmInbox
-from .convert import make_image_converter
-from .diagnostics import DiagnosticsPublisher
-from .frame_inbox import FrameInbox, NoPictureYet
-from .inference_health import InferenceHealth
-from .inference_settings import InferenceSettings
-from .inference_topics import InferenceTopics, Planned
-from .movers import ExpertMover, HoldMover, Mover, OftMover
-from .params import declare_settings, refuse_unknown_parameters
-from .policy_setup import PolicyLoader, adp_file, set_up_policy, warm_up
-from .request_slot import Arrived, NewestSlot
-from .run import run_node
-from .stamps import seconds
-from .state_feed import StateFeed
-from .worker import NodeClock, Worker
+from .inference.arm_inbox import ArmInbox
+from .inference.frame_inbox import FrameInbox, NoPictureYet
+from .inference.health import InferenceHealth
+from .inference.movers import ExpertMover, HoldMover, Mover, OftMover
+from .inference.policy_setup import PolicyLoader, adp_file, set_up_policy, warm_up
+from .inference.request_slot import Arrived, NewestSlot
+from .inference.settings import InferenceSettings
+from .inference.topics import InferenceTopics, Planned
+from .messages.pictures import make_image_converter
+from .messages.stamps import seconds
+from .process.diagnostics import DiagnosticsPublisher
+from .process.params import declare_settings, refuse_unknown_parameters
+from .process.run import run_node
+from .process.worker import NodeClock, Worker
+from .twin.state_feed import StateFeed
 
 _WAIT = 0.2  # longest wait for a request before the thread looks whether to end, in [s]
 
@@ -47,7 +47,7 @@ class InferenceNode(Node):
         /diagnostics
     Subscribes: the picture topics, /adp/chunk_request, the driver's pose, joints and fingers,
         /sim/state (policy expert only)
-    Parameters: :class:`~adp_ros.nodes.inference_settings.InferenceSettings`
+    Parameters: :class:`~adp_ros.nodes.inference.settings.InferenceSettings`
     """
 
     def __init__(self, load: PolicyLoader = load_policy) -> None:

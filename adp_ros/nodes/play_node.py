@@ -17,9 +17,9 @@ from std_srvs.srv import Trigger
 from ..errors import BagError, ConfigError
 from ..recording.bag_reader import BagReader
 from ..recording.playback import CLOCK, Act, Cue, Score
-from .play_topics import PlayTopics
-from .run import complete_environment
-from .stop_signals import StopSignals
+from .bag.play_topics import PlayTopics
+from .process.run import complete_environment
+from .process.stop_signals import StopSignals
 
 _CLOCK_PERIOD: Final = 0.01  # [s] of the recording from one clock message to the next
 _LOOK: Final = 0.1  # [s] between two looks at the graph

@@ -21,12 +21,12 @@ from ..recording.notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_tex
 from ..recording.provenance import checkpoint_fingerprint, git_revision
 from ..recording.recorder import Note, Recorder
 from ..recording.settings import RecordSettings
-from .diagnostics import DiagnosticsPublisher
-from .params import declare_settings, refuse_unknown_parameters
-from .record_parameters import ParameterCollector
-from .record_topics import RecordTopics
-from .run import run_node
-from .worker import Worker
+from .bag.parameters import ParameterCollector
+from .bag.topics import RecordTopics
+from .process.diagnostics import DiagnosticsPublisher
+from .process.params import declare_settings, refuse_unknown_parameters
+from .process.run import run_node
+from .process.worker import Worker
 
 _BATCH_PERIOD = 0.05  # [s] from one write to the next
 _LOOK_PERIOD = 0.25  # [s] between two looks for new topics and nodes

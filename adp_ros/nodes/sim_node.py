@@ -18,12 +18,12 @@ from ..sim.pacing import TickPacer
 from ..sim.settings import DriverConfig, SensorConfig, SimSettings
 from ..sim.shared import SharedTwin
 from ..sim.twin import Twin, TwinTruth
-from .diagnostics import DiagnosticsPublisher
-from .driver_services import DriverServices
-from .driver_topics import DriverTopics
-from .params import declare_settings
-from .run import run_node
-from .worker import Worker
+from .process.diagnostics import DiagnosticsPublisher
+from .process.params import declare_settings
+from .process.run import run_node
+from .process.worker import Worker
+from .twin.driver_services import DriverServices
+from .twin.driver_topics import DriverTopics
 
 _LONG_QUEUE = 20  # points: the arm would go on for 0.2 s
 

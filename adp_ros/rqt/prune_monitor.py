@@ -13,8 +13,8 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from ..errors import ObservationError
-from ..nodes.convert import image_to_rgb
-from ..nodes.monitor_feed import MonitorFeed
+from ..nodes.messages.pictures import image_to_rgb
+from ..nodes.observers.monitor import MonitorFeed
 from .widget import SLOTS, MonitorWidget
 
 PERIOD: Final = 100  # [ms]

@@ -1,0 +1,183 @@
+"""A campaign: start, move, fault, look, stop, reset, again. Main thread only."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ...faults.judge import Outcome, judge
+from ...faults.kinds import KINDS, Kind, Reaction
+from ...faults.plan import Fault
+from ...nodes.observers.fault_bench import FaultBench
+from .inject import Injector
+from .processes import Processes
+from .waiting import CampaignError, Waiting
+
+_READY: Final = 300.0  # [s] until all nodes run
+_STATE: Final = 0.5  # [s] for the state that follows
+_TRIES: Final = 10  # of a fault, when the arm had just stopped by itself
+_MOTION: Final = 30.0  # [s] until the arm moves again
+_MOVING: Final = ("running", "slowed")
+_FAULT: Final = 20.0  # [s] until a fault has taken effect; pressing has a long way
+_AFTER: Final = 0.7  # [s] of looking after a reaction
+_LOOK: Final = 1.0  # [s] of looking at a fault that nothing must follow
+_BEFORE: Final = 1.0  # [s] of looking before it
+_LIFT: Final = (0.05, 1.2)  # [m/s], [s]
+_FULL: Final = 0.7  # share of the speed asked for that counts as motion
+_MOVES: Final = 0.02  # [m/s]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A fault and what became of it."""
+
+    fault: Fault
+    outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """Return both by name."""
+        return {**self.fault.to_json(), **self.outcome.to_json()}
+
+
+class Campaign(Waiting):
+    """Runs one fault after the other with the same nodes.
+
+    Args:
+        bench: Watches and tampers.
+        processes: The nodes.
+        interrupted: Asked often; True ends the campaign.
+    """
+
+    def __init__(
+        self,
+        bench: FaultBench,
+        processes: Processes,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        super().__init__(bench, interrupted)
+        self._processes = processes
+        self._injector = Injector(bench, processes)
+        self._refusal = ""
+        self.trips: list[str] = []  # causes of stops that no fault had
+
+    def run(self, fault: Fault) -> Result:
+        """Run one fault.
+
+        Raises:
+            CampaignError: Nodes do not come up, do not arm or end by themselves.
+            KeyboardInterrupt: The campaign was interrupted.
+        """
+        kind = KINDS[fault.kind]
+        for _ in range(_TRIES):
+            self._move(fault)
+            injected = time.monotonic()
+            self._injector.inject(fault)
+            try:
+                outcome = self._watch(kind, injected)
+            finally:
+                self._injector.clear(kind)
+            outcome = self._follow_up(kind, outcome)
+            if not outcome.disturbed:
+                return Result(fault, outcome)
+            self.trips.append(outcome.disturbed)
+        raise CampaignError(f"the arm stopped {_TRIES} times before the fault could: {self.trips}")
+
+    def _move(self, fault: Fault) -> None:
+        bench = self._bench
+        bench.patrol.speed = fault.speed
+        bench.patrol.seed(fault.seed)
+        self._until(lambda: self._is_up() or self._has_ended(), _READY, "the nodes")
+        if self._has_ended():
+            raise CampaignError(f"{self._processes.ended()}, see nodes.log")
+        deadline = time.monotonic() + _READY
+        fast = _FULL * fault.speed
+        since = time.monotonic()
+        while time.monotonic() - since < fault.delay:
+            if time.monotonic() > deadline:
+                raise CampaignError(f"the arm does not move: {bench.status} {self._refusal}")
+            started = bench.status in _MOVING or self._start()
+            if bench.commanded_speed() < fast or not self._is_patrolling():
+                since = time.monotonic()
+            self._pause()
+            if started and bench.status == "stopped":
+                self.trips.append(bench.cause)
+
+    def _is_up(self) -> bool:
+        bench = self._bench
+        offered = all(bench.offers(name) for name in ("start", "stop", "reset"))
+        return offered and bench.pose is not None and bench.status != ""
+
+    def _has_ended(self) -> bool:
+        return self._processes.ended() is not None
+
+    def _is_patrolling(self) -> bool:
+        pose = self._bench.pose
+        return pose is not None and self._bench.patrol.ready(pose)
+
+    def _start(self) -> bool:
+        """Reset if that is needed, start; both may be refused for a while."""
+        bench = self._bench
+        if bench.status == "stopped":
+            self._ask("reset")
+        bench.tare_wanted = True
+        self._refusal = self._ask("start")
+        if self._refusal:
+            self._sleep(0.2)
+            return False
+        self._wait(lambda: bench.status in _MOVING, _STATE)
+        return True
+
+    def _watch(self, kind: Kind, injected: float) -> Outcome:
+        bench, injector = self._bench, self._injector
+        self._wait(lambda: injector.moment(kind) is not None, _FAULT)
+        at = injector.moment(kind)
+        since = injected - _BEFORE
+        if at is None:
+            at = injected  # it had no effect on any message
+        if kind.reaction is Reaction.NONE:
+            self._sleep(_LOOK)
+            return judge(kind, at, bench.trace(since))
+        still = 3.0 * kind.limit + 1.0
+        self._wait(lambda: self._is_over(kind, at), still)
+        self._sleep(_AFTER)
+        if kind.name == "table_press":
+            self._sleep(_LOOK)  # the force comes with the next diagnostics
+        return judge(kind, at, bench.trace(since))
+
+    def _is_over(self, kind: Kind, at: float) -> bool:
+        if kind.ends == "controller_node":
+            return time.monotonic() > at + _AFTER
+        stopped = kind.reaction is Reaction.REST or self._bench.status == "stopped"
+        return self._bench.rests() and stopped
+
+    def _follow_up(self, kind: Kind, outcome: Outcome) -> Outcome:
+        """See that a latch holds, or that motion goes on."""
+        bench, found = self._bench, list(outcome.violations)
+        if kind.name == "table_press":
+            outcome = replace(outcome, force=bench.force)
+            self._lift()
+        rests = kind.reaction is Reaction.REST
+        if rests and not self._wait(lambda: bench.commanded_speed() > _MOVES, _MOTION):
+            found.append("motion does not go on")
+        latched = kind.reaction is Reaction.STOP and kind.ends != "controller_node"
+        if latched and not self._ask("start"):
+            found.append("started while latched")
+        if kind.ends == "controller_node":
+            bench.status = ""
+        if kind.ends == "sim_node":
+            bench.pose = None
+        bench.force = 0.0
+        return replace(outcome, violations=tuple(found))
+
+    def _lift(self) -> None:
+        """Move the arm off what it pressed on, as a person at the joystick would."""
+        bench, (speed, duration) = self._bench, _LIFT
+        bench.watching = False
+        bench.release()
+        self._sleep(0.2)
+        end = time.monotonic() + duration
+        while time.monotonic() < end:
+            bench.lift(speed)
+            time.sleep(0.01)
+        self._sleep(0.3)
+        bench.watching = True

@@ -1,0 +1,1 @@
+"""Topics and parameters on their way into a bag, and out of it."""

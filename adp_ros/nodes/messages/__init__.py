@@ -1,0 +1,1 @@
+"""ROS messages to and from the library's types."""

@@ -1,0 +1,1 @@
+"""Nodes that watch a run from outside: demonstration, faults, monitor, calibration."""

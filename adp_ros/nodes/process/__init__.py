@@ -1,0 +1,1 @@
+"""What every node's process needs: start and end, parameters, diagnostics, threads."""
