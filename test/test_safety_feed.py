@@ -32,7 +32,9 @@ def test_not_a_number_is_a_fault_even_if_a_good_sample_follows(value):
     feed.take(np.ones(3), 1.0)
     assert not feed.take(np.array([0.0, value, 0.0]), 1.02)
     feed.take(np.ones(3), 1.03)
-    assert feed.poll(1.04).cause == "pose_nan"
+    fault = feed.poll(1.04)
+    assert fault.cause == "pose_nan"
+    assert fault.message == "pose has a value that is not a finite number"
     assert feed.poll(1.05) is None
 
 
@@ -46,6 +48,9 @@ def test_out_of_order_stamps_are_a_fault():
     assert feed.take(np.ones(3), 1.04, stamp=50.04)
     assert not feed.take(np.ones(3), 1.06, stamp=50.04)
     assert feed.age(1.06) == pytest.approx(0.02)
+    assert feed.poll(1.06) is None
+    feed.take(np.ones(3), 1.08, stamp=47.04)
+    assert "its stamp is 3000 ms before the last one" in feed.poll(1.08).message
 
 
 def test_old_stamp_does_not_make_a_source_fresh():
@@ -64,6 +69,7 @@ def test_order_is_judged_anew_after_the_clock_jumped_back():
     feed.take(np.ones(3), 1.0, stamp=50.0)
     feed.take(np.ones(3), 1.02, stamp=20.0)
     assert feed.poll(1.02).cause == "pose_order"
+    assert not feed.take(np.ones(3), 1.03, stamp=20.0)  # the same sample once more
     assert feed.take(np.ones(3), 1.04, stamp=20.02)
     assert feed.poll(1.04) is None
 
@@ -78,6 +84,37 @@ def test_unchanged_time_needs_repeats():
     assert feed.unchanged(0.3) == pytest.approx(0.3)
     feed.take(2 * np.ones(3), 0.4)
     assert feed.unchanged(0.4) == 0.0
+
+
+def test_sample_as_old_as_allowed_is_fresh():
+    """To the last digit, by its arrival and by its stamp; one tick later it is stale."""
+    feed = FeedMonitor("pose", FeedConfig(stale=1.0))
+    assert feed.take(np.ones(3), 1.0, stamp=50.0, delay=1.0)
+    assert not feed.take(np.ones(3), 1.5, stamp=50.5, delay=1.0 + 1e-9)
+    assert [feed.poll(2.0), feed.poll(2.0)] == [None, None]
+    assert feed.poll(2.5) is None
+    assert feed.poll(2.5).message == "pose is 1500 ms old, allowed: 1000 ms"
+
+
+def test_first_late_tick_of_a_new_source_is_not_enough():
+    """Two in a row are needed from the beginning."""
+    feed = _feed()
+    feed.take(np.ones(3), 1.0)
+    assert feed.poll(1.2) is None
+    assert feed.poll(1.21).cause == "pose_stale"
+
+
+def test_samples_are_counted_and_faults_kept_up_to_eight():
+    """Only good samples count; of a flood of bad ones the newest eight faults are told."""
+    feed = _feed()
+    assert feed.samples == 0
+    for k in range(3):
+        feed.take(np.full(3, float(k)), 1.0 + 0.01 * k)
+    for _ in range(20):
+        feed.take(np.full(3, np.nan), 1.03)
+    assert feed.samples == 3
+    causes = [fault.cause for _ in range(20) if (fault := feed.poll(1.03)) is not None]
+    assert causes == 8 * ["pose_nan"]
 
 
 def test_dead_sensor_is_named_with_its_time():

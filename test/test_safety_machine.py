@@ -62,3 +62,14 @@ def test_states_are_numbered_as_in_the_message():
     assert machine.status is D and not machine.latched
     machine.fire(Event.STOP, 0.0)
     assert machine.latched
+
+
+def test_new_machine_has_no_past_and_every_stop_is_counted():
+    """An event without cause leaves an empty one."""
+    machine = Machine()
+    assert machine.last is None and machine.stops == 0
+    for count in (1, 2, 3):
+        machine.fire(Event.STOP, 0.0)
+        assert machine.stops == count
+        assert (machine.last.cause, machine.last.message) == ("", "")
+        machine.fire(Event.RESET, 1.0)

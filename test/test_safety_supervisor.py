@@ -5,7 +5,15 @@ import pytest
 
 from adp_ros.errors import SafetyError
 from adp_ros.kinematics import arm_model, forward, gravity_torque
-from adp_ros.safety import Event, SafetyConfig, Status, Supervisor
+from adp_ros.safety import (
+    Event,
+    FeedConfig,
+    SafetyConfig,
+    Status,
+    Supervisor,
+    WatchConfig,
+)
+from adp_ros.safety.feedback import Feedback
 from adp_ros.types import Pose, Twist
 
 MODEL = arm_model("j2n6s300")
@@ -248,8 +256,9 @@ def test_disarmed_says_what_is_wrong_now():
     rig.alive.discard("pose")
     rig.run(0.3)
     assert rig.cause == "pose_stale"
-    rig.alive = rig.alive - {"torque"} | {"pose"}
+    rig.alive.discard("torque")
     rig.run(0.3)
+    assert rig.supervisor.machine.last.cause == "pose_stale"
     shown = rig.supervisor.snapshot()
     assert (shown.status, shown.cause) == (D, "torque_stale")
     assert shown.message.startswith("torque is ")
@@ -296,3 +305,170 @@ def test_weight_counts_until_the_hand_holds_something():
     rig.supervisor.holding = True
     rig.run(0.1)
     np.testing.assert_allclose(rig.supervisor.torque.residual, 0.0, atol=0.1)
+    weight, rig.push = rig.push, 2.0 * rig.push
+    rig.run(0.1)
+    np.testing.assert_allclose(rig.supervisor.torque.residual, weight, atol=0.1)
+
+
+def test_transitions_have_their_time_and_reason():
+    """Armed, slowed, cleared and stopped: when, and in the words of the monitor that saw it."""
+    rig = _Rig()
+    rig.supervisor.check(0.5, None)
+    rig._sample()
+    rig.supervisor.check(0.75, None)
+    assert rig.status is D  # stale: sampled at 0
+    rig.run(0.8)
+    armed = rig.supervisor.machine.last
+    assert armed.event is Event.FEEDBACK_GOOD and 0.0 < armed.time < rig.now
+    rig.started()
+    for push, event, words in ((4.0, Event.TORQUE_SLOW, "joint 2 is +"), (0.0, None, "")):
+        rig.push[1] = push
+        while rig.supervisor.machine.last.event is not (event or Event.TORQUE_CLEAR):
+            rig.run(0.01)
+        assert rig.supervisor.machine.last.time == rig.now
+        assert words in rig.supervisor.snapshot().message
+    rig.supervisor.feedback.torque.take(np.full(6, np.nan), rig.now)
+    rig.supervisor.check(rig.now, rig.commanded)
+    assert rig.supervisor.machine.last.time == rig.now
+    shown = rig.supervisor.snapshot()
+    assert (shown.status, shown.cause) == (X, "torque_nan")
+    assert shown.message == "torque has a value that is not a finite number"
+
+
+def test_snapshot_holds_residual_and_levels():
+    """As copies: what is felt later does not change what was published."""
+    rig = _Rig().started()
+    shown = rig.supervisor.snapshot()
+    np.testing.assert_array_equal(shown.residual, rig.supervisor.torque.residual)
+    np.testing.assert_array_equal(shown.stop, [4.0, 6.0, 4.0, 2.0, 2.0, 1.5])
+    np.testing.assert_allclose(shown.slow, 0.6 * shown.stop)
+    kept = shown.residual.copy()
+    rig.supervisor.torque.residual[:] = 9.0
+    np.testing.assert_array_equal(shown.residual, kept)
+
+
+def test_new_supervisor_trusts_until_it_has_looked():
+    """Nothing is known, so nothing is faulty, and nothing was unquiet."""
+    rig = _Rig()
+    supervisor = rig.supervisor
+    assert not supervisor.untrusted and not supervisor.stopped_by_torque
+    assert supervisor.feedback.pose is None and supervisor.feedback.pose_at == 0.0
+    rig._sample()
+    rig.run(0.6)
+    supervisor.stop(0.1, "stop_called", "")
+    assert not supervisor.stopped_by_torque
+    with pytest.raises(SafetyError, match=r"start refused: stopped \(stop_called\)"):
+        supervisor.start(rig.now)
+    supervisor.reset(rig.now)
+    assert supervisor.feedback.pose is not None and supervisor.feedback.pose_at > 0.5
+
+
+def test_stop_by_torque_is_remembered_until_the_reset():
+    """A retreat may follow it, and no other stop; a bad source is untrusted while it is bad."""
+    rig = _Rig().started()
+    rig.push[1] = 7.0
+    rig.run(0.1)
+    assert rig.supervisor.stopped_by_torque
+    rig.push[1], rig.commanded = 0.0, None
+    rig.alive.discard("pose")
+    rig.run(0.5)
+    assert rig.supervisor.untrusted
+    rig.alive.add("pose")
+    rig.run(1.2)
+    assert not rig.supervisor.untrusted
+    rig.supervisor.reset(rig.now)
+    assert not rig.supervisor.stopped_by_torque
+
+
+def test_tare_is_for_an_arm_with_good_feedback():
+    """Refused while disarmed or stopped; armed and resting it takes what is felt."""
+    rig = _Rig()
+    with pytest.raises(SafetyError, match="tare refused: disarmed"):
+        rig.supervisor.tare(0.0)
+    rig.push[1] = 2.0
+    rig.run(0.8)
+    assert rig.supervisor.tare(rig.now)[1] == pytest.approx(2.0, abs=0.05)
+    rig.supervisor.stop(rig.now, "stop_called", "")
+    with pytest.raises(SafetyError, match="tare refused: stopped"):
+        rig.supervisor.tare(rig.now)
+
+
+@pytest.mark.parametrize("name", ["pose", "joints"])
+def test_stamp_and_its_age_are_judged(name):
+    """A stamp that goes back is a fault; a sample measured long ago does not make fresh."""
+    rig = _Rig()
+    feedback = rig.supervisor.feedback
+    pose = Pose(np.zeros(3), np.eye(3))
+
+    def take(arrival, stamp, delay):
+        if name == "pose":
+            feedback.take_pose(pose, arrival, stamp, delay)
+        else:
+            feedback.take_joints("joint_state", np.zeros(6), arrival, stamp, delay)
+        return {"pose": feedback.ages(arrival).get("pose")} | feedback.ages(arrival)
+
+    source = "pose" if name == "pose" else "joint_state"
+    assert take(1.0, 50.0, 0.0)[source] == 0.0
+    assert take(1.5, 50.5, 0.3)[source] == 0.5
+    take(2.0, 49.0, 0.0)
+    feeds = [feedback.tool, *feedback.joint_sources.values()]
+    assert f"{name}_order" in [f.cause for feed in feeds if (f := feed.poll(2.0)) is not None]
+
+
+def test_missing_joints_are_named():
+    """In words, too."""
+    rig = _Rig()
+    rig.alive = {"torque", "pose"}
+    rig.run(0.3)
+    assert rig.supervisor.snapshot().message == "joints has not been received"
+
+
+LIMITS = FeedConfig(stale=1.0, frozen=0.125, frozen_rest=0.5)
+
+
+def _still(torque_still, place_still, commanded, until, config=LIMITS, since=0.0):
+    """Fault at the end of a time in which sources repeat or change every 1/64 s."""
+    feedback = Feedback(config, WatchConfig())
+    fault = None
+    for k in range(round(until * 64) + 1):
+        now, fresh = 1000.0 + k / 64, float(k)
+        feedback.torque.take(np.full(6, 0.0 if torque_still else fresh), now)
+        shift = np.full(3, 0.0 if place_still else fresh)
+        feedback.take_pose(Pose(shift, np.eye(3)), now, None, 0.0)
+        feedback.take_joints("joint_state", np.full(6, fresh), now)
+        told = commanded if now >= 1000.0 + since else Twist.zero()
+        fault = feedback.fault(now, told, moving=True)
+    return "" if fault is None else fault.cause
+
+
+FAST = Twist(np.array([0.05, 0.0, 0.0]), np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("torque", "place", "commanded", "until", "cause"),
+    [
+        (True, False, FAST, 0.125 - 1 / 64, ""),
+        (True, False, FAST, 0.125, "torque_frozen"),
+        (False, True, FAST, 0.125 - 1 / 64, ""),
+        (False, True, FAST, 0.125, "pose_frozen"),
+        (True, False, Twist.zero(), 0.5 - 1 / 64, ""),
+        (True, False, Twist.zero(), 0.5, "torque_frozen"),
+        (False, True, Twist(np.array([0.03, 0.0, 0.0]), np.array([0.1, 0.0, 0.0])), 0.4, ""),
+        (False, True, Twist(np.zeros(3), np.array([0.101, 0.0, 0.0])), 0.4, "pose_frozen"),
+    ],
+)
+def test_frozen_from_its_time_on(torque, place, commanded, until, cause):
+    """To the last digit, and only from more than 0.03 m/s or 0.1 rad/s on."""
+    assert _still(torque, place, commanded, until) == cause
+
+
+def test_motion_is_expected_some_time_after_the_command():
+    """A pose that stood still before the command came is not frozen when it comes."""
+    assert _still(False, True, FAST, 0.5, since=0.5 - 2 / 64) == ""
+    assert _still(False, True, FAST, 0.5, since=0.5 - 8 / 64) == "pose_frozen"
+
+
+def test_rest_is_not_judged_when_that_is_turned_off():
+    """``frozen_rest`` 0: a constant torque at rest is nobody's business."""
+    config = FeedConfig(stale=1.0, frozen=0.125, frozen_rest=0.0)
+    assert _still(True, False, Twist.zero(), 3.0, config) == ""

@@ -45,6 +45,33 @@ def test_two_samples_over_the_level_stop_one_does_not(joint, sign):
         assert level is not TorqueLevel.STOP
 
 
+def test_new_monitor_has_felt_nothing():
+    """Level, message and residual; and the first sample over any level is one, not two."""
+    monitor = TorqueMonitor(TorqueConfig())
+    assert (monitor.level, monitor.message) == (TorqueLevel.OK, "")
+    np.testing.assert_array_equal(monitor.residual, np.zeros(6))
+    assert _press(monitor, np.zeros(6), 2, 24.5, 0.0) is TorqueLevel.OK
+    assert _press(monitor, np.zeros(6), 2, 24.5, 0.02) is TorqueLevel.STOP
+    assert monitor.message == "torque of joint 3 is +24.50 N m, allowed: 24.00"
+    for torque in (4.1, 2.5):
+        monitor = TorqueMonitor(TorqueConfig())
+        monitor.tare = np.zeros(6)
+        assert _press(monitor, np.zeros(6), 2, torque, 0.0) is TorqueLevel.OK
+
+
+def test_levels_themselves_are_allowed():
+    """Stop level, twice the stop level once, and the absolute level, to the last digit."""
+    monitor = TorqueMonitor(TorqueConfig(slow_share=1.0))
+    monitor.tare = np.zeros(6)
+    for k in range(5):
+        assert _press(monitor, np.zeros(6), 1, 6.0, 0.02 * k) is TorqueLevel.OK
+    assert _press(monitor, np.zeros(6), 1, 12.0, 0.2) is not TorqueLevel.STOP
+    assert _press(monitor, np.zeros(6), 1, 6.0, 0.22) is not TorqueLevel.STOP
+    monitor = TorqueMonitor(TorqueConfig())
+    for k in range(5):
+        assert _press(monitor, np.zeros(6), 0, 24.0, 0.02 * k) is TorqueLevel.OK
+
+
 def test_spikes_with_a_good_sample_between_do_not_add_up():
     """Samples over the level must follow each other."""
     monitor, gravity, _ = _torque()
@@ -132,6 +159,7 @@ def test_without_tare_only_the_absolute_level_counts():
     gravity = gravity_torque(MODEL, MODEL.home)
     for k in range(5):
         assert _press(monitor, gravity, 0, 20.0, 0.02 * k) is TorqueLevel.OK
+    assert monitor.residual[0] == pytest.approx(20.0)
     assert _press(monitor, gravity, 0, 24.5, 0.2) is TorqueLevel.OK
     assert _press(monitor, gravity, 0, 24.5, 0.22) is TorqueLevel.STOP
     assert monitor.message == "torque of joint 1 is +24.50 N m, allowed: 24.00"
@@ -152,6 +180,60 @@ def test_tare_is_refused_while_moving_pushed_or_without_samples():
     monitor, gravity, _ = _torque()
     with pytest.raises(SafetyError, match="0 torque samples"):
         monitor.capture_tare(9.0)
+
+
+def _at_rest(times, offsets=None, joints=None, **settings):
+    """A monitor that has felt an offset of joint 2 in [N m] at times in [s]."""
+    monitor = TorqueMonitor(TorqueConfig(tare_time=1.0, **settings))
+    for k, time in enumerate(times):
+        measured = np.zeros(6)
+        measured[1] = 0.0 if offsets is None else offsets[k]
+        monitor.take(measured, np.zeros(6), np.zeros(6) if joints is None else joints[k], time)
+    return monitor
+
+
+def test_rest_needs_four_samples_over_60_percent_of_the_time():
+    """To the last digit: number, span and age; and what came before the tare time is forgotten."""
+    enough = (0.0, 0.2, 0.4, 0.6)
+    assert _at_rest(enough).restless(1.5) == ""
+    assert "3 torque samples in 1 s" in _at_rest(enough).restless(1.5 + 1e-9)
+    assert "4 torque samples in 1 s" in _at_rest((100.0, 100.1, 100.2, 100.3)).restless(100.3)
+    assert "3 torque samples in 1 s" in _at_rest((0.0, 0.3, 0.6)).restless(0.6)
+    times, offsets = (0.0, 0.25, 0.5, 0.75, 1.0), (1.0, 0.0, 0.0, 0.0, 0.0)
+    assert _at_rest(times, offsets).capture_tare(1.0)[1] == 0.2
+    assert _at_rest((*times, 1.25), (*offsets, 0.0)).capture_tare(1.25)[1] == 0.0
+
+
+def test_rest_allows_the_still_angle_itself():
+    """2^-7 rad are allowed when 2^-7 rad are, and a little more is not."""
+    angle = 2.0**-7
+    for moved, word in ((angle, ""), (1.01 * angle, "joint 5 moved")):
+        joints = np.zeros((5, 6))
+        joints[2, 4] = moved
+        found = _at_rest((0.0, 0.2, 0.4, 0.6, 0.8), None, joints, still_angle=angle).restless(0.8)
+        assert (word in found) if word else found == ""
+
+
+def test_largest_offset_that_is_taken_is_taken():
+    """75 % of 6 N m are 4.5 N m, to the last digit; with a share of 0 nothing but 0 is."""
+    times = (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert _at_rest(times, 5 * [4.5]).capture_tare(1.0)[1] == 4.5
+    with pytest.raises(SafetyError, match="joint 2"):
+        _at_rest(times, 5 * [4.51]).capture_tare(1.0)
+    with pytest.raises(SafetyError, match=r"joint 2 is \+0.10 N m, allowed: 0.00"):
+        _at_rest(times, 5 * [0.1], tare_share=0.0).capture_tare(1.0)
+
+
+def test_tare_ends_an_overload():
+    """What the arm felt before is explained from then on; counting begins anew."""
+    monitor = _at_rest((0.0, 0.25, 0.5, 0.75, 1.0), 5 * [4.0])
+    monitor.tare = np.zeros(6)
+    push = np.array([0.0, 4.0, 0.0, 0.0, 0.0, 0.0])
+    for time in (1.02, 1.04):
+        level = monitor.take(push, np.zeros(6), np.zeros(6), time)
+    assert level is TorqueLevel.SLOW
+    monitor.capture_tare(1.04)
+    assert monitor.level is TorqueLevel.OK
 
 
 def test_levels_of_the_wrong_length_or_sign_are_refused_by_name():

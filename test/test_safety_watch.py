@@ -74,6 +74,14 @@ def test_the_oldest_sample_of_the_window_counts():
     assert watch.verdict() == "not_moving"
 
 
+def test_way_is_measured_from_where_the_window_began():
+    """2 mm to one side of it and 2 mm to the other are not 4 mm of motion."""
+    watch = MotionWatch(WatchConfig())
+    for time, place in ((0.0, 0.0), (0.2, 0.002), (0.45, -0.002)):
+        watch.take(time, 0.05, np.array([place, 0.0, 0.0]))
+    assert watch.verdict() == "not_moving"
+
+
 def test_only_a_command_that_held_all_along_counts():
     """One tick at rest within the window, and nothing is expected of the arm."""
     watch = _watch(0.05, 0.0)

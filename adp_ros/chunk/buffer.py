@@ -100,9 +100,9 @@ class ChunkBuffer:
 
     def remaining(self, now: float) -> float:
         """Return the time until the planned actions end, in [s]; 0 when there is none."""
-        if self._grid is None:
+        if self._grid is None or not (self._plan or self._active):
             return 0.0
-        last = max(self._plan, default=self._slot if self._active else -1)
+        last = max(self._plan, default=self._slot)
         return max(0.0, self._grid.start(last + 1) - now)
 
     def request(self, now: float) -> int | None:

@@ -92,8 +92,9 @@ class TorqueMonitor:
             raise SafetyError(f"torque offset cannot be measured: {problem}")
         offset: FloatArray = np.mean([s.unexplained for s in self._recent], axis=0)
         allowed = self._config.tare_share * self._config.stop_levels
-        worst = int(np.argmax(np.abs(offset) / allowed)) if allowed.all() else 0
-        if abs(offset[worst]) > allowed[worst]:
+        excess = np.abs(offset) - allowed
+        worst = int(np.argmax(excess))
+        if excess[worst] > 0.0:
             raise SafetyError(
                 f"torque offset of joint {worst + 1} is {offset[worst]:+.2f} N m, allowed: "
                 f"{allowed[worst]:.2f}: something pushes the arm, or inertia and payload are wrong"
