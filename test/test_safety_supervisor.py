@@ -426,7 +426,7 @@ def test_missing_joints_are_named():
 LIMITS = FeedConfig(stale=1.0, frozen=0.125, frozen_rest=0.5)
 
 
-def _still(torque_still, place_still, commanded, until, config=LIMITS, since=0.0):
+def _still(torque_still, place_still, commanded, until, *, config=LIMITS, since=0.0):
     """Fault at the end of a time in which sources repeat or change every 1/64 s."""
     feedback = Feedback(config, WatchConfig())
     fault = None
@@ -471,4 +471,4 @@ def test_motion_is_expected_some_time_after_the_command():
 def test_rest_is_not_judged_when_that_is_turned_off():
     """``frozen_rest`` 0: a constant torque at rest is nobody's business."""
     config = FeedConfig(stale=1.0, frozen=0.125, frozen_rest=0.0)
-    assert _still(True, False, Twist.zero(), 3.0, config) == ""
+    assert _still(True, False, Twist.zero(), 3.0, config=config) == ""

@@ -8,6 +8,9 @@ from ...launch_table import NodeSpec
 from ...nodes.observers.fault_bench import CHUNKS, TOPICS, tampered
 from ..launch.runner import Ended, Program, Runner, node_program
 
+# Pictures go through shared memory: after one of the two was killed inside of it, the other may
+# go on writing where nobody reads. A launch ends all nodes when one ends; so these begin together.
+PICTURES = ("camera_node", "inference_node")
 # The controller knows nothing of the table, so that the arm can be pressed on it.
 BLIND = (
     "envelope.table_height:=-0.4",
@@ -66,9 +69,15 @@ class Processes:
             runner.start()
 
     def start_again(self, name: str) -> None:
-        """Start a node whose process has ended; end it first if it has not."""
-        self._runners[name].stop()
-        self._runners[name].start()
+        """Start a node whose process has ended, and the one it shares memory with.
+
+        What has not ended is ended first.
+        """
+        names = PICTURES if name in PICTURES else (name,)
+        for each in names:
+            self._runners[each].stop()
+        for each in names:
+            self._runners[each].start()
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a node."""

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -86,8 +87,10 @@ class FaultObserver(Node):
         """Send the driver one velocity straight up, in [m/s], past the controller."""
         self._velocity.publish(PoseVelocityWithFingers(twist_linear_z=speed))
 
-    def _on_command(self, message: PoseVelocityWithFingers) -> None:
-        now, m = time.monotonic(), message
+    def _on_command(self, message: PoseVelocityWithFingers, info: Mapping[str, Any]) -> None:
+        """Note a command and when the controller sent it, however long it waited here."""
+        age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
+        now, m = time.monotonic() - age, message
         linear = (m.twist_linear_x, m.twist_linear_y, m.twist_linear_z)
         angular = (m.twist_angular_x, m.twist_angular_y, m.twist_angular_z)
         if self.watching:
