@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adp_ros.chunk import ChunkBuffer, ChunkConfig, Outcome, check_chunk
+from adp_ros.chunk.grid import StepGrid
 from adp_ros.errors import ConfigError, PolicyError
 from adp_ros.types import ActionConvention, Chunk
 
@@ -191,6 +192,90 @@ def test_wait_for_the_first_picture_is_not_taken_for_the_policys_latency():
     assert buffer.requests.lead == pytest.approx(0.35)
 
 
+def test_lead_is_the_95th_percentile_of_the_latencies():
+    """Of 40 windows that took 10 to 400 ms, against numpy; and one step."""
+    buffer = _buffer(min_lead=0.0, execution="sync")
+    now, latencies = 0.0, 0.01 * np.arange(1, 41)
+    buffer.offer(_chunk(0, stamp=0.0, steps=1), 0.0)
+    for window, latency in enumerate(latencies, start=1):
+        while buffer.request(now) is None:
+            buffer.tick(now)
+            now += 0.05
+        now += latency
+        assert buffer.offer(_chunk(window, stamp=now, steps=1), now) is Outcome.ACCEPTED
+    assert buffer.requests.lead == pytest.approx(np.percentile(latencies, 95) + 0.1)
+    assert buffer.counters.chunks == 41
+
+
+def test_nothing_remains_of_a_dropped_plan():
+    """Also when its first action was still to come."""
+    buffer = _buffer()
+    buffer.offer(_chunk(0, stamp=1.05), 1.0)
+    assert buffer.remaining(1.0) == pytest.approx(0.85)
+    buffer.clear()
+    assert buffer.remaining(1.0) == 0.0
+    assert buffer.request(1.0) == 1
+
+
+def test_age_of_a_frame_at_its_limits_is_allowed():
+    """One step ahead of the clock, and two seconds behind it, to the last digit."""
+    for stamp, outcome in (
+        (1.125, Outcome.ACCEPTED),
+        (1.126, Outcome.STALE),
+        (-1.0, Outcome.ACCEPTED),
+        (-1.001, Outcome.STALE),
+    ):
+        buffer = _buffer(step_period=0.125, execution="sync")
+        assert buffer.offer(_chunk(0, stamp=stamp, step_period=0.125), 1.0) is outcome
+
+
+def test_action_as_late_as_allowed_runs():
+    """1/16 s after its due time, to the last digit; and no later."""
+    for lateness, runs in ((0.0625, True), (0.0626, False)):
+        buffer = _buffer(step_period=0.125, late_limit=0.0625)
+        buffer.offer(_chunk(0, stamp=1.0, step_period=0.125), 1.0)
+        buffer.tick(1.0)
+        assert (buffer.tick(1.125 + lateness) is not None) is runs
+        assert buffer.counters.late_actions_dropped == (0 if runs else 1)
+
+
+def test_counts_add_up():
+    """Late actions of one chunk after the other, late ticks and steps without a plan."""
+    buffer = _buffer(step_period=0.125, late_limit=0.0625)
+    buffer.offer(_chunk(0, stamp=1.0, step_period=0.125), 1.25)
+    dropped = buffer.counters.late_actions_dropped
+    assert dropped == 2
+    buffer.tick(1.25)
+    assert buffer.request(2.0) == 1
+    buffer.offer(_chunk(1, stamp=1.0, step_period=0.125), 1.5)
+    buffer.tick(1.5 + 0.1)
+    buffer.tick(1.625 + 0.1)
+    # three were past due on arrival, one slot was passed over, two ticks came too late
+    assert buffer.counters.late_actions_dropped == dropped + 6
+    buffer.clear()
+    missed = buffer.counters.steps_missed
+    for k in range(3):
+        assert buffer.tick(1.75 + 0.125 * k) is None
+    assert buffer.counters.steps_missed == missed + 3
+
+
+def test_numbers_of_any_precision_become_doubles():
+    """What the controller computes with does not depend on the policy's type."""
+    buffer = _buffer()
+    buffer.offer(_chunk(0, stamp=1.0, actions=np.zeros((8, 7), np.float32)), 1.0)
+    assert buffer.tick(1.0).action.dtype == np.float64
+
+
+def test_time_on_a_border_belongs_to_the_later_slot():
+    """In spite of rounding: 0.7 / 0.1 is a little less than 7."""
+    grid = StepGrid(1.0, 0.1)
+    for k in range(200):
+        time = 1.0 + 0.1 * k
+        assert grid.slot_at(time) == grid.slot_for(time, 0.0) == k
+        laid = StepGrid.through(1.0, 0.1, time, 0.0)
+        assert laid.origin == pytest.approx(time)
+
+
 def test_only_the_chunk_asked_for_is_taken():
     """Duplicates, reordered windows and chunks that nobody asked for are refused and counted."""
     buffer = _buffer()
@@ -207,6 +292,8 @@ def test_stale_chunk_is_refused_and_asked_for_again(age):
     buffer = _buffer()
     assert buffer.offer(_chunk(0, stamp=5.0 - age), 5.0) is Outcome.STALE
     assert f"{age:.2f} s old" in buffer.fault
+    late = "all 8 actions are past due; execution sync waits for slow policies"
+    assert buffer.fault.endswith(late if age < 2.0 else "allowed: up to 2 s")
     assert _run(buffer, 5.0, 5.5) == []
     assert buffer.counters.steps_missed == 0
     assert buffer.request(5.01) == 0
@@ -243,7 +330,9 @@ def test_new_episode_starts_from_window_0_with_an_empty_plan():
     buffer.tick(1.1)
     assert buffer.request(1.5) == 1
     buffer.offer(_chunk(1, stamp=1.5), 1.7)
+    buffer.refuse("no policy")
     buffer.begin()
+    assert buffer.fault == ""
     assert buffer.tick(1.8) is None
     assert buffer.counters.chunks == 0
     assert buffer.request(1.8) == 0
@@ -261,13 +350,26 @@ def test_new_episode_starts_from_window_0_with_an_empty_plan():
         (np.full((1, 7), np.inf), "inf in action 0, number 0"),
         (np.array([[0.2, 0, 0, 0, 0, 0, 1.0]]), "a translation of 0.2 m in action 0"),
         (np.array([[0, 0, 0, 0, 0.7, 0, 1.0]]), "a rotation of 0.7 rad in action 0"),
-        (np.array([[0, 0, 0, 0, 0, 0, 1.6]]), "a gripper value"),
+        (np.array([[0, 0, 0, 0.7, 0, 0, 1.0]]), "a rotation of 0.7 rad in action 0"),
+        (np.eye(7)[[6, 6, 6, 0]], "a translation of 1 m in action 3, allowed: up to 0.1 m$"),
+        (
+            np.array([[0, 0, 0, 0, 0, 0, 1.6]]),
+            "chunk has a gripper value off centre of 1.1 in action 0, allowed: up to 1$",
+        ),
     ],
 )
 def test_unusable_chunks_are_refused_in_words(actions, message):
     """Shape, length, finiteness and range: the message names the number and what is allowed."""
     with pytest.raises(PolicyError, match=message):
         check_chunk(_chunk(0, 0.0, actions=actions), ChunkConfig())
+
+
+def test_values_at_their_limits_are_taken():
+    """Longest chunk, longest translation beside the largest rotation, widest gripper value."""
+    config = ChunkConfig(max_translation=0.125, max_rotation=0.5)
+    actions = np.tile([0.125, 0, 0, 0, 0, 0.5, 1.5], (64, 1))
+    check_chunk(_chunk(0, 0.0, actions=actions), config)
+    check_chunk(_chunk(0, 0.0, actions=np.tile([0.09, 0, 0, 0.5, 0, 0, -0.5], (2, 1))), config)
 
 
 def test_other_step_period_is_refused():
@@ -282,6 +384,8 @@ def test_late_limit_over_half_a_step_is_refused():
     """Then an action could be nearer to the next step than to its own."""
     with pytest.raises(ConfigError, match=r"late_limit is 0.06, allowed: up to half of .* 0.05"):
         ChunkConfig(late_limit=0.06)
+    with pytest.raises(ConfigError, match=r"^chunk.step_period is -1"):
+        ChunkConfig(step_period=-1.0)
 
 
 class _Policy:
