@@ -413,7 +413,7 @@ def test_pace_is_absolute_and_counts_late_messages():
     pacer, sent = Pacer(config, 0.0), []
     for k in range(100):
         now = pacer.deadline + (0.007 if k == 50 else 0.0002)
-        now += pacer.hold(now)
+        now += pacer.wait(now)
         pacer.note(now, sent=True)
         sent.append(now)
     assert sent[-1] == pytest.approx(99 * config.period + 0.0002)
@@ -427,7 +427,7 @@ def test_pace_skips_and_never_bursts():
     pacer, sent = Pacer(config, 0.0), []
     for k in range(30):
         now = pacer.deadline + (0.055 if k == 10 else 0.0)
-        now += pacer.hold(now)
+        now += pacer.wait(now)
         pacer.note(now, sent=True)
         sent.append(now)
     assert pacer.skipped == 5
@@ -443,7 +443,7 @@ def test_stream_that_catches_up_has_no_hole():
     now = 0.0
     for _ in range(2000):  # woken late again and again, faster than the stream can catch up
         now = max(now, pacer.deadline) + rng.uniform(0.0, 0.004)
-        now += pacer.hold(now)
+        now += pacer.wait(now)
         pacer.note(now, sent=True)
         sent.append(now)
     gaps = np.diff(sent)
@@ -460,7 +460,10 @@ def test_pause_is_no_missed_message():
     pacer.note(0.5, sent=False)
     pacer.note(0.9, sent=True)
     assert (pacer.delivered, pacer.late, pacer.skipped) == (2, 0, 0)
-    assert pacer.hold(0.9) == pytest.approx(0.0095)
+    assert pacer.wait(0.9) == pytest.approx(pacer.deadline - 0.9)
+    pacer.note(pacer.deadline + 0.009, sent=True)
+    sent = pacer.deadline - StreamConfig().period + 0.009
+    assert pacer.wait(sent) == pytest.approx(StreamConfig().minimum_gap)
 
 
 def test_stop_sequence_waits_for_the_answer():

@@ -50,11 +50,11 @@ class Pacer:
                 self._judge(now - self._last)
         self._last = now if sent else None
 
-    def hold(self, now: float) -> float:
-        """Return the time in [s] to wait before sending, so that the minimum gap is kept."""
+    def wait(self, now: float) -> float:
+        """Return the time in [s] to the next tick: its deadline, and the minimum gap kept."""
         if self._last is None:
-            return 0.0
-        return max(0.0, self._last + self._config.minimum_gap - now)
+            return max(0.0, self.deadline - now)
+        return max(0.0, self.deadline - now, self._last + self._config.minimum_gap - now)
 
     def _advance(self, now: float) -> None:
         """Set the next deadline; those that a tick missed by a whole period are dropped."""

@@ -88,8 +88,11 @@ class ControllerNode(Node):
             self.get_logger().warning("dry_run: nothing is sent to the arm")
 
     def _step(self) -> None:
-        """One tick of the loop: wait, compute, send; everything else comes after the message."""
-        time.sleep(max(0.0, self._pacer.deadline - time.monotonic()))
+        """One tick of the loop: wait, compute, send; everything else comes after the message.
+
+        All the waiting comes first, so that nothing that is sent is older than its computation.
+        """
+        time.sleep(self._pacer.wait(time.monotonic()))
         with self._lock:
             output = self._controller.tick(time.monotonic())
         self._send(output)
@@ -104,7 +107,6 @@ class ControllerNode(Node):
     def _send(self, output: Output) -> None:
         sends = output.command is not None and not self._dry_run
         if output.command is not None and sends:
-            time.sleep(self._pacer.hold(time.monotonic()))
             self._arm.send(output.command)
         now = time.monotonic()
         with self._lock:
