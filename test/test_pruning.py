@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adp_ros.errors import ConfigError
@@ -87,6 +87,7 @@ def test_spread_is_even_for_any_count(side):
 
 
 @settings(max_examples=60, deadline=None)
+@example(65500, 1, 1, (4, 4))  # terms that cancel
 @given(
     st.integers(0, 10**6),
     st.integers(1, 30),
@@ -94,7 +95,10 @@ def test_spread_is_even_for_any_count(side):
     st.sampled_from([(4, 4), (4, 2), (6, 1)]),
 )
 def test_folded_score_is_the_mean_over_text_and_heads(seed, text, patches, heads):
-    """The collapsed form equals projecting everything and averaging q.k / sqrt(d)."""
+    """The collapsed form equals projecting everything and averaging q.k / sqrt(d).
+
+    Up to the rounding of single precision, which goes with the size of the terms, not of their sum.
+    """
     random = torch.Generator().manual_seed(seed)
     draw = lambda *shape: torch.randn(*shape, generator=random, dtype=torch.float64)  # noqa: E731
     query_heads, key_heads = heads
@@ -113,8 +117,9 @@ def test_folded_score_is_the_mean_over_text_and_heads(seed, text, patches, heads
     expected = torch.einsum("thd,vhd->thv", query, key).mean((0, 1)) / size**0.5
     actual = score_patches(vision, fold_text(tokens, layer), 1e-6)
     assert actual.dtype == torch.float32
-    scale = float(expected.abs().max())
-    torch.testing.assert_close(actual.double(), expected, rtol=0, atol=1e-5 * scale + 1e-6)
+    terms = torch.einsum("thd,vhd->thv", query.abs(), key.abs()).mean((0, 1)) / size**0.5
+    limit = 16 * torch.finfo(torch.float32).eps * float(terms.max())
+    torch.testing.assert_close(actual.double(), expected, rtol=0, atol=limit)
 
 
 def test_inverse_keeps_what_adp_drops():
