@@ -94,6 +94,7 @@ class Variant:
         push: Joint torque in [N m] on joint 2 after the windows are done.
         skip: Topics that are not recorded.
         robot_type: In the names of the driver's topics.
+        picture_ticks: From one picture to the next.
     """
 
     windows: int = 6
@@ -103,6 +104,7 @@ class Variant:
     push: float = 0.0
     skip: set = field(default_factory=set)
     robot_type: str = "j2n6s300"
+    picture_ticks: int = 3
 
 
 class Run:
@@ -129,6 +131,7 @@ class Run:
         self.coming = []
         self.states = []
         self.results = []
+        self.taken = []  # capture times of the pictures that windows were planned from
         self._note(checkpoint)
 
     def _note(self, checkpoint):
@@ -159,7 +162,7 @@ class Run:
         for _ in range(round(seconds / TICK)):
             self.now += TICK
             step = round((self.now - ORIGIN) / TICK)
-            if step % 3 == 0:
+            if step % self.variant.picture_ticks == 0:
                 self._picture()
             if step % 2 == 0:
                 self._sample()
@@ -224,6 +227,7 @@ class Run:
             scripted,
         )
         self.results.append(result)
+        self.taken.append(taken)
         self.coming.append((self.now + LATENCY, result, state, stamp, taken))
 
     def _deliver(self):

@@ -62,6 +62,16 @@ def test_replay_equals_the_run(run, capsys):
     assert summary["window_problems"] == {}
 
 
+def test_two_windows_of_one_picture_have_a_state_each(tmp_path, checkpoint, capsys):
+    """A camera slower than the windows: the arm has moved on, the picture is the same."""
+    live = record(tmp_path / "bag", checkpoint, picture_ticks=60, windows=5)
+    assert len(set(live.taken)) < len(live.taken)
+    status, summary = replay(capsys, tmp_path / "bag")
+    equality = summary["equality"]
+    assert (status, equality["different"], equality["largest"]) == (0, 0, 0.0)
+    assert equality["equal"] == equality["windows"] >= 5
+
+
 def test_log_is_the_same_bytes_every_time(run, tmp_path, capsys):
     """Repeated replays write the same log, with the actions to the last digit."""
     live, bag = run

@@ -94,7 +94,7 @@ def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> 
         actions = np.array_equal(own, recorded.actions)
         same_shape = own.shape == recorded.actions.shape
         largest = float(np.abs(own - recorded.actions).max()) if same_shape else float("inf")
-    audit = contents.audits.get(recorded.stamp)
+    audit = contents.audits.get(recorded.key)
     if audit is not None and not replayed.repeated:
         now = result.prediction.kept
         kept = audit.kept == (() if now is None else tuple(now.tolist()))

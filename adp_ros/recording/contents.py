@@ -10,6 +10,7 @@ from .pictures import PictureIndex
 from .timeline import NANO, Event
 
 OFT: Final = "oft"  # policy whose own actions moved the arm
+WindowKey = tuple[int, int]  # stamp of a window's picture in [ns], and the window's turn with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class RecordedWindow:
         pruned: Vision tokens were pruned for it.
         policy: Who planned it.
         measured: Path and net motion in [m] that the controller sent with its request.
+        turn: How many windows were planned from the same picture before.
     """
 
     window: int
@@ -61,6 +63,12 @@ class RecordedWindow:
     pruned: bool
     policy: str
     measured: tuple[float, float]
+    turn: int = 0
+
+    @property
+    def key(self) -> WindowKey:
+        """What else was recorded of the window is found by: its picture, and its turn with it."""
+        return self.stamp, self.turn
 
     def chunk(self, time: float, actions: FloatArray, convention: ActionConvention) -> Chunk:
         """Return it as the controller takes it.
@@ -86,10 +94,10 @@ class Contents:
 
     Attributes:
         windows: Every chunk, in order.
-        audits: Stamp -> what was pruned.
+        audits: Picture and turn of a window -> what was pruned.
         gates: Stamp and number of the closed window -> decision.
-        states: Stamp -> the policy's state, as it saw it.
-        frame_ages: Stamp -> age of the picture when planning began, in [s].
+        states: Picture and turn -> the policy's state, as it saw it.
+        frame_ages: Picture and turn -> age of the picture when planning began, in [s].
         events: Samples of the arm, safety states and chunks, in order.
         pictures: Where the pictures lie.
         robot_type: Of the driver whose topics are in the bag, empty without one.
@@ -98,10 +106,10 @@ class Contents:
     """
 
     windows: list[RecordedWindow] = field(default_factory=list)
-    audits: dict[int, RecordedAudit] = field(default_factory=dict)
+    audits: dict[WindowKey, RecordedAudit] = field(default_factory=dict)
     gates: dict[tuple[int, int], RecordedGate] = field(default_factory=dict)
-    states: dict[int, FloatArray] = field(default_factory=dict)
-    frame_ages: dict[int, float] = field(default_factory=dict)
+    states: dict[WindowKey, FloatArray] = field(default_factory=dict)
+    frame_ages: dict[WindowKey, float] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     pictures: PictureIndex = field(default_factory=PictureIndex)
     robot_type: str = ""

@@ -1,6 +1,7 @@
 """One pass over a bag, from bytes to its contents."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from ..errors import BagError, ConfigError
 from ..kinematics import ROBOT_TYPES
 from ..types import ACTION_SIZE, ActionConvention
 from .bag_reader import BagReader, Stored
-from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow
+from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow, WindowKey
 from .decode import Decoder
 from .timeline import Event, Kind, in_order
 from .topic import TopicInfo
@@ -63,6 +64,7 @@ class _Scan:
         self._unreadable: dict[str, int] = {}
         self._measured: dict[int, tuple[float, float]] = {}
         self._robots: set[str] = set()
+        self._turns: Counter[tuple[str, int]] = Counter()
         self._takers: Mapping[str, Callable[[Any, Stored], None]] = {
             "/adp/action_chunk": self._take_chunk,
             "/adp/chunk_request": self._take_request,
@@ -154,6 +156,7 @@ class _Scan:
             pruned=bool(message.pruned),
             policy=str(message.policy),
             measured=self._measured.get(window, (np.nan, np.nan)),
+            turn=self._key(message, stored)[1],
         )
         self._event(Kind.CHUNK, len(self.contents.windows), stored)
         self.contents.windows.append(recorded)
@@ -175,22 +178,32 @@ class _Scan:
             pruned_run=int(message.pruned_run),
         )
 
-    def _take_audit(self, message: Any, _: Stored) -> None:
+    def _take_audit(self, message: Any, stored: Stored) -> None:
         first, last = (int(n) for n in message.sequence_length)
-        self.contents.audits[_ns(message.header.stamp)] = RecordedAudit(
+        self.contents.audits[self._key(message, stored)] = RecordedAudit(
             pruner=str(message.pruner),
             kept=tuple(int(i) for i in message.kept_indices),
             tokens_total=int(message.tokens_total),
             sequence_length=(first, last),
         )
 
-    def _take_latency(self, message: Any, _: Stored) -> None:
-        stamp = _ns(message.header.stamp)
-        self.contents.frame_ages[stamp] = 1e-3 * float(message.frame_age)
+    def _take_latency(self, message: Any, stored: Stored) -> None:
+        self.contents.frame_ages[self._key(message, stored)] = 1e-3 * float(message.frame_age)
 
-    def _take_state(self, message: Any, _: Stored) -> None:
+    def _take_state(self, message: Any, stored: Stored) -> None:
         state = np.array(message.position, dtype=np.float64)
-        self.contents.states[_ns(message.header.stamp)] = state
+        self.contents.states[self._key(message, stored)] = state
+
+    def _key(self, message: Any, stored: Stored) -> WindowKey:
+        """Return picture and turn of the window that a message is about.
+
+        A late chunk may be followed by a request before the next picture has come: then two
+        windows have the same picture, and everything about them comes in their order.
+        """
+        stamp = _ns(message.header.stamp)
+        turn = self._turns[stored.topic, stamp]
+        self._turns[stored.topic, stamp] += 1
+        return stamp, turn
 
 
 def _ns(stamp: Any) -> int:

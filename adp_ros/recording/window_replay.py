@@ -119,7 +119,7 @@ class WindowReplay:
                 images, repeated = found, False
                 problem = problem or guessed
         if repeated:
-            self._policy.repeat(recorded, self._contents.audits.get(recorded.stamp))
+            self._policy.repeat(recorded, self._contents.audits.get(recorded.key))
         result = self._planner.plan(
             Observation(images, self._plan.instruction, state),
             recorded.window,
@@ -139,7 +139,7 @@ class WindowReplay:
         main = self._pictures.read(first, recorded.stamp)
         if main is None:
             return f"picture of {first} is missing"
-        age = self._contents.frame_ages.get(recorded.stamp, 0.0)
+        age = self._contents.frame_ages.get(recorded.key, 0.0)
         begun = recorded.stamp + round(age * 1e9)
         images = [main]
         for topic in others:
@@ -154,10 +154,10 @@ class WindowReplay:
         layout = self._plan.layout
         if layout is None:
             return None, ""
-        state = self._contents.states.get(recorded.stamp)
+        state = self._contents.states.get(recorded.key)
         if state is not None and len(state) == len(layout.names):
             return state, ""
-        age = self._contents.frame_ages.get(recorded.stamp, 0.0)
+        age = self._contents.frame_ages.get(recorded.key, 0.0)
         begun = recorded.stamp + round(age * 1e9)
         return self._arm_state(layout, begun), "state taken from the driver's newest messages"
 
