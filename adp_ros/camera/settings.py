@@ -118,6 +118,11 @@ class CameraSettings:
         "", "Calibration YAML: a path, file:///path or package://name/path; empty: uncalibrated."
     )
     jpeg_quality: int = setting(90, "Quality of the compressed pictures.", low=1, high=100)
+    idle: bool = setting(
+        True,
+        "Draw the twin (source twin) only on processor time that nothing else wants (SCHED_IDLE), "
+        "so that the control loop is on time.",
+    )
     robot_type: str = setting(
         "j2n6s300",
         "Arm in the simulated scene (source twin), and the one that stops when the node ends.",

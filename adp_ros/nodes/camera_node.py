@@ -23,6 +23,7 @@ from .process.params import declare_settings, refuse_unknown_parameters
 from .process.paths import resolve_url
 from .process.run import run_node
 from .process.worker import NodeClock, Worker
+from .process.yielding import yield_to_others
 from .twin.state_feed import StateFeed
 
 _WAIT = 0.2  # longest wait for a picture before the node looks after other things, in [s]
@@ -82,6 +83,8 @@ class CameraNode(Node):
         return feed
 
     def _open(self) -> None:
+        if self._settings.source == "twin" and self._settings.idle:
+            yield_to_others()  # here, so that the threads of the renderer do as well
         notes = self._camera.source.open()
         self._monitor.opened(notes)
         for note in notes:

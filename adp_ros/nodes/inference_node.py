@@ -33,6 +33,7 @@ from .process.diagnostics import DiagnosticsPublisher
 from .process.params import declare_settings, refuse_unknown_parameters
 from .process.run import run_node
 from .process.worker import NodeClock, Worker
+from .process.yielding import yield_to_others
 from .twin.state_feed import StateFeed
 
 _WAIT = 0.2  # longest wait for a request before the thread looks whether to end, in [s]
@@ -109,20 +110,27 @@ class InferenceNode(Node):
             log.warning(f"settings that change nothing here: {', '.join(adp.ignored)}")
 
     def _prepare(self) -> None:
-        """Set the thread's own priority (on Linux a nice value is a thread's) and warm up.
+        """Set the thread's own priority (on Linux it is a thread's) and warm up.
 
         What is loaded by then stays: frozen, it no longer costs every full garbage collection,
         and the one at exit, a third of a second.
         """
         settings = self._settings
         torch.set_num_threads(settings.threads)
-        nice = os.nice(max(0, settings.nice - os.nice(0)))
+        priority = self._step_back()
         warm_up(self._setup, settings)
         gc.collect()
         gc.freeze()
         self.get_logger().info(
-            f"ready; inference takes {settings.threads} CPU thread(s) at nice {nice}"
+            f"ready; inference takes {settings.threads} CPU thread(s) {priority}"
         )
+
+    def _step_back(self) -> str:
+        """Let the control loop go first; return how, in words."""
+        if self._settings.idle:
+            yield_to_others()
+            return "when nothing else wants them"
+        return f"at nice {os.nice(max(0, self._settings.nice - os.nice(0)))}"
 
     def _step(self) -> None:
         request = self._requests.take(_WAIT)

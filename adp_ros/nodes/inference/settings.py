@@ -40,9 +40,12 @@ class InferenceSettings:
     instruction: str = setting("wipe the table", "What the policy is told.")
     adp: str = setting("", "YAML file with the settings of gate and pruning; empty: our own.")
     threads: int = setting(1, "CPU threads of one forward pass.", unit="threads", low=1, high=256)
-    nice: int = setting(
-        10, "Nice value of the thread that plans: it yields to the control loop.", low=0, high=19
+    idle: bool = setting(
+        True,
+        "Plan only on processor time that nothing else wants (SCHED_IDLE), so that the control "
+        "loop is on time; false: at the nice value.",
     )
+    nice: int = setting(10, "Nice value of the thread that plans, without idle.", low=0, high=19)
     image_topics: tuple[str, ...] = setting(
         ("/camera/image_raw",), "One picture topic per view, the main camera first."
     )
