@@ -157,7 +157,7 @@ def test_plots_show_numbers_that_exist():
 
 def test_plugin_subscribes_to_every_topic_that_is_plotted():
     """A plot whose topic is unknown when it is loaded stays empty, without a word."""
-    sources = [PACKAGE / "nodes" / "monitor_feed.py", PACKAGE / "rqt" / "prune_monitor.py"]
+    sources = [PACKAGE / "nodes" / "observers" / "monitor.py", PACKAGE / "rqt" / "prune_monitor.py"]
     text = "".join(path.read_text() for path in sources)
     topics = {path.rsplit("/", 1)[0] for path in plotted()}
     assert len(topics) == 4

@@ -33,7 +33,7 @@ from .process.diagnostics import DiagnosticsPublisher
 from .process.params import declare_settings, refuse_unknown_parameters
 from .process.run import run_node
 from .process.worker import NodeClock, Worker
-from .process.yielding import yield_to_others
+from .process.yielding import step_back
 from .twin.state_feed import StateFeed
 
 _WAIT = 0.2  # longest wait for a request before the thread looks whether to end, in [s]
@@ -117,20 +117,13 @@ class InferenceNode(Node):
         """
         settings = self._settings
         torch.set_num_threads(settings.threads)
-        priority = self._step_back()
+        priority = step_back(settings.idle, settings.nice)
         warm_up(self._setup, settings)
         gc.collect()
         gc.freeze()
         self.get_logger().info(
             f"ready; inference takes {settings.threads} CPU thread(s) {priority}"
         )
-
-    def _step_back(self) -> str:
-        """Let the control loop go first; return how, in words."""
-        if self._settings.idle:
-            yield_to_others()
-            return "when nothing else wants them"
-        return f"at nice {os.nice(max(0, self._settings.nice - os.nice(0)))}"
 
     def _step(self) -> None:
         request = self._requests.take(_WAIT)

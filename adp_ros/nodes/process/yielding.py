@@ -11,3 +11,19 @@ def yield_to_others() -> None:
     gives way at once. Linux permits it to everybody.
     """
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def step_back(idle: bool, nice: int) -> str:
+    """Let other threads go before the calling one.
+
+    Args:
+        idle: Behind all other work; else at the nice value.
+        nice: Nice value, if it is higher than the present one; on Linux it is a thread's.
+
+    Returns:
+        How, in words.
+    """
+    if idle:
+        yield_to_others()
+        return "when nothing else wants them"
+    return f"at nice {os.nice(max(0, nice - os.nice(0)))}"
