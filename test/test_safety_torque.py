@@ -178,8 +178,9 @@ def test_tare_is_refused_while_moving_pushed_or_without_samples():
     with pytest.raises(SafetyError, match=r"joint 2 is \+4.6\d N m, allowed: 4.50: something push"):
         _torque([0.0, 4.65, 0.0, 0.0, 0.0, 0.0])
     monitor, gravity, _ = _torque()
-    with pytest.raises(SafetyError, match="0 torque samples"):
-        monitor.capture_tare(9.0)
+    for late in (1.5, 9.0):  # the last sample came at 0.58 s
+        with pytest.raises(SafetyError, match="0 torque samples"):
+            monitor.capture_tare(late)
 
 
 def _at_rest(times, offsets=None, joints=None, **settings):
