@@ -16,6 +16,7 @@ from adp_ros.environment import (
     transport_environment,
 )
 from adp_ros.errors import ConfigError
+from adp_ros.nodes.process import run
 
 SHARE = Path(__file__).resolve().parents[1]
 PARTICIPANT = """
@@ -66,6 +67,15 @@ def test_missing_profile_is_an_error(tmp_path):
     """Fast DDS itself would pass over a profile that does not exist."""
     with pytest.raises(ConfigError, match=r"config/fastdds/udp\.xml, the Fast DDS profile"):
         transport_environment(tmp_path, {}, pictures=False)
+
+
+def test_node_without_its_profile_ends_with_one_line(tmp_path, monkeypatch, capsys):
+    """Exit status 2, as for any other setting that is wrong; no node is made."""
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    monkeypatch.setattr(run, "share_directory", lambda _: tmp_path)
+    assert run.run_node(lambda: pytest.fail("a node was made"), []) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("scope", ["SUBNET", "LOCALHOST"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..kinematics import ROBOT_TYPES
+from .numbers import number_between
 
 if TYPE_CHECKING:
     from ..calibration import FreeMotion
@@ -101,10 +102,4 @@ def _listen(robot_type: str, seconds: float) -> "FreeMotion":
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 2.0 <= value <= LONGEST:
-        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 2 to {LONGEST:.0f} [s]")
-    return value
+    return number_between(text, 2.0, LONGEST, "s")

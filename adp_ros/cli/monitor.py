@@ -14,6 +14,7 @@ from rich.live import Live
 from ..monitor.draw import draw
 from ..monitor.export import snapshot_json, snapshot_line
 from ..monitor.model import WINDOWS, Snapshot
+from .numbers import number_between
 
 NODE_NAME: Final = "monitor"
 SLOWEST, FASTEST = 0.1, 20.0  # [Hz]
@@ -122,18 +123,8 @@ def _listening() -> Iterator[Watch]:
 
 
 def _rate(text: str) -> float:
-    return _number(text, SLOWEST, FASTEST, "Hz")
+    return number_between(text, SLOWEST, FASTEST, "Hz")
 
 
 def _wait(text: str) -> float:
-    return _number(text, 0.1, 3600.0, "s")
-
-
-def _number(text: str, low: float, high: float, unit: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: {low:g} to {high:g} [{unit}]")
-    return value
+    return number_between(text, 0.1, 3600.0, "s")

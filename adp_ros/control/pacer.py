@@ -52,9 +52,10 @@ class Pacer:
 
     def wait(self, now: float) -> float:
         """Return the time in [s] to the next tick: its deadline, and the minimum gap kept."""
-        if self._last is None:
-            return max(0.0, self.deadline - now)
-        return max(0.0, self.deadline - now, self._last + self._config.minimum_gap - now)
+        due = self.deadline
+        if self._last is not None:
+            due = max(due, self._last + self._config.minimum_gap)
+        return max(0.0, due - now)
 
     def _advance(self, now: float) -> None:
         """Set the next deadline; those that a tick missed by a whole period are dropped."""

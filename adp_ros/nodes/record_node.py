@@ -27,6 +27,7 @@ from .process.diagnostics import DiagnosticsPublisher
 from .process.params import declare_settings, refuse_unknown_parameters
 from .process.run import run_node
 from .process.worker import Worker
+from .process.yielding import be_nice
 
 _BATCH_PERIOD = 0.05  # [s] from one write to the next
 _LOOK_PERIOD = 0.25  # [s] between two looks for new topics and nodes
@@ -113,7 +114,7 @@ class RecordNode(Node):
             self.get_logger().error(f"recording ended: {self._recorder.ended}")
 
     def _prepare(self) -> None:
-        os.nice(max(0, self._settings.nice - os.nice(0)))  # on Linux, of this thread
+        be_nice(self._settings.nice)
 
     def _step(self) -> None:
         self._ending.wait(_BATCH_PERIOD)

@@ -139,8 +139,7 @@ class WindowReplay:
         main = self._pictures.read(first, recorded.stamp)
         if main is None:
             return f"picture of {first} is missing"
-        age = self._contents.frame_ages.get(recorded.key, 0.0)
-        begun = recorded.stamp + round(age * 1e9)
+        begun = self._planning_began(recorded)
         images = [main]
         for topic in others:
             image = self._pictures.newest(topic, begun)
@@ -157,9 +156,13 @@ class WindowReplay:
         state = self._contents.states.get(recorded.key)
         if state is not None and len(state) == len(layout.names):
             return state, ""
+        state = self._arm_state(layout, self._planning_began(recorded))
+        return state, "state taken from the driver's newest messages"
+
+    def _planning_began(self, recorded: RecordedWindow) -> int:
+        """Return when the window's planning began, in [ns]."""
         age = self._contents.frame_ages.get(recorded.key, 0.0)
-        begun = recorded.stamp + round(age * 1e9)
-        return self._arm_state(layout, begun), "state taken from the driver's newest messages"
+        return recorded.stamp + round(age * 1e9)
 
     def _arm_state(self, layout: StateLayout, time: int) -> FloatArray:
         robot = robot_named(self._contents.robot_type)

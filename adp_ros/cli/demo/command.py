@@ -21,6 +21,7 @@ from ...sim.tasks import find_task, task_names
 from ..launch.command import prepare_nodes
 from ..launch.runner import StopRequest
 from ..launch.twin_run import add_output_arguments, new_directory, use_private_domain
+from ..numbers import number_between
 
 if TYPE_CHECKING:
     from ...demo.comparison import Comparison
@@ -182,10 +183,4 @@ def _write_video(video: "VideoLog", path: Path) -> None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 1.0 <= value <= LONGEST:
-        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 1 to {LONGEST:.0f} [s]")
-    return value
+    return number_between(text, 1.0, LONGEST, "s")

@@ -22,6 +22,7 @@ from ...sim.tasks import task_names
 from ..launch.command import prepare_nodes
 from ..launch.runner import StopRequest
 from ..launch.twin_run import add_output_arguments, new_directory, use_private_domain
+from ..numbers import number_between
 
 if TYPE_CHECKING:
     from ...faults.report import CampaignSummary
@@ -223,10 +224,4 @@ def _seed(text: str) -> int:
 
 
 def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.1 <= value <= LONGEST:
-        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: 0.1 to {LONGEST:.0f} [min]")
-    return value
+    return number_between(text, 0.1, LONGEST, "min")

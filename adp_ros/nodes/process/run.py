@@ -40,13 +40,13 @@ def run_node(
     Returns:
         Exit status: 0 after a stop on request, 2 after an :class:`AdpError`.
     """
-    complete_environment(pictures=pictures)
     with StopSignals() as signals:
         words = None if args is None else list(args)
-        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
         node: Node | None = None
         lifeline = Lifeline()
         try:
+            complete_environment(pictures=pictures)
+            rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
             node = make_node()
             if stops_arm:
                 lifeline.hold(node_lifeline(node), node.get_name())

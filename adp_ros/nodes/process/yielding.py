@@ -13,12 +13,21 @@ def yield_to_others() -> None:
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
+def be_nice(nice: int) -> int:
+    """Raise the calling thread's nice value (on Linux it is a thread's), never lower it.
+
+    Returns:
+        The nice value now.
+    """
+    return os.nice(max(0, nice - os.nice(0)))
+
+
 def step_back(idle: bool, nice: int) -> str:
     """Let other threads go before the calling one.
 
     Args:
         idle: Behind all other work; else at the nice value.
-        nice: Nice value, if it is higher than the present one; on Linux it is a thread's.
+        nice: See :func:`be_nice`.
 
     Returns:
         How, in words.
@@ -26,4 +35,4 @@ def step_back(idle: bool, nice: int) -> str:
     if idle:
         yield_to_others()
         return "when nothing else wants them"
-    return f"at nice {os.nice(max(0, nice - os.nice(0)))}"
+    return f"at nice {be_nice(nice)}"
