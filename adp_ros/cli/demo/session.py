@@ -1,6 +1,5 @@
 """One run in the twin, from the start of the nodes to the summary."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from ...launch_settings import LaunchSettings
 from ...launch_table import NodeSpec
 from ...msg import SafetyState
 from ...nodes.observers.demo import Observer
+from ...nodes.process.yielding import yield_to_others
 from ...report.run_log import RunLog
 from ..launch.runner import Runner, StopRequest, node_program
 
@@ -28,7 +28,6 @@ START_PERIOD: Final = 1.0  # [s] between two tries to start
 ANSWER_TIMEOUT: Final = 5.0  # [s]
 LAST_NEWS_TIMEOUT: Final = 2.5  # [s]; diagnostics come once a second
 SPIN: Final = 0.05  # [s]
-OBSERVER_NICE: Final = 5  # watching must not take time from what is watched
 STEPS: Final = "controller_node: steps"
 STREAM: Final = "controller_node: stream"
 FRAMES: Final = "inference_node: camera"
@@ -90,7 +89,7 @@ def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgres
     runner = Runner([node_program(spec) for spec in plan.nodes], plan.environment, log.write_line)
     runner.start()
     try:
-        os.nice(OBSERVER_NICE)  # after the start: the nodes would inherit it
+        yield_to_others()  # after the start: the nodes would inherit it
         with _observer(plan.settings.robot_type) as (observer, spin):
             run = _Run(runner, observer, spin, log, request)
             run.begin(show)
