@@ -34,6 +34,7 @@ from adp_ros.recording.definitions import Definitions
 from adp_ros.recording.notes import CHECKPOINT, FILE, PARAMETERS, settings_text
 from adp_ros.recording.provenance import checkpoint_fingerprint
 from adp_ros.recording.topic import OfferedQos, TopicInfo
+from adp_ros.recording.window_replay import set_threads
 from adp_ros.types import ActionConvention, Chunk, Observation
 
 ORIGIN = 1_000.0  # [s]
@@ -117,6 +118,7 @@ class Run:
         self.controller = Controller(ControllerSettings())
         self.arm = SimulatedArm(self.controller.model)
         self.robot = robot_named("j2n6s300")
+        set_threads(1)  # as the node does; sums in another order differ in the last digit
         policy = load_policy(checkpoint)
         gate = Gate(GateConfig(motion_source=variant.motion_source))
         llm = policy.parts.config.llm

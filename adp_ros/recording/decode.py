@@ -2,7 +2,7 @@
 
 import struct
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
@@ -85,3 +85,23 @@ class Decoder:
             return unpack(bytes(data[4:]), 0, self._class, self._store)[0]
         except _UNREADABLE as error:
             raise BagError(f"{self._topic.name}: a message can't be decoded: {error!r}") from error
+
+
+class Packed(NamedTuple):
+    """A message that is decoded where it is used, which may be in another process.
+
+    Attributes:
+        decoder: Of its topic.
+        data: Serialized message.
+    """
+
+    decoder: Decoder
+    data: bytes
+
+    def unpack(self) -> Any:
+        """Return the message.
+
+        Raises:
+            BagError: The bytes are no such message.
+        """
+        return self.decoder.decode(self.data)

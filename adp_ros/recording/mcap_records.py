@@ -1,8 +1,8 @@
 """Records of an MCAP file one after the other, as far as the file is whole.
 
 The index at a file's end is not needed: the file of a recorder that was killed has none. Messages
-are cut out of what was read without a copy, so that a bag is read about as fast as the disk gives
-it.
+are cut out of what was read without a copy, and a block is read and checked while the one before it
+is looked into, so that a bag is read about as fast as the disk gives it.
 """
 
 import struct
@@ -21,6 +21,8 @@ from mcap.exceptions import McapError, UnsupportedCompressionError
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
 from mcap.records import Channel, Metadata, Schema
+
+from .read_ahead import one_ahead
 
 _MAGIC_SIZE: Final = 8
 _FRAMING: Final = struct.Struct("<BQ")  # opcode and length of a record
@@ -96,6 +98,17 @@ class McapFile:
 
     def blocks(self) -> Iterator[Block]:
         """Yield what the file holds; damaged records are skipped and noted."""
+        for offset, opcode, content in one_ahead(self._checked()):
+            try:
+                block = _block(offset, opcode, content)
+            except DAMAGE as error:
+                self._note_damage(offset, error)
+                continue
+            if block.items:
+                yield block
+
+    def _checked(self) -> Iterator[tuple[int, int, "_Content"]]:
+        """Yield offset, opcode and contents of the top-level records whose checksum is right."""
         with self.path.open("rb") as stream:
             stream.seek(_MAGIC_SIZE)
             while True:
@@ -111,12 +124,11 @@ class McapFile:
                 if opcode == Opcode.DATA_END:
                     return
                 try:
-                    block = _block(offset, opcode, stream.read(length))
+                    content = _content(opcode, stream.read(length))
                 except DAMAGE as error:
-                    self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
+                    self._note_damage(offset, error)
                     continue
-                if block.items:
-                    yield block
+                yield offset, opcode, content
 
     def summary(self) -> tuple[Schema | Channel, ...]:
         """Return the topics that the end of the file repeats; none when it was not closed."""
@@ -138,8 +150,10 @@ class McapFile:
     def unpacked(self, offset: int) -> memoryview:
         """Read again what the compressed block at an offset holds."""
         opcode, length = _FRAMING.unpack(self.bytes_at(offset, _FRAMING.size))
-        content = self.bytes_at(offset + _FRAMING.size, length)
-        return _unpack(content)[1] if opcode == Opcode.CHUNK else memoryview(content)
+        return _content(opcode, self.bytes_at(offset + _FRAMING.size, length)).records
+
+    def _note_damage(self, offset: int, error: Exception) -> None:
+        self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
 
     def _note_cut(self, offset: int) -> None:
         left = self._size - offset
@@ -147,18 +161,27 @@ class McapFile:
         self.problems.append(f"{self.path.name}: the recording {text}")
 
 
-def _block(offset: int, opcode: int, content: bytes) -> Block:
-    base: int | None = offset + _FRAMING.size
-    if opcode != Opcode.CHUNK:
-        record = memoryview(content)
-        return Block(offset, base, tuple(_item(opcode, record, 0, len(record))))
-    begin, records = _unpack(content)
+class _Content(NamedTuple):
+    """Records, and where they begin in their top-level record; None when they were compressed."""
+
+    records: memoryview
+    begin: int | None
+
+
+def _content(opcode: int, content: bytes) -> _Content:
+    return _unpack(content) if opcode == Opcode.CHUNK else _Content(memoryview(content), 0)
+
+
+def _block(offset: int, opcode: int, content: _Content) -> Block:
+    records, begin = content
     base = None if begin is None else offset + _FRAMING.size + begin
-    return Block(offset, base, tuple(_records(records)))
+    if opcode == Opcode.CHUNK:
+        return Block(offset, base, tuple(_records(records)))
+    return Block(offset, base, tuple(_item(opcode, records, 0, len(records))))
 
 
-def _unpack(content: bytes) -> tuple[int | None, memoryview]:
-    """Return the records of a chunk and where they begin in it, None when they are compressed."""
+def _unpack(content: bytes) -> _Content:
+    """Return the records of a chunk."""
     view = memoryview(content)
     _, _, size, checksum, name_length = _CHUNK.unpack_from(view)
     name_end = _CHUNK.size + name_length
@@ -175,7 +198,7 @@ def _unpack(content: bytes) -> tuple[int | None, memoryview]:
         raise UnsupportedCompressionError(name)
     if len(records) != size or (checksum and zlib.crc32(records) != checksum):
         raise McapError("checksum or size of a chunk is wrong")
-    return None if name else begin, records
+    return _Content(records, None if name else begin)
 
 
 def _records(view: memoryview) -> Iterator[Item]:

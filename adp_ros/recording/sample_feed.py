@@ -1,5 +1,7 @@
 """Recorded samples of the arm into a controller, as the node's callbacks hand them over."""
 
+from typing import Any
+
 from ..arm.messages import (
     joints_from_angles,
     joints_from_state,
@@ -33,9 +35,10 @@ class SampleFeed:
             now: Time in [s] on the controller's clock.
 
         Raises:
-            ArmError: It can't be read.
+            ArmError: It is not what a driver of this arm sends.
+            BagError: It can't be decoded.
         """
-        controller, message = self._controller, event.value
+        controller, message = self._controller, event.value.unpack()
         feedback = controller.supervisor.feedback
         if event.kind is Kind.TORQUE:
             controller.supervisor.take_torque(torque_from_angles(message), now)
@@ -43,18 +46,20 @@ class SampleFeed:
             feedback.take_joints("joint_angles", joints_from_angles(message), now)
         elif event.kind is Kind.JOINTS:
             joints = joints_from_state(message, self._robot)
-            feedback.take_joints("joint_state", joints, now, *self._stamped(event))
+            stamped = self._stamped(message, event.arrival)
+            feedback.take_joints("joint_state", joints, now, *stamped)
         elif event.kind is Kind.POSE:
-            feedback.take_pose(pose_from_message(message), now, *self._stamped(event))
+            stamped = self._stamped(message, event.arrival)
+            feedback.take_pose(pose_from_message(message), now, *stamped)
         elif event.kind is Kind.FINGERS:
             controller.measured_opening = opening_from_fingers(message, self._robot)
 
-    def _stamped(self, event: Event) -> tuple[float | None, float]:
+    def _stamped(self, message: Any, arrival: int) -> tuple[float | None, float]:
         """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
-        stamp = event.value.header.stamp
+        stamp = message.header.stamp
         nanoseconds = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
         if nanoseconds == 0:
             return None, 0.0
         if self._origin is None:
             self._origin = nanoseconds  # only the order of stamps counts
-        return (nanoseconds - self._origin) * NANO, (event.arrival - nanoseconds) * NANO
+        return (nanoseconds - self._origin) * NANO, (arrival - nanoseconds) * NANO

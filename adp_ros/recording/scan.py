@@ -12,7 +12,7 @@ from ..kinematics import ROBOT_TYPES
 from ..types import ACTION_SIZE, ActionConvention
 from .bag_reader import BagReader, Stored
 from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow, WindowKey
-from .decode import Decoder
+from .decode import Decoder, Packed
 from .timeline import Event, Kind, in_order
 from .topic import TopicInfo
 
@@ -60,6 +60,7 @@ class _Scan:
     def __init__(self) -> None:
         self.contents = Contents()
         self._decoders: dict[str, Decoder] = {}
+        self._samples: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         self._unreadable: dict[str, int] = {}
         self._measured: dict[int, tuple[float, float]] = {}
@@ -94,6 +95,8 @@ class _Scan:
         except BagError as error:
             self._refused[topic.name] = str(error)
             return False
+        if driver is not None:
+            self._samples[topic.name] = _ARM[driver[2]]
         return True
 
     def take(self, stored: Stored) -> None:
@@ -129,12 +132,12 @@ class _Scan:
         if stored.topic not in self._decoders:
             self.contents.pictures.note(stored)
             return
-        message = self._decoders[stored.topic].decode(stored.data)
-        driver = _DRIVER.match(stored.topic)
-        if driver is None:
-            self._takers[stored.topic](message, stored)
+        decoder = self._decoders[stored.topic]
+        if stored.topic in self._samples:  # many, and only the controller's replay looks into them
+            packed = Packed(decoder, bytes(stored.data))
+            self._event(self._samples[stored.topic], packed, stored)
         else:
-            self._event(_ARM[driver[2]], message, stored)
+            self._takers[stored.topic](decoder.decode(stored.data), stored)
 
     def _event(self, kind: Kind, value: Any, stored: Stored) -> None:
         self.contents.events.append(Event(kind, stored.time, value))

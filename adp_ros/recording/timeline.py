@@ -28,7 +28,8 @@ class Event:
     Attributes:
         kind: What it is.
         arrival: When it was there, in [ns].
-        value: Decoded message; of a chunk the number of its window in the bag.
+        value: Of a sample of the arm a :class:`Packed` message, of a safety state the message, of a
+            chunk the number of its window in the bag.
     """
 
     kind: Kind

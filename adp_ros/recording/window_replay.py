@@ -16,7 +16,9 @@ from ..policy.state_layout import ArmState, StateLayout
 from ..policy.window import MeasuredMotion, WindowPlanner, WindowResult
 from ..types import FloatArray, Observation, Rgb
 from .contents import OFT, Contents, RecordedWindow
+from .decode import Packed
 from .pictures import Pictures
+from .read_ahead import one_ahead
 from .stand_in import StandIn
 from .timeline import Kind
 
@@ -40,6 +42,23 @@ class ReplayPlan:
     instruction: str
     layout: StateLayout | None
     executes_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the policy sees in one window.
+
+    Attributes:
+        images: One per view; None when the policy can't plan.
+        problem: Why it can't, empty when it is not to plan.
+        unreadable: A picture is there and damaged.
+        lossy: A picture was not kept as it was.
+    """
+
+    images: tuple[Rgb, ...] | None
+    problem: str = ""
+    unreadable: bool = False
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,41 +112,50 @@ class WindowReplay:
         self._policy = policy
         self._plan = plan
         self._begun = False
-        self._samples: dict[Kind, tuple[list[int], list[Any]]] = {}
+        self._samples: dict[Kind, tuple[list[int], list[Packed]]] = {}
 
     def windows(self) -> Iterator[ReplayedWindow]:
-        """Yield the windows, replayed one after the other."""
-        for recorded in self._contents.windows:
+        """Yield the windows, replayed one after the other; pictures are read one window ahead."""
+        windows = self._contents.windows
+        views = one_ahead(self._view(recorded) for recorded in windows)
+        for recorded, view in zip(windows, views, strict=True):
+            if view.unreadable:
+                yield ReplayedWindow(recorded, None, view.problem)
+                continue
             try:
-                yield self._replay(recorded)
+                yield self._replay(recorded, view)
             except AdpError as error:
                 yield ReplayedWindow(recorded, None, str(error))
 
-    def _replay(self, recorded: RecordedWindow) -> ReplayedWindow:
+    def _replay(self, recorded: RecordedWindow, view: _View) -> ReplayedWindow:
         missed_start = not self._begun and recorded.window > 0
         self._begun = self._begun or recorded.window == 0
         problem = "its episode began before the recording" if missed_start else ""
-        lossy = self._pictures.lossy
-        images: tuple[Rgb, ...] = (_NO_PICTURE,)
-        state, repeated = None, True
-        if self._policy.plans:
-            found = self._images(recorded)
-            state, guessed = self._state(recorded)
-            if isinstance(found, str):
-                problem = found
-            else:
-                images, repeated = found, False
-                problem = problem or guessed
+        state, guessed = self._state(recorded) if self._policy.plans else (None, "")
+        problem = view.problem or problem or guessed
+        repeated = view.images is None
         if repeated:
             self._policy.repeat(recorded, self._contents.audits.get(recorded.key))
         result = self._planner.plan(
-            Observation(images, self._plan.instruction, state),
+            Observation(view.images or (_NO_PICTURE,), self._plan.instruction, state),
             recorded.window,
             MeasuredMotion(*recorded.measured),
             self._executed(recorded),
         )
-        exact = not problem and not repeated and self._pictures.lossy == lossy
+        exact = not problem and not repeated and not view.lossy
         return ReplayedWindow(recorded, result, problem, exact, repeated, self._policy.pruned)
+
+    def _view(self, recorded: RecordedWindow) -> _View:
+        if not self._policy.plans:
+            return _View(None)
+        lossy = self._pictures.lossy
+        try:
+            found = self._images(recorded)
+        except AdpError as error:
+            return _View(None, str(error), unreadable=True)
+        if isinstance(found, str):
+            return _View(None, found)
+        return _View(found, lossy=self._pictures.lossy > lossy)
 
     def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
         own = recorded.policy == OFT or self._plan.executes_own
@@ -186,4 +214,4 @@ class WindowReplay:
             self._samples[kind] = ([e.arrival for e in events], [e.value for e in events])
         arrivals, values = self._samples[kind]
         at = bisect_right(arrivals, time)
-        return values[at - 1] if at else None
+        return values[at - 1].unpack() if at else None
