@@ -96,17 +96,22 @@ class BagReader:
         self, number: int, file: McapFile, wanted: Callable[[TopicInfo], bool]
     ) -> Iterator[Stored]:
         schemas: dict[int, Schema] = {}
-        channels: dict[int, TopicInfo | None] = {}
+        channels: dict[int, TopicInfo] = {}
+        others: set[int] = set()
 
         def note(item: Schema | Channel) -> None:
             if isinstance(item, Schema):
                 schemas[item.id] = item
-            elif item.id not in channels:
-                channels[item.id] = self._topic(item, schemas, wanted)
+            elif item.id not in channels and item.id not in others:
+                topic = self._topic(item, schemas, wanted)
+                if topic is None:
+                    others.add(item.id)
+                else:
+                    channels[item.id] = topic
 
         for item in file.summary():  # in case the record that tells them first is damaged
             note(item)
-        for block in file.blocks():
+        for block in file.blocks(skipped=others):
             for record in block.items:
                 if isinstance(record, RawMessage):
                     topic = channels.get(record.channel)

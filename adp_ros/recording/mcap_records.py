@@ -1,13 +1,13 @@
 """Records of an MCAP file one after the other, as far as the file is whole.
 
 The index at a file's end is not needed: the file of a recorder that was killed has none. Messages
-are cut out of what was read without a copy, and a block is read and checked while the one before it
-is looked into, so that a bag is read about as fast as the disk gives it.
+are cut out of what was read without a copy, so that a bag is read about as fast as the disk gives
+it.
 """
 
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,12 +22,11 @@ from mcap.opcode import Opcode
 from mcap.reader import make_reader
 from mcap.records import Channel, Metadata, Schema
 
-from .read_ahead import one_ahead
-
 _MAGIC_SIZE: Final = 8
 _FRAMING: Final = struct.Struct("<BQ")  # opcode and length of a record
 _CHUNK: Final = struct.Struct("<QQQII")  # times, size, checksum, length of compression's name
 _LENGTH: Final = struct.Struct("<Q")
+_CHANNEL: Final = struct.Struct("<H")  # with which a message begins
 _MESSAGE: Final = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 
 # What the libraries raise on bytes that are not what they should be.
@@ -96,19 +95,12 @@ class McapFile:
         self.problems: list[str] = []
         self._size = path.stat().st_size
 
-    def blocks(self) -> Iterator[Block]:
-        """Yield what the file holds; damaged records are skipped and noted."""
-        for offset, opcode, content in one_ahead(self._checked()):
-            try:
-                block = _block(offset, opcode, content)
-            except DAMAGE as error:
-                self._note_damage(offset, error)
-                continue
-            if block.items:
-                yield block
+    def blocks(self, skipped: Container[int] = ()) -> Iterator[Block]:
+        """Yield what the file holds; damaged records are left out and noted.
 
-    def _checked(self) -> Iterator[tuple[int, int, "_Content"]]:
-        """Yield offset, opcode and contents of the top-level records whose checksum is right."""
+        Args:
+            skipped: Channels whose messages are left out; may grow meanwhile.
+        """
         with self.path.open("rb") as stream:
             stream.seek(_MAGIC_SIZE)
             while True:
@@ -124,11 +116,12 @@ class McapFile:
                 if opcode == Opcode.DATA_END:
                     return
                 try:
-                    content = _content(opcode, stream.read(length))
+                    block = _block(offset, opcode, stream.read(length), skipped)
                 except DAMAGE as error:
-                    self._note_damage(offset, error)
+                    self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
                     continue
-                yield offset, opcode, content
+                if block.items:
+                    yield block
 
     def summary(self) -> tuple[Schema | Channel, ...]:
         """Return the topics that the end of the file repeats; none when it was not closed."""
@@ -150,10 +143,8 @@ class McapFile:
     def unpacked(self, offset: int) -> memoryview:
         """Read again what the compressed block at an offset holds."""
         opcode, length = _FRAMING.unpack(self.bytes_at(offset, _FRAMING.size))
-        return _content(opcode, self.bytes_at(offset + _FRAMING.size, length)).records
-
-    def _note_damage(self, offset: int, error: Exception) -> None:
-        self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
+        content = self.bytes_at(offset + _FRAMING.size, length)
+        return _unpack(content)[1] if opcode == Opcode.CHUNK else memoryview(content)
 
     def _note_cut(self, offset: int) -> None:
         left = self._size - offset
@@ -161,27 +152,25 @@ class McapFile:
         self.problems.append(f"{self.path.name}: the recording {text}")
 
 
-class _Content(NamedTuple):
-    """Records, and where they begin in their top-level record; None when they were compressed."""
-
-    records: memoryview
-    begin: int | None
-
-
-def _content(opcode: int, content: bytes) -> _Content:
-    return _unpack(content) if opcode == Opcode.CHUNK else _Content(memoryview(content), 0)
-
-
-def _block(offset: int, opcode: int, content: _Content) -> Block:
-    records, begin = content
+def _block(offset: int, opcode: int, content: bytes, skipped: Container[int]) -> Block:
+    base: int | None = offset + _FRAMING.size
+    if opcode != Opcode.CHUNK:
+        return Block(offset, base, tuple(_single(opcode, memoryview(content))))
+    begin, records = _unpack(content)
     base = None if begin is None else offset + _FRAMING.size + begin
-    if opcode == Opcode.CHUNK:
-        return Block(offset, base, tuple(_records(records)))
-    return Block(offset, base, tuple(_item(opcode, records, 0, len(records))))
+    return Block(offset, base, tuple(_records(records, skipped)))
 
 
-def _unpack(content: bytes) -> _Content:
-    """Return the records of a chunk."""
+def _single(opcode: int, content: memoryview) -> Iterator[Item]:
+    """Yield the item that a top-level record is, none for indices and what is unknown."""
+    if opcode == Opcode.MESSAGE:
+        yield _message(content, 0, len(content))
+    elif opcode in _OTHERS:
+        yield _other(opcode, content)
+
+
+def _unpack(content: bytes) -> tuple[int | None, memoryview]:
+    """Return the records of a chunk and where they begin in it, None when they are compressed."""
     view = memoryview(content)
     _, _, size, checksum, name_length = _CHUNK.unpack_from(view)
     name_end = _CHUNK.size + name_length
@@ -198,27 +187,30 @@ def _unpack(content: bytes) -> _Content:
         raise UnsupportedCompressionError(name)
     if len(records) != size or (checksum and zlib.crc32(records) != checksum):
         raise McapError("checksum or size of a chunk is wrong")
-    return _Content(records, None if name else begin)
+    return None if name else begin, records
 
 
-def _records(view: memoryview) -> Iterator[Item]:
+def _records(view: memoryview, skipped: Container[int]) -> Iterator[Item]:
     position, end = 0, len(view)
     while position < end:
         opcode, length = _FRAMING.unpack_from(view, position)
         position += _FRAMING.size
-        if position + length > end:
+        after = position + length
+        if after > end:
             raise McapError("a record is longer than its chunk")
-        yield from _item(opcode, view, position, length)
-        position += length
+        if opcode == Opcode.MESSAGE:
+            if _CHANNEL.unpack_from(view, position)[0] not in skipped:
+                yield _message(view, position, after)
+        elif opcode in _OTHERS:
+            yield _other(opcode, view[position:after])
+        position = after
 
 
-def _item(opcode: int, view: memoryview, begin: int, length: int) -> tuple[Item, ...]:
-    """Return the item that a record is, none for indices and what is unknown."""
-    if opcode == Opcode.MESSAGE:
-        channel, _, log_time, publish_time = _MESSAGE.unpack_from(view, begin)
-        at = begin + _MESSAGE.size
-        return (RawMessage(channel, log_time, publish_time, view[at : begin + length], at),)
-    if opcode not in _OTHERS:
-        return ()
-    stream = ReadDataStream(BytesIO(view[begin : begin + length]))
-    return (_OTHERS[opcode](stream),)
+def _message(view: memoryview, begin: int, end: int) -> RawMessage:
+    channel, _, log_time, publish_time = _MESSAGE.unpack_from(view, begin)
+    at = begin + _MESSAGE.size
+    return RawMessage(channel, log_time, publish_time, view[at:end], at)
+
+
+def _other(opcode: int, content: memoryview) -> Item:
+    return _OTHERS[opcode](ReadDataStream(BytesIO(content)))

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -72,6 +73,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Replay a bag; return 0, or 1 when it should be equal and is not."""
+    begun = time.monotonic()
     overrides = Overrides(
         checkpoint=arguments.checkpoint,
         keep=arguments.keep,
@@ -101,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
     summary["safety"] = None if controller is None else _safety(controller)
     summary |= {"cost": cost_of(outcome.replayed), **difference}
+    summary["seconds"] = time.monotonic() - begun
     if arguments.output is not None:
         _write(arguments.output, text, summary)
     sys.stdout.write(
@@ -203,6 +206,8 @@ def _difference_words(summary: Mapping[str, Any]) -> list[str]:
     lines = []
     if cost:
         lines.append(f"FLOPs      {cost['flops'] / cost['flops_full']:.1%} of full vision")
+        policy, whole = cost["policy_s"], summary["seconds"]
+        lines.append(f"time       {whole:.1f} s, of which {policy:.1f} s are the policy's own")
     for phase, found in summary.get("difference", {}).items():
         for name in _SHOWN:
             estimate = found["metrics"][name]

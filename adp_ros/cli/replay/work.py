@@ -146,7 +146,7 @@ def _planned(window: ReplayedWindow, convention: ActionConvention) -> PlannedChu
 
 
 def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
-    """Return FLOPs against full vision, and the policy's time per window on this machine."""
+    """Return FLOPs against full vision, and the policy's time on this machine."""
     results = [window.result for window in replayed if window.result and not window.repeated]
     if not results:
         return {}
@@ -155,6 +155,7 @@ def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
     cost = {
         "flops": sum(result.report.flops for result in results),
         "flops_full": sum(result.report.flops_full for result in results),
+        "policy_s": sum(result.prediction.timing.total for result in results),
     }
     times = {"median_ms_full": full, "median_ms_pruned": pruned}
     return cost | {name: median(values) for name, values in times.items() if values}
