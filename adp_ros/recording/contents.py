@@ -1,4 +1,4 @@
-"""What a bag of this package holds, decoded, in the order in which it was recorded."""
+"""What a bag of this package holds of its windows, in the order in which it was recorded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Final
 from ..types import ActionConvention, Chunk, FloatArray
 from .notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
 from .pictures import PictureIndex
-from .timeline import NANO, Event
+from .timeline import NANO
 
 OFT: Final = "oft"  # policy whose own actions moved the arm
 WindowKey = tuple[int, int]  # stamp of a window's picture in [ns], and the window's turn with it
@@ -98,7 +98,6 @@ class Contents:
         gates: Stamp and number of the closed window -> decision.
         states: Picture and turn -> the policy's state, as it saw it.
         frame_ages: Picture and turn -> age of the picture when planning began, in [s].
-        events: Samples of the arm, safety states and chunks, in order.
         pictures: Where the pictures lie.
         robot_type: Of the driver whose topics are in the bag, empty without one.
         notes: Metadata records of the bag.
@@ -110,7 +109,6 @@ class Contents:
     gates: dict[tuple[int, int], RecordedGate] = field(default_factory=dict)
     states: dict[WindowKey, FloatArray] = field(default_factory=dict)
     frame_ages: dict[WindowKey, float] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
     pictures: PictureIndex = field(default_factory=PictureIndex)
     robot_type: str = ""
     notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)

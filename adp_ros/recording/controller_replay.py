@@ -143,7 +143,7 @@ class ControllerReplay:
 
     def _take(self, event: Event) -> None:
         if event.kind is Kind.SAFETY:
-            self._take_safety(event.value)
+            self._take_safety(event.value.unpack())
         elif event.kind is Kind.CHUNK:
             self._take_chunk(event.value)
         else:

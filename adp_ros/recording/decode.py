@@ -36,6 +36,18 @@ FIELDS: Final = MappingProxyType(
     }
 )
 
+TYPES: Final = MappingProxyType(
+    {  # of topics that are ours by name; one of another type is not
+        "/adp/action_chunk": "adp_ros/msg/ActionChunk",
+        "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
+        "/adp/gate_state": "adp_ros/msg/GateState",
+        "/adp/prune_state": "adp_ros/msg/PruneState",
+        "/adp/latency": "adp_ros/msg/InferenceLatency",
+        "/adp/policy_state": "sensor_msgs/msg/JointState",
+        "/adp/safety_state": "adp_ros/msg/SafetyState",
+    }
+)
+
 _ENCAPSULATIONS: Final = MappingProxyType({b"\0\0": "big", b"\0\1": "little"})
 _UNREADABLE: Final = (SerdeError, struct.error, ValueError, IndexError, KeyError, AssertionError)
 
@@ -47,10 +59,14 @@ class Decoder:
         topic: With type and definition.
 
     Raises:
-        BagError: The definition can't be read, or is of a version without a field that is needed.
+        BagError: It is not of the type that its name stands for, or the definition can't be read,
+            or is of a version without a field that is needed.
     """
 
     def __init__(self, topic: TopicInfo) -> None:
+        expected = TYPES.get(topic.name, topic.type_name)
+        if topic.type_name != expected:
+            raise BagError(f"{topic.name} is {topic.type_name}, {expected} is needed")
         self._topic = topic
         self._store: Typestore = get_typestore(Stores.EMPTY)
         try:

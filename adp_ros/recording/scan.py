@@ -1,6 +1,5 @@
-"""One pass over a bag, from bytes to its contents."""
+"""One pass over a bag for what the policy's replay needs, without the arm's many samples."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,23 +11,12 @@ from ..kinematics import ROBOT_TYPES
 from ..types import ACTION_SIZE, ActionConvention
 from .bag_reader import BagReader, Stored
 from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow, WindowKey
-from .decode import Decoder, Packed
-from .timeline import Event, Kind, in_order
+from .decode import Decoder
+from .events import ARM_KINDS, DRIVER_TOPIC, SAFETY_TOPIC
 from .topic import TopicInfo
 
-_DRIVER: Final = re.compile(r"^/(\w+)_driver/out/(\w+)$")
 _PICTURES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _NEEDED: Final = ("/adp/chunk_request", "/adp/gate_state", "/adp/prune_state", "/adp/safety_state")
-_ARM: Final = {kind.value: kind for kind in Kind if kind not in (Kind.SAFETY, Kind.CHUNK)}
-_TYPES: Final = {  # of the topics above; a topic of another type is not ours
-    "/adp/action_chunk": "adp_ros/msg/ActionChunk",
-    "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
-    "/adp/gate_state": "adp_ros/msg/GateState",
-    "/adp/prune_state": "adp_ros/msg/PruneState",
-    "/adp/latency": "adp_ros/msg/InferenceLatency",
-    "/adp/policy_state": "sensor_msgs/msg/JointState",
-    "/adp/safety_state": "adp_ros/msg/SafetyState",
-}
 
 
 def read_contents(reader: BagReader) -> Contents:
@@ -41,7 +29,6 @@ def read_contents(reader: BagReader) -> Contents:
     for stored in reader.messages(scan.wants):
         scan.take(stored)
     contents = scan.contents
-    contents.events = in_order(contents.events)
     contents.notes = reader.notes
     contents.problems = [*reader.problems, *scan.problems()]
     if not contents.windows:
@@ -60,7 +47,6 @@ class _Scan:
     def __init__(self) -> None:
         self.contents = Contents()
         self._decoders: dict[str, Decoder] = {}
-        self._samples: dict[str, Kind] = {}
         self._refused: dict[str, str] = {}
         self._unreadable: dict[str, int] = {}
         self._measured: dict[int, tuple[float, float]] = {}
@@ -73,31 +59,24 @@ class _Scan:
             "/adp/prune_state": self._take_audit,
             "/adp/latency": self._take_latency,
             "/adp/policy_state": self._take_state,
-            "/adp/safety_state": lambda m, s: self._event(Kind.SAFETY, m, s),
         }
 
     def wants(self, topic: TopicInfo) -> bool:
         """Tell whether a topic is read; a version of it that can't be is noted."""
         if topic.type_name in _PICTURES:
             return True
-        driver = _DRIVER.match(topic.name)
-        if driver is None and topic.name not in self._takers:
-            return False
+        driver = DRIVER_TOPIC.match(topic.name)
         if driver is not None:
             self._robots.add(driver[1])
-            if driver[2] not in _ARM:
-                return False
-        expected = _TYPES.get(topic.name, topic.type_name)
+        for_controller = topic.name == SAFETY_TOPIC or (driver and driver[2] in ARM_KINDS)
+        if not for_controller and topic.name not in self._takers:
+            return False
         try:
-            if topic.type_name != expected:
-                raise BagError(f"{topic.name} is {topic.type_name}, {expected} is needed")
             self._decoders[topic.name] = Decoder(topic)
         except BagError as error:
             self._refused[topic.name] = str(error)
             return False
-        if driver is not None:
-            self._samples[topic.name] = _ARM[driver[2]]
-        return True
+        return not for_controller
 
     def take(self, stored: Stored) -> None:
         """Take one message; one that can't be read is counted."""
@@ -132,15 +111,8 @@ class _Scan:
         if stored.topic not in self._decoders:
             self.contents.pictures.note(stored)
             return
-        decoder = self._decoders[stored.topic]
-        if stored.topic in self._samples:  # many, and only the controller's replay looks into them
-            packed = Packed(decoder, bytes(stored.data))
-            self._event(self._samples[stored.topic], packed, stored)
-        else:
-            self._takers[stored.topic](decoder.decode(stored.data), stored)
-
-    def _event(self, kind: Kind, value: Any, stored: Stored) -> None:
-        self.contents.events.append(Event(kind, stored.time, value))
+        message = self._decoders[stored.topic].decode(stored.data)
+        self._takers[stored.topic](message, stored)
 
     def _take_chunk(self, message: Any, stored: Stored) -> None:
         numbers = len(message.actions)
@@ -161,7 +133,6 @@ class _Scan:
             measured=self._measured.get(window, (np.nan, np.nan)),
             turn=self._key(message, stored)[1],
         )
-        self._event(Kind.CHUNK, len(self.contents.windows), stored)
         self.contents.windows.append(recorded)
 
     def _take_request(self, message: Any, _: Stored) -> None:

@@ -28,8 +28,8 @@ class Event:
     Attributes:
         kind: What it is.
         arrival: When it was there, in [ns].
-        value: Of a sample of the arm a :class:`Packed` message, of a safety state the message, of a
-            chunk the number of its window in the bag.
+        value: :class:`~adp_ros.recording.decode.Packed` message; of a chunk the number of its
+            window in the bag.
     """
 
     kind: Kind

@@ -1,28 +1,21 @@
 """Windows of a bag through policy, pruner and gate once more."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 
-from ..arm.messages import joints_from_state, pose_from_message
-from ..arm.robot import robot_named
-from ..arm.units import RADIANS_PER_TICK
-from ..errors import AdpError, ObservationError
-from ..policy.state_layout import ArmState, StateLayout
+from ..errors import AdpError
+from ..policy.state_layout import StateLayout
 from ..policy.window import MeasuredMotion, WindowPlanner, WindowResult
 from ..types import FloatArray, Observation, Rgb
-from .contents import OFT, Contents, RecordedWindow
-from .decode import Packed
-from .pictures import Pictures
+from .bag import Bag
+from .contents import OFT, RecordedWindow
 from .read_ahead import one_ahead
 from .stand_in import StandIn
-from .timeline import Kind
 
-_STATE_PARTS: Final = (Kind.POSE, Kind.JOINTS, Kind.FINGERS)
 _NO_PICTURE: Final[Rgb] = np.zeros((1, 1, 3), np.uint8)
 
 
@@ -91,8 +84,7 @@ class WindowReplay:
     """Plans the recorded windows again, in their order.
 
     Args:
-        contents: The bag.
-        pictures: Its pictures.
+        bag: The bag.
         planner: Built on the stand-in.
         policy: The stand-in.
         plan: How to go about it.
@@ -100,19 +92,18 @@ class WindowReplay:
 
     def __init__(
         self,
-        contents: Contents,
-        pictures: Pictures,
+        bag: Bag,
         planner: WindowPlanner,
         policy: StandIn,
         plan: ReplayPlan,
     ) -> None:
-        self._contents = contents
-        self._pictures = pictures
+        self._contents = bag.contents
+        self._pictures = bag.pictures
+        self._arm = bag.arm
         self._planner = planner
         self._policy = policy
         self._plan = plan
         self._begun = False
-        self._samples: dict[Kind, tuple[list[int], list[Packed]]] = {}
 
     def windows(self) -> Iterator[ReplayedWindow]:
         """Yield the windows, replayed one after the other; pictures are read one window ahead."""
@@ -184,34 +175,10 @@ class WindowReplay:
         state = self._contents.states.get(recorded.key)
         if state is not None and len(state) == len(layout.names):
             return state, ""
-        state = self._arm_state(layout, self._planning_began(recorded))
+        state = layout.assemble(self._arm.state(self._planning_began(recorded)))
         return state, "state taken from the driver's newest messages"
 
     def _planning_began(self, recorded: RecordedWindow) -> int:
         """Return when the window's planning began, in [ns]."""
         age = self._contents.frame_ages.get(recorded.key, 0.0)
         return recorded.stamp + round(age * 1e9)
-
-    def _arm_state(self, layout: StateLayout, time: int) -> FloatArray:
-        robot = robot_named(self._contents.robot_type)
-        newest = {kind: self._newest(kind, time) for kind in _STATE_PARTS}
-        for kind, message in newest.items():
-            if message is None:
-                raise ObservationError(f"nothing was recorded on {robot.topic_out(kind.value)}")
-        fingers = newest[Kind.FINGERS]
-        ticks = np.array([fingers.finger1, fingers.finger2, fingers.finger3])
-        arm = ArmState(
-            pose_from_message(newest[Kind.POSE]),
-            joints_from_state(newest[Kind.JOINTS], robot),
-            RADIANS_PER_TICK * ticks[: robot.fingers],
-        )
-        return layout.assemble(arm)
-
-    def _newest(self, kind: Kind, time: int) -> Any:
-        """Return the newest message of a kind that had arrived at a time [ns], else None."""
-        if kind not in self._samples:
-            events = [event for event in self._contents.events if event.kind is kind]
-            self._samples[kind] = ([e.arrival for e in events], [e.value for e in events])
-        arrivals, values = self._samples[kind]
-        at = bisect_right(arrivals, time)
-        return values[at - 1].unpack() if at else None

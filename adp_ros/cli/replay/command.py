@@ -14,20 +14,18 @@ from typing import Any, Final
 from ...errors import ConfigError
 from ...nodes.messages.pictures import image_to_rgb
 from ...pruning import PRUNERS
-from ...recording.bag_reader import BagReader
+from ...recording.bag import Bag, open_bag
 from ...recording.comparison import WindowCheck, check_windows, count
 from ...recording.contents import Contents
 from ...recording.controller_beside import Beside, controller_beside
 from ...recording.controller_replay import ControllerLog, decisions
-from ...recording.pictures import Pictures
 from ...recording.replay_log import finite, log_text, window_line
-from ...recording.scan import read_contents
+from .controller import controller_replay
 from .setup import GATES, Overrides
-from .work import (
+from .windows import (
     Outcome,
     Prepared,
     baseline_of,
-    controller_replay,
     cost_of,
     decide_windows,
     difference_between,
@@ -82,21 +80,20 @@ def run(arguments: argparse.Namespace) -> int:
         adp=arguments.adp,
         device=arguments.device,
     )
-    reader = BagReader(arguments.bag)
-    contents = read_contents(reader)
-    pictures = Pictures(reader, contents.pictures, image_to_rgb)
+    bag = open_bag(arguments.bag, image_to_rgb)
+    contents = bag.contents
     if arguments.decisions_only and arguments.compare:
         raise ConfigError("--compare and --decisions-only exclude each other")
-    with _beside(contents) as beside:
+    with _beside(bag) as beside:
         difference: dict[str, Any] = {}
         if arguments.decisions_only:
-            outcome = decide_windows(contents, pictures, overrides, beside)
+            outcome = decide_windows(bag, overrides, beside)
         else:
             prepared = prepare(contents, overrides)
-            outcome = plan_windows(contents, pictures, prepared, beside)
+            outcome = plan_windows(bag, prepared, beside)
             if arguments.compare:
                 baseline = baseline_of(contents, prepared, overrides, arguments.compare)
-                difference = _difference(contents, pictures, (baseline, prepared), outcome)
+                difference = _difference(bag, (baseline, prepared), outcome)
         controller = None if beside is None else beside.log()
     lines = [window_line(window) for window in outcome.replayed]
     text = log_text([*lines, *(controller.lines if controller else [])])
@@ -114,8 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _beside(contents: Contents) -> Iterator[Beside | None]:
-    replay = controller_replay(contents)
+def _beside(bag: Bag) -> Iterator[Beside | None]:
+    replay = controller_replay(bag)
     if replay is None:
         yield None
         return
@@ -123,10 +120,8 @@ def _beside(contents: Contents) -> Iterator[Beside | None]:
         yield beside
 
 
-def _difference(
-    contents: Contents, pictures: Pictures, pair: tuple[Prepared, Prepared], outcome: Outcome
-) -> dict[str, Any]:
-    baseline = plan_windows(contents, pictures, pair[0])
+def _difference(bag: Bag, pair: tuple[Prepared, Prepared], outcome: Outcome) -> dict[str, Any]:
+    baseline = plan_windows(bag, pair[0])
     conventions = (pair[0].setup.convention, pair[1].setup.convention)
     phases = difference_between(baseline, outcome, conventions)
     return {

@@ -1,4 +1,4 @@
-"""The work behind ``adp-ros replay``: policy and gate, then controller and safety."""
+"""The policy's and the gate's part of ``adp-ros replay``."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,10 @@ from ...policy.config import LlmConfig
 from ...policy.window import WindowPlanner
 from ...pruning import make_pruner
 from ...recording.action_difference import PhaseDifference, PlannedChunk, action_difference
+from ...recording.bag import Bag
 from ...recording.contents import OFT, Contents
-from ...recording.controller_beside import Beside, Replay
-from ...recording.controller_replay import ControllerReplay, Offer
-from ...recording.controller_settings import controller_settings
-from ...recording.pictures import Pictures
+from ...recording.controller_beside import Beside
+from ...recording.controller_replay import Offer
 from ...recording.stand_in import StandIn
 from ...recording.window_replay import ReplayedWindow, ReplayPlan, WindowReplay, set_threads
 from ...types import ActionConvention
@@ -93,10 +92,9 @@ def baseline_of(
     return replace(prepared, setup=setup)
 
 
-def plan_windows(
-    contents: Contents, pictures: Pictures, prepared: Prepared, controller: Beside | None = None
-) -> Outcome:
+def plan_windows(bag: Bag, prepared: Prepared, controller: Beside | None = None) -> Outcome:
     """Replay through the policy; each chunk goes on to the controller."""
+    contents, pictures = bag.contents, bag.pictures
     settings, setup = prepared.settings, prepared.setup
     policy = StandIn(setup.policy)
     own = prepared.other or contents.windows[0].policy == OFT
@@ -110,7 +108,7 @@ def plan_windows(
         executes_own=prepared.other,
     )
     lossy = pictures.lossy
-    windows = WindowReplay(contents, pictures, planner, policy, plan).windows()
+    windows = WindowReplay(bag, planner, policy, plan).windows()
     replayed = _handed_on(windows, controller, setup.convention if prepared.other else None)
     notes = list(prepared.notes)
     if pictures.lossy > lossy:
@@ -161,9 +159,7 @@ def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
     return cost | {name: median(values) for name, values in times.items() if values}
 
 
-def decide_windows(
-    contents: Contents, pictures: Pictures, overrides: Overrides, controller: Beside | None = None
-) -> Outcome:
+def decide_windows(bag: Bag, overrides: Overrides, controller: Beside | None = None) -> Outcome:
     """Replay the gate alone on the recorded chunks, which go on to the controller.
 
     Raises:
@@ -171,13 +167,14 @@ def decide_windows(
     """
     if overrides.checkpoint is not None:
         raise ConfigError("--checkpoint and --decisions-only exclude each other")
+    contents = bag.contents
     adp = adp_settings(contents, overrides)
     pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
     policy = StandIn(None)
     convention = contents.windows[0].convention
     planner = WindowPlanner(policy, LlmConfig(), pruner, Gate(gate_of(adp)), convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
-    windows = WindowReplay(contents, pictures, planner, policy, plan).windows()
+    windows = WindowReplay(bag, planner, policy, plan).windows()
     return Outcome(_handed_on(windows, controller, None), [_GATE_ALONE])
 
 
@@ -198,17 +195,3 @@ def _handed_on(
             offer = Offer(recorded, result.actions, convention or recorded.convention)
         controller.give(number, offer)
     return collected
-
-
-def controller_replay(contents: Contents) -> Replay | None:
-    """Return what puts chunks through controller and safety; None without an arm in the bag.
-
-    Raises:
-        ConfigError: A recorded setting of the controller is not allowed.
-    """
-    if not contents.robot_type:
-        return None
-    settings = controller_settings(contents.parameters("controller_node"), contents.robot_type)
-    return lambda offers: ControllerReplay(settings, contents.robot_type, offers).run(
-        contents.events
-    )
