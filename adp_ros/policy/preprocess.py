@@ -3,7 +3,7 @@
 Upstream OpenVLA-OFT prepares pictures with TensorFlow ops: JPEG round trip (quality 95, 4:2:0),
 Lanczos resize to 224x224 without letterbox, centre crop of 90 % of the area resized back, then
 one normalisation per tower. The steps here follow the arithmetic of those ops in float32, so
-that the 8-bit pictures agree with them, see ``test/test_preprocess.py``.
+that the 8-bit pictures agree with them, see ``test/policy/test_preprocess.py``.
 """
 
 import json

@@ -208,7 +208,7 @@ def test_the_recipes_of_the_package_can_be_read():
     """Every file in config/train, with a sentence on relevance."""
     from pathlib import Path
 
-    files = sorted(Path(__file__).parents[1].joinpath("config", "train").glob("*.yaml"))
+    files = sorted(Path(__file__).parents[2].joinpath("config", "train").glob("*.yaml"))
     assert files
     for path in files:
         assert load_recipe(path).relevance.endswith(".")

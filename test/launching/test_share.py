@@ -9,7 +9,7 @@ import pytest
 from adp_ros import share
 from adp_ros.errors import ConfigError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -369,7 +369,7 @@ def test_settings_out_of_range_are_named():
 
 def test_sample_config_is_the_default():
     """config/record.yaml says what the settings say."""
-    file = Path(__file__).parents[1] / "config" / "record.yaml"
+    file = Path(__file__).parents[2] / "config" / "record.yaml"
     values = yaml.safe_load(file.read_text())["record_node"]["ros__parameters"]
     values["exclude"] = tuple(values["exclude"])
     assert RecordSettings(**values) == RecordSettings()

@@ -9,7 +9,7 @@ from adp_ros.adp_settings import AdpSettings
 from adp_ros.errors import ConfigError
 from adp_ros.gate import GateConfig
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 AUTHORS = {
     "qk_keep_enabled": True,
     "qk_layer": 0,

@@ -32,7 +32,7 @@ from adp_ros.safety import FeedConfig, TorqueConfig, WatchConfig
 from adp_ros.settings import config_from_mapping
 from adp_ros.velocity import VelocityConfig
 
-CONFIG = Path(__file__).parent.parent / "config" / "controller.yaml"
+CONFIG = Path(__file__).parents[2] / "config" / "controller.yaml"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENCE = 10.0  # [s] on a busy machine
 

@@ -10,7 +10,7 @@ import torch
 from adp_ros.policy import load_policy
 from adp_ros.pruning import TextDrivenPruner
 
-RUNS = json.loads((Path(__file__).parent / "golden" / "policy.json").read_text())["runs"]
+RUNS = json.loads((Path(__file__).parents[1] / "golden" / "policy.json").read_text())["runs"]
 FULL = [run for run in RUNS if "layer" not in run]
 PRUNED = [run for run in RUNS if "layer" in run]
 TOLERANCE = 1e-4  # of hidden states and actions

@@ -10,7 +10,7 @@ from adp_ros.errors import ConfigError, GateError
 from adp_ros.gate import chunk_motion, window_motion
 from adp_ros.types import ActionConvention
 
-TRACES = dict(np.load(Path(__file__).parent / "golden" / "gate" / "gate_traces.npz"))
+TRACES = dict(np.load(Path(__file__).parents[1] / "golden" / "gate" / "gate_traces.npz"))
 ACTIONS = TRACES["actions"].reshape(-1, 8, 7)
 POSITIONS = TRACES["eef_pos"].reshape(-1, 9, 3)
 RECORDED = ActionConvention("tool", "tool", "euler_xyz")

@@ -12,7 +12,7 @@ from adp_ros.errors import CheckpointError, ObservationError
 from adp_ros.policy.synthetic_tokenizer import write_tokenizer
 from adp_ros.policy.tokenizer import PromptTokenizer, prompt_text
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 PROMPTS = json.loads((GOLDEN / "prompts.json").read_text())
 
 

@@ -25,7 +25,7 @@ from adp_ros.training.network import TrainingNetwork
 from adp_ros.training.recipe import Augmentation, LoraSettings, LossWeights
 from adp_ros.training.start import add_lora, merge_lora
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 RECIPE = """
 size: tiny
 held_out: 0.5

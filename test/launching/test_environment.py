@@ -18,7 +18,7 @@ from adp_ros.environment import (
 from adp_ros.errors import ConfigError
 from adp_ros.nodes.process import run
 
-SHARE = Path(__file__).resolve().parents[1]
+SHARE = Path(__file__).resolve().parents[2]
 PARTICIPANT = """
 import rclpy
 from adp_ros.nodes.process.run import complete_environment

@@ -11,7 +11,7 @@ import pytest
 from adp_ros.errors import GateError
 from adp_ros.gate import Decision, Gate, GateConfig, Reason
 
-GOLDEN = Path(__file__).parent / "golden" / "gate"
+GOLDEN = Path(__file__).parents[1] / "golden" / "gate"
 CONFIGS = json.loads((GOLDEN / "gate_configs.json").read_text())
 TRACES = dict(np.load(GOLDEN / "gate_traces.npz"))
 STATES = np.unpackbits(TRACES["states"], axis=-1).astype(bool)  # (27, 240, 24)

@@ -16,7 +16,7 @@ from launch_ros.actions import Node
 from adp_ros.launch_arguments import launch_arguments
 from launch import LaunchContext, LaunchDescription
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LAUNCH_FILE = ROOT / "launch" / "jaco2_task.launch.py"
 LAUNCH_IT = """
 import sys

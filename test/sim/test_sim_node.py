@@ -27,7 +27,7 @@ from adp_ros.nodes.sim_node import SimNode
 from adp_ros.settings import config_from_mapping
 from adp_ros.sim.settings import DriverConfig, SensorConfig, SimSettings
 
-CONFIG = Path(__file__).parent.parent / "config" / "sim.yaml"
+CONFIG = Path(__file__).parents[2] / "config" / "sim.yaml"
 DRIVER = "/j2n6s300_driver"
 TOPICS = {
     "joint_angles": JointAngles,

@@ -36,7 +36,7 @@ from adp_ros.rollout.policy_chunker import PolicyChunker
 from adp_ros.types import ActionConvention
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 DECLARED = ("translation_frame:=base", "rotation_frame:=base", "rotation:=rotvec")
 TASK, SEED = "cube_to_plate", 7
 WINDOWS = 12

@@ -12,7 +12,7 @@ from adp_ros.launch_table import NodeSpec, node_table
 from adp_ros.parameter_files import GROUPS, check_parameters, read_parameters
 from adp_ros.settings import setting_names
 
-SHARE = Path(__file__).parents[1]
+SHARE = Path(__file__).parents[2]
 NODES = ("camera_node", "controller_node", "inference_node", "sim_node")
 
 

@@ -9,7 +9,7 @@ import pytest
 from adp_ros.errors import CheckpointError, ObservationError
 from adp_ros.policy.preprocess import Preprocessor, crop, resize
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 NAMES = ("frame_480x640", "odd_481x637", "up_100x150", "square_256x256", "exact_224x224")
 MEAN = np.array([0.484375, 0.455078125, 0.40625, 0.5, 0.5, 0.5])
 STD = np.array([0.228515625, 0.2236328125, 0.224609375, 0.5, 0.5, 0.5])

@@ -9,7 +9,7 @@ import pytest
 from adp_ros.errors import CheckpointError, ObservationError
 from adp_ros.policy.statistics import load_statistics
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 RECORDED = np.load(GOLDEN / "normalisation.npz")
 CASES = sorted({name.split(".")[0] for name in RECORDED.files})
 ROW = {"mean": 0.0, "std": 1.0, "min": -2.0, "max": 2.0, "q01": -1.0, "q99": 1.0}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-CONFIG = Path(__file__).parents[1] / "config"
+CONFIG = Path(__file__).parents[2] / "config"
 LAYOUT = json.loads((CONFIG / "foxglove" / "adp.json").read_text())
 SERVICES = {"/adp/start", "/adp/stop", "/adp/reset"}
 

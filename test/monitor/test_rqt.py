@@ -15,7 +15,7 @@ from adp_ros.report.colours import FULL, PRUNED
 from adp_ros.report.run_log import GateRecord, WindowRecord
 from adp_ros.rqt.layout import LANE, LEFT, layout
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(adp_ros.__file__).parent
 PERSPECTIVE = json.loads((ROOT / "config" / "rqt" / "adp.perspective").read_text())
 WIDTH, HEIGHT, SLOTS = 464.0, 250.0, 10  # 40 px for each window

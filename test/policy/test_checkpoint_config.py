@@ -13,7 +13,7 @@ from adp_ros.policy.description import config_values
 from adp_ros.policy.sizes import SIZES
 from adp_ros.types import ActionConvention
 
-GOLDEN = Path(__file__).parent / "golden" / "checkpoint"
+GOLDEN = Path(__file__).parents[1] / "golden" / "checkpoint"
 
 
 def write(directory, values):
