@@ -7,6 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("adp_ros", deadline=None)  # how long an example takes is no claim
+settings.load_profile("adp_ros")
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"

@@ -410,7 +410,7 @@ class _Policy:
         return self._draw(st.permutations(due)) if len(due) > 1 else due
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.data(), st.sampled_from(("pipelined", "sync")), st.sampled_from(("replace", "blend")))
 def test_no_action_is_late_twice_or_out_of_order(data, execution, merge):
     """For any latency to 0.8 s, jitter, lost, doubled and reordered chunks, in 6 s of ticks.

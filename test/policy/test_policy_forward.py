@@ -70,7 +70,7 @@ cases = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cases)
 def test_pruned_pass_equals_the_stock_model(case):
     """Any ratio, split, views and prompt: valid sets, and the stock model's rows on them."""

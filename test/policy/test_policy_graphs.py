@@ -41,7 +41,7 @@ def add(left, right):
     return left if right is None else left + right
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(-9, 9)), min_size=1, max_size=20))
 def test_replay_gives_what_running_gives(calls):
     """Any sequence of shapes and values: same results, one recording per shape."""

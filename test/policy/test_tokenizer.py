@@ -107,7 +107,7 @@ def spelling(own):
     return PromptTokenizer(own), spelled
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(min_size=1, max_size=60).filter(lambda text: text.strip() and "<" not in text))
 def test_own_tokenizer_encodes_any_text(spelling, instruction):
     """Nothing is lost: the tokens spell the prompt, unknown characters as their bytes."""
