@@ -9,6 +9,7 @@ import os
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -53,13 +54,23 @@ class Afterwards(Beside):
 
 
 class Meanwhile(Beside):
-    """Hands chunks over to the other process."""
+    """Hands chunks over to the other process.
 
-    def __init__(self, pipe: Connection) -> None:
+    Args:
+        pipe: To that process.
+        sender: Its one thread sends, so that nobody waits while the other process is behind.
+    """
+
+    def __init__(self, pipe: Connection, sender: Executor) -> None:
         self._pipe = pipe
+        self._sender = sender
+        self._sent: list[Future[None]] = []
 
     def give(self, number: int, offer: Offer | None) -> None:
-        """Send it."""
+        """Have it sent."""
+        self._sent.append(self._sender.submit(self._send, number, offer))
+
+    def _send(self, number: int, offer: Offer | None) -> None:
         try:
             self._pipe.send((number, offer))
         except BrokenPipeError:  # it has ended; why, it says in its answer
@@ -67,6 +78,8 @@ class Meanwhile(Beside):
 
     def log(self) -> ControllerLog:
         """Wait for the other process."""
+        for sent in self._sent:
+            sent.result()
         try:
             answer = self._pipe.recv()
         except EOFError as error:
@@ -91,12 +104,13 @@ def controller_beside(replay: Replay) -> Iterator[Beside]:
     process = context.Process(target=_work, args=(replay, theirs, ours), daemon=True)
     process.start()
     theirs.close()
-    try:
-        yield Meanwhile(ours)
-    finally:
-        ours.close()
-        process.terminate()  # nothing that it still does is of use
-        process.join()
+    with ours, ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers") as sender:
+        try:
+            yield Meanwhile(ours, sender)
+        finally:
+            process.terminate()  # nothing that it still does is of use
+            process.join()
+            sender.shutdown(cancel_futures=True)  # what is being sent breaks off
 
 
 class _Coming:
