@@ -15,6 +15,7 @@ from ..policy.config import read_config
 from ..policy.preprocess import CROP_AREA
 from ..rollout import Chunker, ExpertChunker, RolloutConfig, RolloutResult, run_rollout
 from ..rollout.policy_chunker import PolicyChunker, load_setup
+from ..sim.fingerprint import twin_fingerprint
 from .condition import digest_of
 from .episode import Episode, EpisodeResult, Job
 from .plan import Plan
@@ -54,6 +55,7 @@ class RolloutFactory:
         base = self.base
         return {
             "version": __version__,
+            "twin": twin_fingerprint(),
             "robot_type": base.robot_type,
             "execution": base.controller_settings().chunk.execution,
             "latency": base.latency,
