@@ -4,6 +4,7 @@ The two take turns on nothing: the controller waits for a chunk only where the r
 What comes out is the same as one after the other.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -102,7 +103,9 @@ def controller_beside(replay: Replay) -> Iterator[Beside]:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(replay, theirs, ours), daemon=True)
+    gc.freeze()  # what waits to be freed here may need threads that a fork does not have
     process.start()
+    gc.unfreeze()
     theirs.close()
     with ours, ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers") as sender:
         try:
