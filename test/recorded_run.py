@@ -19,7 +19,7 @@ from adp_ros.arm.messages import (
 from adp_ros.arm.robot import robot_named
 from adp_ros.control import Controller, ControllerSettings
 from adp_ros.gate import Gate, GateConfig
-from adp_ros.msg import ChunkRequest, InferenceLatency
+from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
 from adp_ros.nodes.inference.settings import InferenceSettings
 from adp_ros.nodes.messages.controller import safety_message
 from adp_ros.nodes.messages.pictures import image_message, jpeg_message
@@ -81,6 +81,14 @@ class BagMaker:
     def close(self):
         """Finish the bag."""
         self._writer.close()
+
+
+def still_chunk(numbers):
+    """A chunk of so many numbers, all 0."""
+    return ActionChunk(
+        actions=[0.0] * numbers, policy="oft", step_period=0.1, translation_frame="base",
+        rotation_frame="base", rotation="rotvec",
+    )  # fmt: skip
 
 
 @dataclass

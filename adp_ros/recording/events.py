@@ -1,7 +1,7 @@
 """One pass over a bag for what its controller saw: samples of the arm, safety states, chunks."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ..errors import BagError
@@ -12,8 +12,8 @@ from .timeline import Event, Kind, in_order
 from .topic import TopicInfo
 
 DRIVER_TOPIC: Final = re.compile(r"^/(\w+)_driver/out/(\w+)$")
-SAFETY_TOPIC: Final = "/adp/safety_state"
-ARM_KINDS: Final = {kind.value: kind for kind in Kind if kind not in (Kind.SAFETY, Kind.CHUNK)}
+_SAFETY_TOPIC: Final = "/adp/safety_state"
+_ARM_KINDS: Final = {kind.value: kind for kind in Kind if kind not in (Kind.SAFETY, Kind.CHUNK)}
 _CHUNK_TOPIC: Final = "/adp/action_chunk"
 
 
@@ -36,45 +36,42 @@ def read_events(
     return in_order(scan.events)
 
 
+def kind_on(topic: str) -> Kind | None:
+    """Return what the controller gets on a topic: of the driver of any arm, or of itself."""
+    if topic == _SAFETY_TOPIC:
+        return Kind.SAFETY
+    driver = DRIVER_TOPIC.match(topic)
+    return None if driver is None else _ARM_KINDS.get(driver[2])
+
+
 class _Scan:
     def __init__(self, robot_type: str, windows: Sequence[RecordedWindow]) -> None:
         self.events: list[Event] = []
         self._robot_type = robot_type
         self._windows = windows
         self._window = 0
-        self._takers: dict[str, Callable[[Stored], None]] = {}
+        self._sources: dict[str, tuple[Kind, Decoder]] = {}
 
     def wants(self, topic: TopicInfo) -> bool:
         """Tell whether a topic is read; those that can't be were named by the first pass."""
         if topic.name == _CHUNK_TOPIC:
-            self._takers[topic.name] = self._take_chunk
             return True
-        kind = self._kind(topic.name)
-        if kind is None:
+        kind, driver = kind_on(topic.name), DRIVER_TOPIC.match(topic.name)
+        if kind is None or (driver is not None and driver[1] != self._robot_type):
             return False
         try:
-            self._takers[topic.name] = self._packing(kind, Decoder(topic))
+            self._sources[topic.name] = kind, Decoder(topic)
         except BagError:
             return False
         return True
 
     def take(self, stored: Stored) -> None:
         """Take one message."""
-        self._takers[stored.topic](stored)
-
-    def _kind(self, name: str) -> Kind | None:
-        if name == SAFETY_TOPIC:
-            return Kind.SAFETY
-        driver = DRIVER_TOPIC.match(name)
-        if driver is None or driver[1] != self._robot_type:
-            return None
-        return ARM_KINDS.get(driver[2])
-
-    def _packing(self, kind: Kind, decoder: Decoder) -> Callable[[Stored], None]:
-        def take(stored: Stored) -> None:
-            self.events.append(Event(kind, stored.time, Packed(decoder, bytes(stored.data))))
-
-        return take
+        if stored.topic == _CHUNK_TOPIC:
+            self._take_chunk(stored)
+            return
+        kind, decoder = self._sources[stored.topic]
+        self.events.append(Event(kind, stored.time, Packed(decoder, bytes(stored.data))))
 
     def _take_chunk(self, stored: Stored) -> None:
         """Find the chunk's window; a chunk that could not be read has none."""

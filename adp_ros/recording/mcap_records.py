@@ -26,7 +26,6 @@ _MAGIC_SIZE: Final = 8
 _FRAMING: Final = struct.Struct("<BQ")  # opcode and length of a record
 _CHUNK: Final = struct.Struct("<QQQII")  # times, size, checksum, length of compression's name
 _LENGTH: Final = struct.Struct("<Q")
-_CHANNEL: Final = struct.Struct("<H")  # with which a message begins
 _MESSAGE: Final = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 
 # What the libraries raise on bytes that are not what they should be.
@@ -155,18 +154,11 @@ class McapFile:
 def _block(offset: int, opcode: int, content: bytes, skipped: Container[int]) -> Block:
     base: int | None = offset + _FRAMING.size
     if opcode != Opcode.CHUNK:
-        return Block(offset, base, tuple(_single(opcode, memoryview(content))))
+        record = memoryview(content)
+        return Block(offset, base, _item(opcode, record, 0, len(record), skipped))
     begin, records = _unpack(content)
     base = None if begin is None else offset + _FRAMING.size + begin
     return Block(offset, base, tuple(_records(records, skipped)))
-
-
-def _single(opcode: int, content: memoryview) -> Iterator[Item]:
-    """Yield the item that a top-level record is, none for indices and what is unknown."""
-    if opcode == Opcode.MESSAGE:
-        yield _message(content, 0, len(content))
-    elif opcode in _OTHERS:
-        yield _other(opcode, content)
 
 
 def _unpack(content: bytes) -> tuple[int | None, memoryview]:
@@ -195,22 +187,23 @@ def _records(view: memoryview, skipped: Container[int]) -> Iterator[Item]:
     while position < end:
         opcode, length = _FRAMING.unpack_from(view, position)
         position += _FRAMING.size
-        after = position + length
-        if after > end:
+        if position + length > end:
             raise McapError("a record is longer than its chunk")
-        if opcode == Opcode.MESSAGE:
-            if _CHANNEL.unpack_from(view, position)[0] not in skipped:
-                yield _message(view, position, after)
-        elif opcode in _OTHERS:
-            yield _other(opcode, view[position:after])
-        position = after
+        yield from _item(opcode, view, position, length, skipped)
+        position += length
 
 
-def _message(view: memoryview, begin: int, end: int) -> RawMessage:
-    channel, _, log_time, publish_time = _MESSAGE.unpack_from(view, begin)
-    at = begin + _MESSAGE.size
-    return RawMessage(channel, log_time, publish_time, view[at:end], at)
-
-
-def _other(opcode: int, content: memoryview) -> Item:
-    return _OTHERS[opcode](ReadDataStream(BytesIO(content)))
+def _item(
+    opcode: int, view: memoryview, begin: int, length: int, skipped: Container[int]
+) -> tuple[Item, ...]:
+    """Return the item that a record is, none for indices, what is skipped and what is unknown."""
+    if opcode == Opcode.MESSAGE:
+        channel, _, log_time, publish_time = _MESSAGE.unpack_from(view, begin)
+        if channel in skipped:
+            return ()
+        at = begin + _MESSAGE.size
+        return (RawMessage(channel, log_time, publish_time, view[at : begin + length], at),)
+    if opcode not in _OTHERS:
+        return ()
+    stream = ReadDataStream(BytesIO(view[begin : begin + length]))
+    return (_OTHERS[opcode](stream),)

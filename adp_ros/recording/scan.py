@@ -12,7 +12,7 @@ from ..types import ACTION_SIZE, ActionConvention
 from .bag_reader import BagReader, Stored
 from .contents import Contents, RecordedAudit, RecordedGate, RecordedWindow, WindowKey
 from .decode import Decoder
-from .events import ARM_KINDS, DRIVER_TOPIC, SAFETY_TOPIC
+from .events import DRIVER_TOPIC, kind_on
 from .topic import TopicInfo
 
 _PICTURES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -68,7 +68,7 @@ class _Scan:
         driver = DRIVER_TOPIC.match(topic.name)
         if driver is not None:
             self._robots.add(driver[1])
-        for_controller = topic.name == SAFETY_TOPIC or (driver and driver[2] in ARM_KINDS)
+        for_controller = kind_on(topic.name) is not None
         if not for_controller and topic.name not in self._takers:
             return False
         try:

@@ -19,8 +19,6 @@ from adp_ros.nodes.controller_node import ControllerNode
 from adp_ros.nodes.inference_node import InferenceNode
 from adp_ros.nodes.messages.stamps import seconds
 from adp_ros.nodes.play_node import Player, PlaySettings
-from adp_ros.policy.create import create_checkpoint
-from adp_ros.policy.sizes import SIZES
 from adp_ros.recording.bag_reader import BagReader
 from adp_ros.recording.pictures import stamp_of
 from adp_ros.recording.playback import Act, is_any, is_sensed, read_score
@@ -37,14 +35,6 @@ PARAMETERS = (
     "inference_node:image_width:=64",
     "inference_node:image_height:=48",
 )
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny checkpoint with random weights."""
-    directory = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    create_checkpoint(directory, SIZES["tiny"])
-    return directory
 
 
 @pytest.fixture(scope="module")

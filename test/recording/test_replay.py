@@ -6,21 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded_run import BagMaker, record
+from recorded_run import BagMaker, record, still_chunk
 from std_msgs.msg import String
 
 from adp_ros.cli import main
 from adp_ros.msg import ActionChunk
 from adp_ros.policy.create import create_checkpoint
 from adp_ros.policy.sizes import SIZES, NewCheckpoint
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A tiny checkpoint with random weights."""
-    directory = tmp_path_factory.mktemp("checkpoint") / "tiny"
-    create_checkpoint(directory, SIZES["tiny"])
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -310,11 +302,7 @@ def test_empty_and_broken_files_are_one_line(tmp_path, content, capsys):
 def test_bag_without_settings_asks_for_the_checkpoint(tmp_path, capsys):
     """A bag that does not tell its checkpoint says which option helps."""
     maker = BagMaker(tmp_path / "bag")
-    chunk = ActionChunk(
-        actions=[0.0] * 56, policy="oft", step_period=0.1, translation_frame="base",
-        rotation_frame="base", rotation="rotvec",
-    )  # fmt: skip
-    maker.put("/adp/action_chunk", chunk, 1.0)
+    maker.put("/adp/action_chunk", still_chunk(56), 1.0)
     maker.close()
     assert "give --checkpoint" in refused(capsys, tmp_path / "bag")
 

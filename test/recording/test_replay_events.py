@@ -1,23 +1,14 @@
 """What the controller saw is found in a bag: its own arm's samples, and each chunk's window."""
 
 from kinova_msgs.msg import JointTorque
-from recorded_run import BagMaker
+from recorded_run import BagMaker, still_chunk
 
-from adp_ros.msg import ActionChunk
 from adp_ros.recording.bag_reader import BagReader
 from adp_ros.recording.events import read_events
 from adp_ros.recording.scan import read_contents
 from adp_ros.recording.timeline import Kind
 
 TORQUES = "/j2n6s300_driver/out/joint_torques"
-
-
-def chunk(rows):
-    """A chunk of so many numbers."""
-    return ActionChunk(
-        actions=[0.0] * rows, policy="oft", step_period=0.1, translation_frame="base",
-        rotation_frame="base", rotation="rotvec",
-    )  # fmt: skip
 
 
 def events(directory):
@@ -29,7 +20,7 @@ def events(directory):
 def test_samples_of_another_arm_are_left_out(tmp_path):
     """Two drivers in one bag: the controller's replay sees the one that is replayed."""
     maker = BagMaker(tmp_path / "bag")
-    maker.put("/adp/action_chunk", chunk(56), 1.0)
+    maker.put("/adp/action_chunk", still_chunk(56), 1.0)
     for time, robot, torque in ((1.1, "j2n6s300", 3.0), (1.2, "j2s6s300", 9.0)):
         maker.put(f"/{robot}_driver/out/joint_torques", JointTorque(joint1=torque), time)
     maker.close()
@@ -41,7 +32,7 @@ def test_a_chunk_that_is_none_does_not_shift_the_others(tmp_path):
     """The event of a chunk tells the window that was read from that very message."""
     maker = BagMaker(tmp_path / "bag")
     for time, numbers in ((1.0, 56), (2.0, 5), (3.0, 56)):
-        maker.put("/adp/action_chunk", chunk(numbers), time)
+        maker.put("/adp/action_chunk", still_chunk(numbers), time)
     maker.put(TORQUES, JointTorque(), 2.5)
     maker.close()
     found = [(e.kind, e.arrival // 10**8, e.value) for e in events(tmp_path / "bag")]
