@@ -9,6 +9,7 @@ from adp_ros.kinematics import arm_model, jacobian
 from adp_ros.sim.expert import EXPERTS, STEP, STEPS, make_expert
 from adp_ros.sim.points import VelocityPoint
 from adp_ros.sim.twin import Twin
+from adp_ros.sim.wiping import SPONGE_BOTTOM, WIPE_REACH
 from adp_ros.types import ActionConvention
 
 CONVENTION = ActionConvention()
@@ -99,6 +100,36 @@ def test_recovers_from_a_state_of_somebody_elses_making():
         attempt.twin.step()
     attempt.twin._cleaned[::2] = True
     assert attempt.run(60.0).progress > 0.95
+
+
+def test_puts_a_hovering_sponge_down_before_it_goes_on():
+    """From a centimetre up it is on the table within 5 steps, though the next dirt is far."""
+    attempt = Attempt(3)
+    while attempt.twin.truth().pose.position[2] > 0.080:
+        attempt.chunk()
+    truth = attempt.twin.truth()
+    height = truth.pose.position[2]
+    assert height > SPONGE_BOTTOM + WIPE_REACH
+    dirt = attempt.expert._cells
+    away = np.linalg.norm(dirt - truth.pose.position[:2], axis=1)
+    plan = attempt.expert.plan(truth.qpos, away < 0.09)
+    assert np.linalg.norm(plan[:5, :2].sum(axis=0)) < 0.05
+    assert height + plan[:5, 2].sum() < SPONGE_BOTTOM
+
+
+@pytest.mark.parametrize(("spots", "comes_back"), [(3, False), (4, True)])
+def test_a_few_spots_are_wiped_last(spots, comes_back):
+    """Up to 3 cells that were left in a lane do not call it back from the next lane."""
+    expert = make_expert("wipe_table", 3)
+    qpos = Twin("wipe_table", 3).truth().qpos
+    across = expert._cells[:, 0] - expert._cells[:, 0].min()
+    first = across < 0.1  # a lane is as wide as the sponge is long: 10 cm
+    clean = first.copy()
+    clean[np.flatnonzero(first)[::8][:spots]] = False
+    goes_to = expert.landmarks(qpos, clean)["item"][0] - expert._cells[:, 0].min()
+    assert (goes_to < 0.1) == comes_back
+    clean[~first] = True
+    assert expert.landmarks(qpos, clean)["item"][0] - expert._cells[:, 0].min() < 0.1
 
 
 def test_rises_when_all_is_clean():

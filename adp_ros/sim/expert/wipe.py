@@ -29,6 +29,7 @@ _NEAR: Final = 0.13  # [m] to a dirty cell: the sponge stays on the table
 _OVER: Final = 0.03  # [m] to a dirty cell: the sponge comes down
 _CLEAR: Final = 0.02  # [m] from the table, above which it comes down only over a dirty cell
 _ALIGNED: Final = 0.12  # [rad] from tool-down within which the sponge may touch
+_SPOTS: Final = 3  # dirty cells of a lane for which the sponge comes back only at the end
 
 
 class WipeExpert:
@@ -90,7 +91,7 @@ class WipeExpert:
             TwinError: When the cells are not those of this scene.
         """
         clean = self._checked(np.zeros(len(self._cells)) if cleaned is None else cleaned)
-        dirty = self._order[~clean[self._order]]
+        dirty = self._dirty(clean)
         cells = self._cells[dirty if len(dirty) else self._order]
         return {
             "item": np.array([*cells[0], 0.0]),
@@ -103,15 +104,25 @@ class WipeExpert:
             raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
         return np.array(cleaned, dtype=bool)
 
+    def _dirty(self, clean: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the dirty cells in the order in which they come; few spots of a lane come last."""
+        dirty = self._order[~clean[self._order]]
+        _, lane, left = np.unique(self._lanes[dirty], return_inverse=True, return_counts=True)
+        spots = left[lane] <= _SPOTS
+        return np.concatenate([dirty[~spots], dirty[spots]])
+
     def _step(self, pose: Pose, clean: NDArray[np.bool_]) -> Step:
         down = _nearest_down(pose.rotation)
         turn = turning(pose.rotation, down, _TURN_SPEED)
         aligned = angle_between(pose.rotation, down) < _ALIGNED
         target = self._target(pose, clean, aligned)
-        return Step(towards(pose.position, target, _speed(pose, target)), turn, 0.0)
+        way = towards(pose.position, target, _speed(pose, target))
+        if target[2] < SPONGE_BOTTOM and pose.position[2] < SPONGE_BOTTOM + _CLEAR:
+            way[2] = _lowered(float(pose.position[2]), float(target[2]))
+        return Step(way, turn, 0.0)
 
     def _target(self, pose: Pose, clean: NDArray[np.bool_], aligned: bool) -> FloatArray:
-        dirty = self._order[~clean[self._order]]
+        dirty = self._dirty(clean)
         if not len(dirty):
             return np.array([*pose.position[:2], _DONE])
         over = np.array([self._lanes[dirty[0]], self._cells[dirty[0], 1]])
@@ -154,6 +165,14 @@ def _nearest_down(rotation: FloatArray) -> FloatArray:
     down = np.array(_DOWN)
     other = down @ np.diag([-1.0, -1.0, 1.0])
     return min(down, other, key=lambda r: angle_between(rotation, r))
+
+
+def _lowered(height: float, target: float) -> float:
+    """Return the way down or up of one step close to the table, however far it is sideways.
+
+    A sponge that hovers wipes nothing, so this does not wait for the way along the lane.
+    """
+    return float(towards(np.array([height]), np.array([target]), _LOWER_SPEED)[0])
 
 
 def _speed(pose: Pose, target: FloatArray) -> float:
