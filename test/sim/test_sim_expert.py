@@ -117,19 +117,35 @@ def test_puts_a_hovering_sponge_down_before_it_goes_on():
     assert height + plan[:5, 2].sum() < SPONGE_BOTTOM
 
 
-@pytest.mark.parametrize(("spots", "comes_back"), [(3, False), (4, True)])
+@pytest.mark.parametrize(("spots", "comes_back"), [(2, False), (3, True)])
 def test_a_few_spots_are_wiped_last(spots, comes_back):
-    """Up to 3 cells that were left in a lane do not call it back from the next lane."""
+    """Up to 2 cells that were left behind do not call it back; with nothing else left they do."""
     expert = make_expert("wipe_table", 3)
     qpos = Twin("wipe_table", 3).truth().qpos
-    across = expert._cells[:, 0] - expert._cells[:, 0].min()
-    first = across < 0.1  # a lane is as wide as the sponge is long: 10 cm
-    clean = first.copy()
-    clean[np.flatnonzero(first)[::8][:spots]] = False
-    goes_to = expert.landmarks(qpos, clean)["item"][0] - expert._cells[:, 0].min()
-    assert (goes_to < 0.1) == comes_back
-    clean[~first] = True
-    assert expert.landmarks(qpos, clean)["item"][0] - expert._cells[:, 0].min() < 0.1
+    columns = np.argsort(np.argsort(expert._cells[:, 0], kind="stable")) // 8
+    clean = columns < 5
+    clean[np.flatnonzero(columns == 1)[::2][:spots]] = False
+    edge = expert._cells[columns == 4, 0].mean()
+    assert (expert.landmarks(qpos, clean)["item"][0] < edge) == comes_back
+    clean[columns >= 5] = True
+    assert expert.landmarks(qpos, clean)["item"][0] < edge
+
+
+def test_a_missed_column_belongs_to_the_next_lane():
+    """Half-way down a lane that misses its inner columns it goes on to the end, then sideways."""
+    attempt = Attempt(3)
+    while attempt.twin.truth().progress < 0.1:
+        attempt.chunk()
+    truth = attempt.twin.truth()
+    cells = attempt.expert._cells
+    lane = cells[:, 0] < cells[:, 0].min() + 0.06
+    passed = cells[:, 1] > truth.pose.position[1] - 0.03
+    onward = attempt.expert.plan(truth.qpos, lane & passed)[:3, :2].sum(axis=0)
+    assert onward[1] < -0.01
+    assert abs(onward[0]) < 0.003
+    sideways = attempt.expert.plan(truth.qpos, lane)[:3, :2].sum(axis=0)
+    assert sideways[0] > 0.01
+    assert abs(sideways[1]) < 0.003
 
 
 def test_rises_when_all_is_clean():

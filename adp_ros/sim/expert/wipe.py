@@ -1,6 +1,9 @@
 """Expert for wiping: lane after lane over the stain, the sponge pressed lightly.
 
-It has no memory: the next step follows from the tool pose and the cells that are still dirty.
+It has no memory: the next step follows from the tool pose and the cells that are still dirty. A
+lane lies along the dirt's present edge and is narrower than the sponge, and in it the nearest
+dirt comes next. So nothing that was missed calls the sponge back before the next lane, and no
+two answers lie side by side that one who imitates it could waver between.
 """
 
 from typing import Any, Final
@@ -13,7 +16,7 @@ from ...kinematics import arm_model, forward
 from ...types import ACTION_SIZE, FloatArray, Pose
 from ..placement import place
 from ..tasks import Task
-from ..wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE, sponge_underside, wiped_cells
+from ..wiping import SPONGE_BOTTOM, sponge_underside, wiped_cells
 from .motion import STEPS, Step, angle_between, towards, turning
 
 # Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
@@ -29,7 +32,10 @@ _NEAR: Final = 0.13  # [m] to a dirty cell: the sponge stays on the table
 _OVER: Final = 0.03  # [m] to a dirty cell: the sponge comes down
 _CLEAR: Final = 0.02  # [m] from the table, above which it comes down only over a dirty cell
 _ALIGNED: Final = 0.12  # [rad] from tool-down within which the sponge may touch
-_SPOTS: Final = 3  # dirty cells of a lane for which the sponge comes back only at the end
+_LANE: Final = 0.060  # [m], width of a lane; the sponge is 0.1 m wide
+_EDGE: Final = 0.030  # [m] from the outermost dirty cells of a lane to its middle
+_LAST: Final = 0.025  # [m] from the outermost cells of the stain to the middle of its last lane
+_SPOTS: Final = 2  # dirty cells at the edge for which the sponge comes only at the end
 
 
 class WipeExpert:
@@ -53,7 +59,6 @@ class WipeExpert:
         self.seed = seed
         self._arm = arm_model(robot_type)
         self._cells = placement.dirt + task.dirt.offsets()
-        self._lanes, self._order = _lanes(self._cells)
 
     def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
         """Plan one chunk.
@@ -84,32 +89,25 @@ class WipeExpert:
     ) -> dict[str, FloatArray]:
         """Return the true places that matter, see :meth:`Expert.landmarks`.
 
-        The item is the dirty cell that comes next, the receptacle the middle of all dirty cells;
-        of all cells once everything is clean.
+        The item is where the sponge's middle goes next, the receptacle the middle of all dirty
+        cells; of all cells once everything is clean.
 
         Raises:
             TwinError: When the cells are not those of this scene.
         """
         clean = self._checked(np.zeros(len(self._cells)) if cleaned is None else cleaned)
-        dirty = self._dirty(clean)
-        cells = self._cells[dirty if len(dirty) else self._order]
+        dirty = self._cells if clean.all() else self._cells[~clean]
+        tool = forward(self._arm, qpos[:6]).position
         return {
-            "item": np.array([*cells[0], 0.0]),
-            "receptacle": np.array([*cells.mean(axis=0), 0.0]),
-            "tool": forward(self._arm, qpos[:6]).position,
+            "item": np.array([*self._next(dirty, tool), 0.0]),
+            "receptacle": np.array([*dirty.mean(axis=0), 0.0]),
+            "tool": tool,
         }
 
     def _checked(self, cleaned: NDArray[Any]) -> NDArray[np.bool_]:
         if len(cleaned) != len(self._cells):
             raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
         return np.array(cleaned, dtype=bool)
-
-    def _dirty(self, clean: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the dirty cells in the order in which they come; few spots of a lane come last."""
-        dirty = self._order[~clean[self._order]]
-        _, lane, left = np.unique(self._lanes[dirty], return_inverse=True, return_counts=True)
-        spots = left[lane] <= _SPOTS
-        return np.concatenate([dirty[~spots], dirty[spots]])
 
     def _step(self, pose: Pose, clean: NDArray[np.bool_]) -> Step:
         down = _nearest_down(pose.rotation)
@@ -122,10 +120,9 @@ class WipeExpert:
         return Step(way, turn, 0.0)
 
     def _target(self, pose: Pose, clean: NDArray[np.bool_], aligned: bool) -> FloatArray:
-        dirty = self._dirty(clean)
-        if not len(dirty):
+        if clean.all():
             return np.array([*pose.position[:2], _DONE])
-        over = np.array([self._lanes[dirty[0]], self._cells[dirty[0], 1]])
+        over = self._next(self._cells[~clean], pose.position)
         away = float(np.linalg.norm(over - pose.position[:2]))
         pressed = SPONGE_BOTTOM - _PRESS
         if not aligned:
@@ -135,29 +132,32 @@ class WipeExpert:
             height = max(height, min(float(pose.position[2]), _RAISED))  # first over it, then down
         return np.array([*over, height])
 
+    def _next(self, dirty: FloatArray, tool: FloatArray) -> FloatArray:
+        """Return where the sponge's middle goes next.
+
+        Args:
+            dirty: Centres of the dirty cells, at least one, shape (n, 2), in [m].
+            tool: Where the tool is, shape (3,), in [m].
+
+        Returns:
+            Shape (2,), in [m]: across in the middle of the lane; along at its nearest dirt, from
+            above at its nearer end.
+        """
+        edge = float(dirty[:, 0].min())
+        in_lane = dirty[:, 0] < edge + _LANE
+        if in_lane.sum() <= _SPOTS and not in_lane.all():
+            return self._next(dirty[~in_lane], tool)
+        along = dirty[in_lane, 1]
+        if tool[2] > SPONGE_BOTTOM + _CLEAR:
+            along = np.array([along.min(), along.max()])
+        last = float(self._cells[:, 0].max()) - _LAST
+        nearest = along[np.argmin(np.abs(along - tool[1]))]
+        return np.array([min(edge + _EDGE, last), nearest])
+
     def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
         underside, rotation = sponge_underside(pose.position, pose.rotation)
         underside[2] = max(underside[2], 0.0)  # the table does not give way
         return wiped_cells(underside, rotation, self._cells)
-
-
-def _lanes(cells: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Cut the stain into lanes along y, as wide as the sponge.
-
-    Args:
-        cells: Centres, shape (n, 2), in [m].
-
-    Returns:
-        Middle of each cell's lane along x, shape (n,), in [m]; the order in which the cells come
-        when the lanes are wiped to and fro, shape (n,).
-    """
-    low, high = float(cells[:, 0].min()), float(cells[:, 0].max())
-    width = 2.0 * SPONGE_HALF_SIZE[1]
-    count = max(1, int(np.ceil((high - low) / width)))
-    lane = np.minimum(((cells[:, 0] - low) / (high - low + 1e-9) * count).astype(int), count - 1)
-    middles = low + (np.arange(count) + 0.5) * (high - low) / count
-    along = np.where(lane % 2 == 0, -cells[:, 1], cells[:, 1])
-    return middles[lane], np.lexsort((along, lane))
 
 
 def _nearest_down(rotation: FloatArray) -> FloatArray:
