@@ -117,18 +117,33 @@ def test_puts_a_hovering_sponge_down_before_it_goes_on():
     assert height + plan[:5, 2].sum() < SPONGE_BOTTOM
 
 
-@pytest.mark.parametrize(("spots", "comes_back"), [(2, False), (3, True)])
-def test_a_few_spots_are_wiped_last(spots, comes_back):
-    """Up to 2 cells that were left behind do not call it back; with nothing else left they do."""
+@pytest.mark.parametrize(("spots", "comes_back"), [(6, False), (7, True)])
+def test_the_rest_of_a_lane_it_left_is_wiped_last(spots, comes_back):
+    """Up to 6 cells do not call it back from elsewhere; with nothing else left they do."""
     expert = make_expert("wipe_table", 3)
     qpos = Twin("wipe_table", 3).truth().qpos
     columns = np.argsort(np.argsort(expert._cells[:, 0], kind="stable")) // 8
     clean = columns < 5
-    clean[np.flatnonzero(columns == 1)[::2][:spots]] = False
+    clean[np.flatnonzero(columns == 1)[:spots]] = False
     edge = expert._cells[columns == 4, 0].mean()
     assert (expert.landmarks(qpos, clean)["item"][0] < edge) == comes_back
     clean[columns >= 5] = True
     assert expert.landmarks(qpos, clean)["item"][0] < edge
+
+
+@pytest.mark.parametrize(("spots", "stays"), [(2, False), (3, True)])
+def test_a_lane_is_finished_before_it_is_left(spots, stays):
+    """In its lane the sponge goes on to the last row; only 2 cells do not hold it there."""
+    attempt = Attempt(3)
+    while attempt.twin.truth().progress < 0.1:
+        attempt.chunk()
+    truth = attempt.twin.truth()
+    cells = attempt.expert._cells
+    lane = np.flatnonzero(cells[:, 0] < cells[:, 0].min() + 0.06)
+    clean = np.zeros(len(cells), dtype=bool)
+    clean[lane[np.argsort(cells[lane, 1])[spots:]]] = True
+    goes_to = attempt.expert.landmarks(truth.qpos, clean)["item"]
+    assert (abs(goes_to[0] - truth.pose.position[0]) < 0.02) == stays
 
 
 def test_a_missed_column_belongs_to_the_next_lane():

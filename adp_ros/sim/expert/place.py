@@ -32,7 +32,9 @@ _AT_HEIGHT: Final = 0.005  # [m] from the height of the grasp, the same
 _ALIGNED: Final = 0.12  # [rad] from the grasp's orientation, the same
 _BEGUN: Final = 0.15  # [rad] of the fingers from which closing goes on
 _EMPTY: Final = 0.17  # [rad] beyond the stall angle: there is nothing between the fingers
-_RELEASE: Final = 0.006  # [m] above the receptacle's floor, at which the hand opens
+_RELEASE: Final = 0.012  # [m] above the receptacle's floor, at which the hand opens
+_LOWER_SPEED: Final = 0.03  # [m/s], down to the receptacle's floor within _CLOSE of it
+_CLOSE: Final = 0.03  # [m]
 _EDGE: Final = 0.003  # [m] that a placed item keeps from the receptacle's edge
 _FREED: Final = 0.25  # [rad] before the stall angle: the hand lets go
 _LEAVE: Final = 0.16  # [m] above the placed item
@@ -151,7 +153,9 @@ def _carry(s: TableState) -> Step:
     away = float(np.linalg.norm(way))
     height = float(np.clip(1.5 * (away - _OVER), 0.0, _CARRY))
     lifted = 1.0 if away < 2.0 * _OVER else float(np.clip((s.above_floor - 0.01) / 0.04, 0.0, 1.0))
-    move = _move(np.array([*way, height - s.above_floor]), _speed(s.above_floor), lifted)
+    slowed = float(np.clip((s.above_floor - _CLOSE) / _CLOSE, 0.0, 1.0))
+    speed = _LOWER_SPEED + slowed * (_speed(s.above_floor) - _LOWER_SPEED)
+    move = _move(np.array([*way, height - s.above_floor]), speed, lifted)
     turn = turning(s.pose.rotation, down(yaw_of(s.pose.rotation)), _TURN_SPEED)
     return Step(move, turn, 0.0)
 

@@ -35,7 +35,9 @@ _ALIGNED: Final = 0.12  # [rad] from tool-down within which the sponge may touch
 _LANE: Final = 0.060  # [m], width of a lane; the sponge is 0.1 m wide
 _EDGE: Final = 0.030  # [m] from the outermost dirty cells of a lane to its middle
 _LAST: Final = 0.025  # [m] from the outermost cells of the stain to the middle of its last lane
-_SPOTS: Final = 2  # dirty cells at the edge for which the sponge comes only at the end
+_SPOTS: Final = 2  # dirty cells of a lane for which the sponge comes only at the end
+_REST: Final = 6  # the same once it is _LEFT away from the lane's middle
+_LEFT: Final = 0.045  # [m]
 
 
 class WipeExpert:
@@ -145,14 +147,14 @@ class WipeExpert:
         """
         edge = float(dirty[:, 0].min())
         in_lane = dirty[:, 0] < edge + _LANE
-        if in_lane.sum() <= _SPOTS and not in_lane.all():
+        middle = min(edge + _EDGE, float(self._cells[:, 0].max()) - _LAST)
+        bearable = _REST if abs(tool[0] - middle) > _LEFT else _SPOTS
+        if in_lane.sum() <= bearable and not in_lane.all():
             return self._next(dirty[~in_lane], tool)
         along = dirty[in_lane, 1]
         if tool[2] > SPONGE_BOTTOM + _CLEAR:
             along = np.array([along.min(), along.max()])
-        last = float(self._cells[:, 0].max()) - _LAST
-        nearest = along[np.argmin(np.abs(along - tool[1]))]
-        return np.array([min(edge + _EDGE, last), nearest])
+        return np.array([middle, along[np.argmin(np.abs(along - tool[1]))]])
 
     def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
         underside, rotation = sponge_underside(pose.position, pose.rotation)
