@@ -2,10 +2,12 @@
 #   make demo                              the simulated arm puts the blue cube on the plate
 #   make demo ARGS="--task wipe_table"     arguments for `adp-ros demo`
 #   make test ARGS="-k gate"               arguments for pytest
+#   make policy OUT=runs/policy            trains the policy of the twin from nothing, for hours
 #   make test PYTHON=python3.12            another interpreter (for a new .venv)
 
 PYTHON ?= python3
 ARGS ?=
+OUT ?= runs/policy
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -19,11 +21,12 @@ TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test policy lint format clean
 
 help:
 	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
 	@echo 'make test    set up .venv, then check style, types and all tests'
+	@echo 'make policy  train the policy of the twin from nothing into OUT=$(OUT), for hours'
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'
 	@echo 'make setup   set up .venv only'
@@ -41,6 +44,9 @@ test: setup
 	$(BIN)/mypy || status=1; \
 	$(BIN)/python -m pytest $(ARGS) || status=1; \
 	exit $$status
+
+policy: setup
+	PATH="$(abspath $(BIN)):$$PATH" sh config/train/twin_rounds.sh "$(OUT)"
 
 lint: setup
 	$(BIN)/ruff check .
