@@ -184,8 +184,9 @@ class Recipe:
 def load_recipe(path: Path) -> Recipe:
     """Read a recipe.
 
-    A file may name another one beside it as its ``base`` and say what differs; what stands under
-    ``every_stage`` is put into each of the base's stages.
+    A file may name another one beside it as its ``base`` and say what differs, in a group such as
+    ``augmentation`` setting by setting; what stands under ``every_stage`` is put into each of the
+    base's stages.
 
     Raises:
         ConfigError: The file cannot be read, or a setting is unknown or out of range; names it.
@@ -206,7 +207,7 @@ def _read(path: Path) -> dict[str, Any]:
     base = _read(path.with_name(f"{values.pop('base')}.yaml"))
     change = _mapping(values.pop("every_stage", {}), "every_stage", str(path))
     stages = [_merged(stage, change) for stage in base.get("stages", [])]
-    return {**base, "stages": stages, **values}
+    return _merged({**base, "stages": stages}, values)
 
 
 def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The script that makes the twin's policy from nothing."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,12 @@ def test_a_trained_round_is_not_trained_again(calls):
     """Run again, it only asks the collections, which know themselves that they are complete."""
     calls()
     assert {program for program, *_ in calls()} == {"adp-ros"}
+
+
+def test_a_recipe_changes_single_settings_of_its_base():
+    """What it does not name in a group stays the base's."""
+    base, steady = (
+        load_recipe(CONFIG / "train" / f"twin_{n}.yaml") for n in ("squeezed", "steady")
+    )
+    assert steady.augmentation == replace(base.augmentation, state_noise=0.005)
+    assert base.augmentation.state_noise != 0.005

@@ -2,8 +2,8 @@
 
 It has no memory: the next step follows from the tool pose and the cells that are still dirty. A
 lane lies along the dirt's present edge and is narrower than the sponge, and in it the nearest
-dirt comes next. So nothing that was missed calls the sponge back before the next lane, and no
-two answers lie side by side that one who imitates it could waver between.
+dirt comes next. So a column that a lane missed belongs to the next one. With dirt on both sides
+in a lane, a few millimetres decide which side is nearer.
 """
 
 from typing import Any, Final
