@@ -1,9 +1,10 @@
 """Expert for wiping: lane after lane over the stain, the sponge pressed lightly.
 
 It has no memory: the next step follows from the tool pose and the cells that are still dirty. A
-lane lies along the dirt's present edge and is narrower than the sponge, and in it the nearest
-dirt comes next. So a column that a lane missed belongs to the next one. With dirt on both sides
-in a lane, a few millimetres decide which side is nearer.
+lane lies along the dirt's present edge and is narrower than the sponge; a column that it missed
+belongs to the next one. A lane is entered at its nearer end, and with dirt on both sides the
+shorter side comes first: each step there makes it shorter, so no rest is left behind for which
+the sponge would have to turn round.
 """
 
 from typing import Any, Final
@@ -21,7 +22,7 @@ from .motion import STEPS, Step, angle_between, towards, turning
 
 # Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
 _DOWN: Final = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
-_PRESS: Final = 0.007  # [m] that the sponge gives way: 2.5 N
+_PRESS: Final = 0.011  # [m] that the sponge gives way: 3.9 N
 _RAISED: Final = 0.15  # [m], tool height for turning and for long ways
 _DONE: Final = 0.22  # [m], tool height when all is clean
 _FREE_SPEED: Final = 0.10  # [m/s]
@@ -38,6 +39,7 @@ _LAST: Final = 0.025  # [m] from the outermost cells of the stain to the middle 
 _SPOTS: Final = 2  # dirty cells of a lane for which the sponge comes only at the end
 _REST: Final = 6  # the same once it is _LEFT away from the lane's middle
 _LEFT: Final = 0.045  # [m]
+_ASIDE: Final = 0.020  # [m] from a lane's middle: it heads for an end of the lane
 
 
 class WipeExpert:
@@ -142,8 +144,8 @@ class WipeExpert:
             tool: Where the tool is, shape (3,), in [m].
 
         Returns:
-            Shape (2,), in [m]: across in the middle of the lane; along at its nearest dirt, from
-            above at its nearer end.
+            Shape (2,), in [m]: across in the middle of the lane; along at the nearest dirt of the
+            side that has less, from above or from beside the lane at its nearer end.
         """
         edge = float(dirty[:, 0].min())
         in_lane = dirty[:, 0] < edge + _LANE
@@ -151,15 +153,23 @@ class WipeExpert:
         bearable = _REST if abs(tool[0] - middle) > _LEFT else _SPOTS
         if in_lane.sum() <= bearable and not in_lane.all():
             return self._next(dirty[~in_lane], tool)
-        along = dirty[in_lane, 1]
-        if tool[2] > SPONGE_BOTTOM + _CLEAR:
+        along = dirty[in_lane, 1] - tool[1]
+        if tool[2] > SPONGE_BOTTOM + _CLEAR or abs(tool[0] - middle) > _ASIDE:
             along = np.array([along.min(), along.max()])
-        return np.array([middle, along[np.argmin(np.abs(along - tool[1]))]])
+        else:
+            along = _shorter_side(along)
+        return np.array([middle, tool[1] + along[np.argmin(np.abs(along))]])
 
     def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
         underside, rotation = sponge_underside(pose.position, pose.rotation)
         underside[2] = max(underside[2], 0.0)  # the table does not give way
         return wiped_cells(underside, rotation, self._cells)
+
+
+def _shorter_side(along: FloatArray) -> FloatArray:
+    """Return what lies on the side with less: the dirt's short end is not left behind."""
+    back, on = along[along < 0.0], along[along >= 0.0]
+    return min((side for side in (back, on) if len(side)), key=len)
 
 
 def _nearest_down(rotation: FloatArray) -> FloatArray:
