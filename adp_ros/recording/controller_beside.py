@@ -104,8 +104,10 @@ def controller_beside(replay: Replay) -> Iterator[Beside]:
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(replay, theirs, ours), daemon=True)
     gc.freeze()  # what waits to be freed here may need threads that a fork does not have
-    process.start()
-    gc.unfreeze()
+    try:
+        process.start()
+    finally:
+        gc.unfreeze()
     theirs.close()
     with ours, ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers") as sender:
         try:
