@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the policy of the twin from nothing, in six rounds of collecting and training, on two
+# Makes the policy of the twin from nothing, in nine rounds of collecting and training, on two
 # processes. Started again, it goes on where it was interrupted.
-#   make policy OUT=runs/policy        # afterwards: OUT/round6/checkpoint
+#   make policy OUT=runs/policy        # afterwards: OUT/round9/checkpoint
 set -eu
 
 out=${1:?"folder for the policy is missing"}
@@ -66,3 +66,21 @@ correct 6 wiping 470000 --task wipe_table --episodes 40 --expert-share 0.5 --tim
 correct 6 picks 440000 --task $picks --episodes 40 --expert-share 0.1 --time-limit 30
 set -- "$@" "$(data 6 experts)" "$(data 6 wiping)" "$(data 6 picks)"
 train 6 twin_steady "$@"
+
+correct 7 wiping 480000 --task wipe_table --episodes 60 --expert-share 0.05 --time-limit 70
+correct 7 carrots 490000 --task carrot_to_pan --episodes 60 --expert-share 0.05 --time-limit 40
+collect 7 experts 500000 --task carrot_to_pan --episodes 60 --mix clean:0,noisy:1
+correct 7 picks 510000 --task cube_to_plate pot_to_plate --episodes 24 --expert-share 0.05 --time-limit 30
+set -- "$@" "$(data 7 wiping)" "$(data 7 carrots)" "$(data 7 experts)" "$(data 7 picks)"
+train 7 twin_steady "$@"
+
+correct 8 wiping 520000 --task wipe_table --episodes 60 --expert-share 0.05 --time-limit 60
+correct 8 carrots 530000 --task carrot_to_pan --episodes 60 --expert-share 0.05 --time-limit 40
+correct 8 picks 540000 --task cube_to_plate pot_to_plate --episodes 30 --expert-share 0.05 --time-limit 30
+set -- "$@" "$(data 8 wiping)" "$(data 8 carrots)" "$(data 8 picks)"
+train 8 twin_steady "$@"
+
+collect 9 experts 600000 --task wipe_table --episodes 120 --mix clean:1,noisy:3
+correct 9 wiping 610000 --task wipe_table --episodes 80 --expert-share 0.4 --time-limit 40
+set -- "$@" "$(data 9 experts)" "$(data 9 wiping)"
+train 9 twin_steady "$@"
