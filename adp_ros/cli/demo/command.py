@@ -53,7 +53,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default=AUTO,
         help="what moves the arm (default: oft, the checkpoint)",
     )
-    parser.add_argument("--seed", default="0", help="seed of the scene (default: 0)")
+    parser.add_argument("--seed", default="1", help="seed of the scene (default: %(default)s)")
     parser.add_argument(
         "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
     )
