@@ -59,6 +59,14 @@ class Attempt:
         return self.twin.truth()
 
 
+def in_first_lane(progress):
+    """Wipe scene 3 so far; return the attempt, the twin's state and the cells."""
+    attempt = Attempt(3)
+    while attempt.twin.truth().progress < progress:
+        attempt.chunk()
+    return attempt, attempt.twin.truth(), attempt.expert._cells
+
+
 @pytest.mark.parametrize(
     ("seed", "robot_type"), [(0, "j2n6s300"), (11, "j2n6s300"), (5, "j2n6s200")]
 )
@@ -134,11 +142,7 @@ def test_the_rest_of_a_lane_it_left_is_wiped_last(spots, comes_back):
 @pytest.mark.parametrize(("spots", "stays"), [(2, False), (3, True)])
 def test_a_lane_is_finished_before_it_is_left(spots, stays):
     """In its lane the sponge goes on to the last row; only 2 cells do not hold it there."""
-    attempt = Attempt(3)
-    while attempt.twin.truth().progress < 0.1:
-        attempt.chunk()
-    truth = attempt.twin.truth()
-    cells = attempt.expert._cells
+    attempt, truth, cells = in_first_lane(0.1)
     lane = np.flatnonzero(cells[:, 0] < cells[:, 0].min() + 0.06)
     clean = np.zeros(len(cells), dtype=bool)
     clean[lane[np.argsort(cells[lane, 1])[spots:]]] = True
@@ -148,11 +152,7 @@ def test_a_lane_is_finished_before_it_is_left(spots, stays):
 
 def test_a_missed_column_belongs_to_the_next_lane():
     """Half-way down a lane that misses its inner columns it goes on to the end, then sideways."""
-    attempt = Attempt(3)
-    while attempt.twin.truth().progress < 0.1:
-        attempt.chunk()
-    truth = attempt.twin.truth()
-    cells = attempt.expert._cells
+    attempt, truth, cells = in_first_lane(0.1)
     lane = cells[:, 0] < cells[:, 0].min() + 0.06
     passed = cells[:, 1] > truth.pose.position[1] - 0.03
     onward = attempt.expert.plan(truth.qpos, lane & passed)[:3, :2].sum(axis=0)
@@ -166,11 +166,7 @@ def test_a_missed_column_belongs_to_the_next_lane():
 @pytest.mark.parametrize("short", [-1, 1])
 def test_the_shorter_side_of_a_lane_comes_first(short):
     """In mid-lane it turns to the side with one dirty row, though the other side is nearer."""
-    attempt = Attempt(3)
-    while attempt.twin.truth().progress < 0.15:
-        attempt.chunk()
-    truth = attempt.twin.truth()
-    cells = attempt.expert._cells
+    attempt, truth, cells = in_first_lane(0.15)
     lane = cells[:, 0] < cells[:, 0].min() + 0.06
     rows, row = np.unique(cells[:, 1].round(4), return_inverse=True)
     under = int(np.argmin(np.abs(rows - truth.pose.position[1])))
@@ -185,11 +181,7 @@ def test_the_shorter_side_of_a_lane_comes_first(short):
 @pytest.mark.parametrize("end", [0, 7])
 def test_a_lane_is_entered_at_its_nearer_end(end):
     """From beside the lane, abreast of its second row, it makes for the first one."""
-    attempt = Attempt(3)
-    while attempt.twin.truth().progress < 0.15:
-        attempt.chunk()
-    truth = attempt.twin.truth()
-    cells = attempt.expert._cells
+    attempt, truth, cells = in_first_lane(0.15)
     beside = cells[:, 0] > truth.pose.position[0] + 0.04
     rows, row = np.unique(cells[:, 1].round(4), return_inverse=True)
     shift = truth.pose.position[1] - rows[1 if end == 0 else 6]
