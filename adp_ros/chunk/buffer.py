@@ -1,9 +1,10 @@
 """Buffer of planned actions on the grid of policy steps.
 
 The grid has one slot per step. In pipelined execution an action's due time counts from the stamp
-of the frame it was planned from, and it goes into the slot whose start is nearest, rather early
-than late; actions whose slot has passed are dropped. In sync execution the first action goes into
-the first slot after the chunk's arrival.
+of the frame it was planned from. No camera keeps to the grid, so a slot mostly begins within an
+action; it gets the shares of that action and the next one that fall into it, so that the arm moves
+when the chunk wants it to, whatever the camera's phase. What was due in slots that have passed is
+dropped. In sync execution the first action goes into the first slot after the chunk's arrival.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..errors import PolicyError
 from ..types import ActionConvention, Chunk, FloatArray
+from .between import action_between
 from .config import ChunkConfig, check_chunk
 from .grid import StepGrid
 from .request import RequestClock
@@ -40,8 +42,8 @@ class StepAction:
 
     Attributes:
         window: Window it belongs to.
-        index: Its number in the chunk.
-        action: Shape (7,), see :class:`adp_ros.types.Chunk`.
+        index: Number of the step in the chunk.
+        action: Shape (7,), see :class:`adp_ros.types.Chunk`; see :func:`action_between`.
         due: When it is due, in [s].
         convention: Frames and rotation order of the increment.
     """
@@ -186,11 +188,14 @@ class ChunkBuffer:
             return False
         self._grid = grid
         old = {slot: self._plan.pop(slot) for slot in [*self._plan] if slot >= first + late}
+        end = start + (count - 1) * grid.period
         for i in range(late, count):
-            action, slot = np.array(chunk.actions[i], dtype=np.float64), first + i
+            slot = first + i
+            begins = grid.start(slot)
+            action = action_between(chunk.actions, (begins - start) / grid.period)
             if self._config.merge == "blend" and i - late < len(_BLEND) and slot in old:
                 action = _blended(action, old[slot], _BLEND[i - late], chunk.convention)
-            due = start + i * grid.period
+            due = min(max(begins, start), end)
             self._plan[slot] = StepAction(chunk.window, i, action, due, chunk.convention)
         return True
 

@@ -119,6 +119,31 @@ def test_new_chunk_replaces_the_old_one_from_the_next_step():
     assert [(a.window, a.index) for _, a in begun] == [(1, i) for i in range(1, 8)]
 
 
+@pytest.mark.parametrize("frame_age", [0.0, 0.013, 0.031, 0.05, 0.068, 0.099])
+def test_motion_is_on_time_whatever_the_cameras_phase(frame_age):
+    """The policy wants the speed 0.1 t at any time t, in chunks from frames of one age.
+
+    Then a step from t on moves 0.01 (t + 0.05); in the nearest step's place it would be wrong by
+    up to 0.01 x 0.07. The first step may begin late, with the first chunk.
+    """
+    buffer = _buffer()
+    begun, now = {}, 1.0
+    for window in range(12):
+        stamp = now - frame_age
+        actions = np.zeros((8, 7))
+        actions[:, 0] = 0.01 * (stamp + 0.1 * np.arange(8) + 0.05)
+        now += 0.1
+        assert buffer.offer(_chunk(window, stamp, actions=actions), now) is Outcome.ACCEPTED
+        while buffer.request(now) is None:
+            for at, action in _run(buffer, now, now + TICK):
+                begun.setdefault((action.window, action.index), (at, action))
+            now += TICK
+    assert len(begun) > 20
+    for at, action in list(begun.values())[1:]:
+        assert action.action[0] == pytest.approx(0.01 * (action.due + 0.05), abs=1e-9)
+        assert at - action.due == pytest.approx(0.0, abs=TICK)
+
+
 def test_blend_mixes_the_first_two_steps_of_the_overlap_by_thirds():
     """1/3 new + 2/3 old, then 2/3 new + 1/3 old, then the new chunk alone; gripper never mixes."""
     buffer = _buffer(merge="blend")
