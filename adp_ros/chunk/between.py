@@ -32,6 +32,6 @@ def action_between(actions: FloatArray, at: float) -> FloatArray:
     if share < _ROUNDING:
         return np.array(actions[before], dtype=np.float64)
     pair = np.array(actions[before : before + 2], dtype=np.float64)  # (2, 7)
-    mixed = pair[round(share)].copy()
+    mixed: FloatArray = pair[round(share)].copy()
     mixed[:_MOTION] = (1.0 - share) * pair[0, :_MOTION] + share * pair[1, :_MOTION]
     return mixed

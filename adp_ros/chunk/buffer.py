@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-import numpy as np
-
 from ..errors import PolicyError
 from ..types import ActionConvention, Chunk, FloatArray
 from .between import action_between

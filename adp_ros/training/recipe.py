@@ -17,6 +17,12 @@ from ..settings import check_settings, config_from_mapping, setting
 PARTS: Final = ("towers", "projector", "scoring", "embedding", "decoder", "head")
 
 
+def _check_parts(parts: tuple[str, ...], name: str) -> None:
+    for part in parts:
+        if part not in PARTS:
+            raise ConfigError(f"{name} has {part!r}, allowed: {', '.join(PARTS)}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LossWeights:
     """Weights of the losses; 0 leaves one out.
@@ -113,11 +119,7 @@ class Stage:
                 f"stage {self.name}: remember_vision is true, so trains must not have towers "
                 "or projector"
             )
-        for part in self.trains:
-            if part not in PARTS:
-                raise ConfigError(
-                    f"stage {self.name}: trains has {part!r}, allowed: {', '.join(PARTS)}"
-                )
+        _check_parts(self.trains, f"stage {self.name}: trains")
         for name, (low, high) in (("drop_keep", self.drop_keep), ("squeeze_to", self.squeeze_to)):
             if low > high:
                 text = f"stage {self.name}: {name} is {(low, high)}, the smaller comes first"
@@ -162,6 +164,9 @@ class Recipe:
         "is trained further on more data of the same kind",
         choices=("data", "checkpoint"),
     )
+    anew: tuple[str, ...] = setting(
+        (), "Parts of the checkpoint that is fine-tuned which begin with fresh weights"
+    )
     relevance: str = setting(
         "Nothing but the action loss taught it.",
         "One sentence on how the text-to-patch relevance was learnt, shown beside every result",
@@ -172,6 +177,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        _check_parts(self.anew, "anew")
         if not self.stages:
             raise ConfigError("stages is empty, at least one is needed")
 

@@ -94,9 +94,9 @@ def train(
         data = load_training_set(request.data, recipe.held_out, DEFAULT_CHUNK_LENGTH, NoOpFilter())
         _check_landmarks(recipe, data)
         if request.checkpoint is None:
-            start = start_new(request.recipe, data.meaning, stack)
+            start = start_new(recipe, data.meaning, stack)
         else:
-            start = start_from(request.checkpoint, data.meaning, clock)
+            start = start_from(request.checkpoint, recipe, data.meaning, clock)
         return _train(
             request,
             data,

@@ -1,11 +1,12 @@
 """What a run begins with: a new small model, or a checkpoint to fine-tune."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from torch import nn
 
 from ..errors import CheckpointError, ConfigError
@@ -20,6 +21,7 @@ from ..policy.state_layout import StateLayout, read_state_layout, write_state_la
 from ..policy.stopwatch import Clock
 from ..types import ActionConvention
 from .initialise import new_model
+from .parts import part_of
 from .recipe import LoraSettings, Recipe
 
 
@@ -62,8 +64,13 @@ def start_new(recipe: Recipe, meaning: DataMeaning, stack: ExitStack) -> Start:
         stack: Removes the files that describe it.
 
     Raises:
-        ConfigError: There is no such size.
+        ConfigError: There is no such size, or parts of a checkpoint are asked for.
     """
+    if recipe.anew:
+        raise ConfigError(
+            f"anew is {', '.join(recipe.anew)}: a new model is all new, a checkpoint to fine-tune "
+            "is needed"
+        )
     if recipe.size not in SIZES:
         raise ConfigError(f"size is {recipe.size!r}, allowed: {', '.join(SIZES)}")
     config = SIZES[recipe.size]
@@ -77,8 +84,14 @@ def start_new(recipe: Recipe, meaning: DataMeaning, stack: ExitStack) -> Start:
     return Start(model, parts, description, f"new, size {recipe.size}, seed {recipe.seed}")
 
 
-def start_from(checkpoint: Path, meaning: DataMeaning, clock: Clock) -> Start:
+def start_from(checkpoint: Path, recipe: Recipe, meaning: DataMeaning, clock: Clock) -> Start:
     """Load a checkpoint to fine-tune, with float32 weights on the CPU.
+
+    Args:
+        checkpoint: Its directory.
+        recipe: Parts that begin with fresh weights, and the seed of those.
+        meaning: Of the demonstrations.
+        clock: Times the loading.
 
     Raises:
         CheckpointError: It cannot be loaded, or its state or actions mean other things than the
@@ -87,7 +100,12 @@ def start_from(checkpoint: Path, meaning: DataMeaning, clock: Clock) -> Start:
     policy = load_checkpoint(checkpoint, PolicyOptions(dtype="float32"), clock)
     _check_meaning(checkpoint, policy.parts, meaning, policy.state_size)
     policy.model.requires_grad_(True)
-    return Start(policy.model, policy.parts, checkpoint, f"fine-tuned from {checkpoint.name}")
+    origin = f"fine-tuned from {checkpoint.name}"
+    if recipe.anew:
+        fresh = new_model(policy.parts.config, len(meaning.state), recipe.seed)
+        _put_in(policy.model, fresh, recipe.anew)
+        origin += f", {', '.join(recipe.anew)} anew with seed {recipe.seed}"
+    return Start(policy.model, policy.parts, checkpoint, origin)
 
 
 def add_lora(model: OpenVla, settings: LoraSettings) -> nn.Module:
@@ -133,6 +151,14 @@ def merge_lora(wrapped: nn.Module) -> OpenVla:
     if not isinstance(merged, OpenVla):
         raise TypeError(f"merging gave a {type(merged).__name__}")
     return merged
+
+
+@torch.no_grad()
+def _put_in(model: OpenVla, fresh: OpenVla, parts: Collection[str]) -> None:
+    weights = dict(fresh.named_parameters())
+    for name, parameter in model.named_parameters():
+        if part_of(name) in parts:
+            parameter.copy_(weights[name])
 
 
 def _check_meaning(

@@ -1,6 +1,7 @@
 """A whole run from a folder of demonstrations to a checkpoint, through the command."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,12 @@ from adp_ros.errors import ConfigError, DemonstrationError
 from adp_ros.policy import Observation, load_policy
 from adp_ros.training.batch import Collator
 from adp_ros.training.dataset import PICTURES, load_training_set
+from adp_ros.training.initialise import new_model
 from adp_ros.training.network import TrainingNetwork
-from adp_ros.training.recipe import Augmentation, LoraSettings, LossWeights
-from adp_ros.training.start import add_lora, merge_lora
+from adp_ros.training.parts import part_of
+from adp_ros.training.recipe import Augmentation, LoraSettings, LossWeights, Recipe
+from adp_ros.training.start import DataMeaning, add_lora, merge_lora, start_from
+from adp_ros.types import ActionConvention
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RECIPE = """
@@ -138,6 +142,36 @@ def test_the_command_leaves_a_checkpoint_and_curves(folder, tmp_path, capsys):
     assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
     assert main(words) == 2
     assert "is there already" in capsys.readouterr().err
+
+
+def test_named_parts_of_a_checkpoint_begin_anew(folder, tmp_path, capsys):
+    """Decoder and head have a new model's weights, everything else has the checkpoint's."""
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(RECIPE)
+    assert main(["train", str(recipe), "--data", str(folder), "--out", str(out)]) == 0
+    meaning, checkpoint = DataMeaning(STATE, ActionConvention()), out / "checkpoint"
+    kept = start_from(checkpoint, Recipe(), meaning, time.perf_counter)
+    start = start_from(
+        checkpoint, Recipe(anew=("decoder", "head"), seed=5), meaning, time.perf_counter
+    )
+    fresh = dict(new_model(kept.parts.config, len(STATE), 5).named_parameters())
+    old = dict(kept.model.named_parameters())
+    for name, weights in start.model.named_parameters():
+        part = part_of(name)
+        assert torch.equal(weights, (fresh if part in {"decoder", "head"} else old)[name])
+    assert start.origin == "fine-tuned from checkpoint, decoder, head anew with seed 5"
+
+
+def test_parts_that_begin_anew_need_a_checkpoint(folder, tmp_path, capsys):
+    """And must be parts that there are."""
+    recipe = tmp_path / "recipe.yaml"
+    words = ["train", str(recipe), "--data", str(folder), "--out", str(tmp_path / "run")]
+    recipe.write_text("size: tiny\nanew: [head]\n")
+    assert main(words) == 2
+    assert "anew is head: a new model is all new" in capsys.readouterr().err
+    recipe.write_text("anew: [hand]\n")
+    assert main(words) == 2
+    assert "anew has 'hand', allowed: towers, projector" in capsys.readouterr().err
 
 
 def test_losses_that_need_true_positions_are_refused_without_them(tmp_path, capsys):
