@@ -7,7 +7,8 @@ when the chunk wants it to, whatever the camera's phase. What was due in slots t
 dropped. In sync execution the first action goes into the first slot after the chunk's arrival.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -186,15 +187,10 @@ class ChunkBuffer:
             return False
         self._grid = grid
         old = {slot: self._plan.pop(slot) for slot in [*self._plan] if slot >= first + late}
-        end = start + (count - 1) * grid.period
-        for i in range(late, count):
-            slot = first + i
-            begins = grid.start(slot)
-            action = action_between(chunk.actions, (begins - start) / grid.period)
-            if self._config.merge == "blend" and i - late < len(_BLEND) and slot in old:
-                action = _blended(action, old[slot], _BLEND[i - late], chunk.convention)
-            due = min(max(begins, start), end)
-            self._plan[slot] = StepAction(chunk.window, i, action, due, chunk.convention)
+        for slot, step in _steps(chunk, grid, start, range(first + late, first + count)):
+            place = slot - first - late
+            blends = self._config.merge == "blend" and place < len(_BLEND) and slot in old
+            self._plan[slot] = _blended(step, old[slot], _BLEND[place]) if blends else step
         return True
 
     def _placed(self, chunk: Chunk, now: float) -> tuple[StepGrid, float]:
@@ -229,12 +225,24 @@ class ChunkBuffer:
             counters.steps_missed += 1
 
 
-def _blended(
-    action: FloatArray, old: StepAction, weight: float, convention: ActionConvention
-) -> FloatArray:
-    """Mix the motion of two actions; gripper and unlike conventions are not mixed."""
-    if old.convention != convention:
-        return action
-    mixed = action.copy()
-    mixed[:6] = weight * action[:6] + (1.0 - weight) * old.action[:6]
-    return mixed
+def _steps(
+    chunk: Chunk, grid: StepGrid, start: float, slots: range
+) -> Iterator[tuple[int, StepAction]]:
+    """Yield what a chunk wants in each of the slots, the last of which is its last step."""
+    count = len(chunk.actions)
+    end = start + (count - 1) * grid.period
+    for slot in slots:
+        begins = grid.start(slot)
+        action = action_between(chunk.actions, (begins - start) / grid.period)
+        due = min(max(begins, start), end)
+        index = count - (slots.stop - slot)
+        yield slot, StepAction(chunk.window, index, action, due, chunk.convention)
+
+
+def _blended(new: StepAction, old: StepAction, weight: float) -> StepAction:
+    """Mix the motion of two steps; gripper and unlike conventions are not mixed."""
+    if old.convention != new.convention:
+        return new
+    mixed = new.action.copy()
+    mixed[:6] = weight * new.action[:6] + (1.0 - weight) * old.action[:6]
+    return replace(new, action=mixed)

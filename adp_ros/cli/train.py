@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..share import share_directory
-from ..training.recipe import load_recipe
+from ..training.recipe_file import load_recipe
 
 if TYPE_CHECKING:
     from ..training.measure import Scores

@@ -9,7 +9,7 @@ import pytest
 from adp_ros.cli import make_parser
 from adp_ros.collection.plan import CollectSettings
 from adp_ros.sim.tasks import task_names
-from adp_ros.training.recipe import load_recipe
+from adp_ros.training.recipe_file import load_recipe
 
 CONFIG = Path(__file__).parents[2] / "config"
 SCRIPT = CONFIG / "train" / "twin_rounds.sh"
