@@ -19,9 +19,8 @@ from adp_ros.training.recipe import (
     LossWeights,
     Recipe,
     Stage,
-    load_recipe,
-    recipe_from,
 )
+from adp_ros.training.recipe_file import load_recipe, recipe_from
 from adp_ros.training.trainer import Trainer
 
 CPU = Processes(0, 1, torch.device("cpu"))
