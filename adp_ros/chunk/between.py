@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from ..types import FloatArray
+from .grid import ROUNDING
 
-_ROUNDING: Final = 1e-6  # share of an action that counts as none
 _MOTION: Final = 6  # numbers of an action that are a motion; the last one is the gripper
 
 
@@ -27,11 +27,23 @@ def action_between(actions: FloatArray, at: float) -> FloatArray:
     """
     last = len(actions) - 1
     within = min(max(at, 0.0), float(last))
-    before = int(within + _ROUNDING)
+    before = int(within + ROUNDING)
     share = within - before  # of the action after
-    if share < _ROUNDING:
+    if share < ROUNDING:
         return np.array(actions[before], dtype=np.float64)
     pair = np.array(actions[before : before + 2], dtype=np.float64)  # (2, 7)
     mixed: FloatArray = pair[round(share)].copy()
-    mixed[:_MOTION] = (1.0 - share) * pair[0, :_MOTION] + share * pair[1, :_MOTION]
+    mix_motion(mixed, pair[0], pair[1], share)
     return mixed
+
+
+def mix_motion(into: FloatArray, first: FloatArray, second: FloatArray, share: float) -> None:
+    """Give an action the motion of two others; its gripper stays.
+
+    Args:
+        into: Action that is changed, shape (7,).
+        first: An action.
+        second: Another one.
+        share: Of the second, 0 to 1.
+    """
+    into[:_MOTION] = (1.0 - share) * first[:_MOTION] + share * second[:_MOTION]

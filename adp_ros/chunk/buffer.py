@@ -7,14 +7,13 @@ when the chunk wants it to, whatever the camera's phase. What was due in slots t
 dropped. In sync execution the first action goes into the first slot after the chunk's arrival.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from ..errors import PolicyError
 from ..types import ActionConvention, Chunk, FloatArray
-from .between import action_between
+from .between import action_between, mix_motion
 from .config import ChunkConfig, check_chunk
 from .grid import StepGrid
 from .request import RequestClock
@@ -187,8 +186,9 @@ class ChunkBuffer:
             return False
         self._grid = grid
         old = {slot: self._plan.pop(slot) for slot in [*self._plan] if slot >= first + late}
-        for slot, step in _steps(chunk, grid, start, range(first + late, first + count)):
-            place = slot - first - late
+        for index in range(late, count):
+            slot, place = first + index, index - late
+            step = _step(chunk, index, grid.start(slot), start, grid.period)
             blends = self._config.merge == "blend" and place < len(_BLEND) and slot in old
             self._plan[slot] = _blended(step, old[slot], _BLEND[place]) if blends else step
         return True
@@ -225,18 +225,11 @@ class ChunkBuffer:
             counters.steps_missed += 1
 
 
-def _steps(
-    chunk: Chunk, grid: StepGrid, start: float, slots: range
-) -> Iterator[tuple[int, StepAction]]:
-    """Yield what a chunk wants in each of the slots, the last of which is its last step."""
-    count = len(chunk.actions)
-    end = start + (count - 1) * grid.period
-    for slot in slots:
-        begins = grid.start(slot)
-        action = action_between(chunk.actions, (begins - start) / grid.period)
-        due = min(max(begins, start), end)
-        index = count - (slots.stop - slot)
-        yield slot, StepAction(chunk.window, index, action, due, chunk.convention)
+def _step(chunk: Chunk, index: int, begins: float, start: float, period: float) -> StepAction:
+    """Return what a chunk wants in the step that begins then; its first action is due at start."""
+    action = action_between(chunk.actions, (begins - start) / period)
+    due = min(max(begins, start), start + (len(chunk.actions) - 1) * period)
+    return StepAction(chunk.window, index, action, due, chunk.convention)
 
 
 def _blended(new: StepAction, old: StepAction, weight: float) -> StepAction:
@@ -244,5 +237,5 @@ def _blended(new: StepAction, old: StepAction, weight: float) -> StepAction:
     if old.convention != new.convention:
         return new
     mixed = new.action.copy()
-    mixed[:6] = weight * new.action[:6] + (1.0 - weight) * old.action[:6]
+    mix_motion(mixed, old.action, new.action, weight)
     return replace(new, action=mixed)

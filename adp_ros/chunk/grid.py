@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Final
 
-_ROUNDING: Final = 1e-6  # share of a period that counts as the same instant
+ROUNDING: Final = 1e-6  # share of a period that counts as the same instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class StepGrid:
 
     def slot_at(self, now: float) -> int:
         """Return the slot that a time lies in."""
-        return floor((now - self.origin) / self.period + _ROUNDING)
+        return floor((now - self.origin) / self.period + ROUNDING)
 
     def slot_for(self, due: float, lateness: float) -> int:
         """Return the last slot that starts at most ``lateness`` after an action's due time."""
-        return floor((due + lateness - self.origin) / self.period + _ROUNDING)
+        return floor((due + lateness - self.origin) / self.period + ROUNDING)
 
     @classmethod
     def through(cls, due: float, period: float, now: float, lateness: float) -> "StepGrid":
@@ -41,5 +41,5 @@ class StepGrid:
             now: Time in [s]; slot 0 is the first that started less than ``lateness`` ago.
             lateness: In [s].
         """
-        passed = max(0, ceil((now - lateness - due) / period - _ROUNDING))
+        passed = max(0, ceil((now - lateness - due) / period - ROUNDING))
         return cls(due + passed * period, period)
