@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .attention import fast_attention
 from .dropping import surviving_tokens
 from .feed import Data, StageFeed
 from .measure import Scores, validate
@@ -164,7 +165,8 @@ class Trainer:
         key = (self._recipe.seed, number, step)
         kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
         places = None if kept is not None else self._places(stage, key)
-        with torch.autocast(self._processes.device.type, dtype=torch.bfloat16):
+        device = self._processes.device
+        with torch.autocast(device.type, dtype=torch.bfloat16), fast_attention(device):
             losses = network(batch, stage.losses, kept, patches, places)
         optimiser.step(losses["total"], step)
         named = self._network.named_parameters()
