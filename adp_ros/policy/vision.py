@@ -83,12 +83,12 @@ class DinoTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 3, H, W) to (N, P, E)."""
         patches = self.patch_embed(pixels) + self.pos_embed  # (N, P, E)
-        prefix = torch.cat([self.cls_token, self.reg_token], dim=1)  # (1, 1 + R, E)
-        prefix = prefix.expand(len(patches), -1, -1)  # (N, 1 + R, E)
-        hidden = torch.cat([prefix, patches], dim=1)  # (N, 1 + R + P, E)
+        prefix = torch.cat([self.cls_token[0], self.reg_token[0]])  # (1 + R, E)
+        repeated = prefix.expand(len(patches), -1, -1)  # (N, 1 + R, E)
+        hidden = torch.cat([repeated, patches], dim=1)  # (N, 1 + R + P, E)
         for block in self.blocks:
             hidden = block(hidden)  # (N, 1 + R + P, E)
-        return hidden[:, prefix.shape[1] :]  # (N, P, E)
+        return hidden[:, len(prefix) :]  # (N, P, E)
 
 
 class VisionBackbone(nn.Module):
