@@ -64,8 +64,10 @@ correct 4 wiping 370000 --task wipe_table --episodes 40 --expert-share 0.2 --tim
 set -- "$@" "$(data 4 picks)" "$(data 4 wiping)"
 train 4 twin_steady "$@"
 
-correct 5 picks 380000 --task $picks --episodes 40 --expert-share 0.05 --time-limit 30
-correct 5 wiping 390000 --task wipe_table --episodes 40 --expert-share 0.1 --time-limit 60
-set -- "$@" "$(data 5 picks)" "$(data 5 wiping)"
+correct 5 carrots 380000 --task carrot_to_pan --episodes 80 --expert-share 0.05 --time-limit 30
+collect 5 experts 390000 --task carrot_to_pan --episodes 60 --mix clean:0,noisy:1
+correct 5 picks 400000 --task cube_to_plate pot_to_plate --episodes 30 --expert-share 0.05 --time-limit 30
+correct 5 wiping 410000 --task wipe_table --episodes 24 --expert-share 0.05 --time-limit 60
+set -- "$@" "$(data 5 carrots)" "$(data 5 experts)" "$(data 5 picks)" "$(data 5 wiping)"
 train 5 twin_steady "$@"
 say "done: $out/round5/checkpoint"
