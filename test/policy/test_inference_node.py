@@ -121,15 +121,12 @@ def running(
 ) -> Iterator[tuple[Bench, Probe]]:
     """Run the node with a probe; both know each other."""
     with bench(["robot_type:=j2n6s300", *parameters]) as ros:
-        probe = ros.add(Probe())
-        ros.add(InferenceNode(load))
-        ros.until(
-            lambda: (
-                probe.pictures.get_subscription_count()
-                and probe.requests.get_subscription_count()
-                and probe.count_publishers("/adp/overlay")
-            )
-        )
+        probe, node = ros.add(Probe()), ros.add(InferenceNode(load))
+        heard = {subscription.topic_name for subscription in probe.subscriptions}
+        ours = [publisher for publisher in node.publishers if publisher.topic_name in heard]
+        assert {publisher.topic_name for publisher in ours} == heard
+        sent = (probe.pictures, probe.requests, *ours)
+        ros.until(lambda: all(publisher.get_subscription_count() for publisher in sent))
         yield ros, probe
 
 
