@@ -131,8 +131,8 @@ def running(
 
 
 def with_fake(policy: FakePolicy, *more: str, mover: str = "oft"):
-    """Run the node with a fake policy."""
-    parameters = ["checkpoint:=/fake", f"policy:={mover}", *DECLARED, *more]
+    """Run the node with a fake policy, which need not wait until nobody wants the processor."""
+    parameters = ["checkpoint:=/fake", "idle:=false", f"policy:={mover}", *DECLARED, *more]
     return running(parameters, lambda *args, **options: policy)
 
 
