@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the policy of the twin from nothing, in five rounds of collecting and training, on two
+# Makes the policy of the twin from nothing, in six rounds of collecting and training, on two
 # processes. Started again, it goes on where it was interrupted.
-#   make policy OUT=runs/policy        # afterwards: OUT/round5/checkpoint
+#   make policy OUT=runs/policy        # afterwards: OUT/round6/checkpoint
 set -eu
 
 out=${1:?"folder for the policy is missing"}
@@ -70,4 +70,9 @@ correct 5 picks 400000 --task cube_to_plate pot_to_plate --episodes 30 --expert-
 correct 5 wiping 410000 --task wipe_table --episodes 24 --expert-share 0.05 --time-limit 60
 set -- "$@" "$(data 5 carrots)" "$(data 5 experts)" "$(data 5 picks)" "$(data 5 wiping)"
 train 5 twin_steady "$@"
-say "done: $out/round5/checkpoint"
+
+correct 6 carrots 420000 --task carrot_to_pan --episodes 60 --expert-share 0.05 --time-limit 30
+correct 6 picks 430000 --task cube_to_plate pot_to_plate --episodes 35 --expert-share 0.05 --time-limit 30
+set -- "$@" "$(data 6 carrots)" "$(data 6 picks)"
+train 6 twin_steady "$@"
+say "done: $out/round6/checkpoint"

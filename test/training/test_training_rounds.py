@@ -58,7 +58,7 @@ def test_every_command_is_one_that_the_package_has(calls):
             assert (arguments.checkpoint is None) == (not trained)
             assert arguments.checkpoint is None or arguments.checkpoint.parent == trained[-1]
             trained.append(arguments.out)
-    assert len(trained) == 5
+    assert len(trained) == 6
 
 
 def test_no_scene_is_used_twice_nor_evaluated(calls):
