@@ -1,5 +1,7 @@
 """Written-out attention is PyTorch's fused attention, values and gradients, and is used."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -38,11 +40,20 @@ def test_values_and_gradients_are_those_of_the_fused_function(scale: float | Non
         torch.testing.assert_close(our.grad, their.grad)
 
 
-@pytest.mark.parametrize("setting", ["mask", "shared heads"])
-def test_what_it_does_not_write_out_is_left_to_the_fused_function(setting: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "key_heads"),
+    [
+        ({"is_causal": True}, 4),
+        ({"attn_mask": torch.ones(9, 13, dtype=torch.bool).tril(3)}, 4),
+        ({"enable_gqa": True}, 2),
+    ],
+    ids=["causal", "mask", "shared heads"],
+)
+def test_what_it_does_not_write_out_is_left_to_the_fused_function(
+    settings: dict[str, Any], key_heads: int
+) -> None:
     """Masks and shared key heads give what they gave."""
-    query, key, value = inputs(2 if setting == "shared heads" else 4)
-    settings = {"enable_gqa": True} if setting == "shared heads" else {"is_causal": True}
+    query, key, value = inputs(key_heads)
     expected = scaled_dot_product_attention(query, key, value, **settings)
     with WrittenOutAttention():
         mixed = scaled_dot_product_attention(query, key, value, **settings)
