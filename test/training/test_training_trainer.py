@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from training_data import INSTRUCTIONS, made_examples, small_start
 
 from adp_ros.errors import CheckpointError, ConfigError
@@ -211,3 +212,14 @@ def test_the_recipes_of_the_package_can_be_read():
     assert files
     for path in files:
         assert load_recipe(path).relevance.endswith(".")
+
+
+def test_a_step_on_a_cpu_has_no_fused_attention(tmp_path):
+    """Its slow backward pass is not met: attention of towers and decoder is written out."""
+    trainer, _, listener = make_trainer(tmp_path)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        assert not trainer.run(interrupt_after(1))
+    called = {event.key for event in seen.key_averages()}
+    assert len(listener.losses) == 1
+    assert not any("scaled_dot_product" in name for name in called)
+    assert "aten::softmax" in called
