@@ -1,6 +1,6 @@
 """Recipes as YAML files, which may change others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ def load_recipe(path: Path) -> Recipe:
 
     A file may name another one beside it as its ``base`` and say what differs, in a group such as
     ``augmentation`` setting by setting; what stands under ``every_stage`` is put into each of the
-    base's stages.
+    base's stages. Its ``stages`` are a list in place of the base's, or settings by name of those
+    of the base's that differ.
 
     Raises:
         ConfigError: The file cannot be read, or a setting is unknown or out of range; names it.
@@ -37,7 +38,23 @@ def _read(path: Path) -> dict[str, Any]:
     base = _read(path.with_name(f"{values.pop('base')}.yaml"))
     change = _mapping(values.pop("every_stage", {}), "every_stage", str(path))
     stages = [_merged(stage, change) for stage in base.get("stages", [])]
+    if isinstance(values.get("stages"), dict):
+        stages = _changed_by_name(stages, values.pop("stages"), str(path))
     return _merged({**base, "stages": stages}, values)
+
+
+def _changed_by_name(
+    stages: Sequence[Mapping[str, Any]], changes: Mapping[str, Any], where: str
+) -> list[dict[str, Any]]:
+    """Return stages, those that are named with some settings changed."""
+    names = [str(stage.get("name")) for stage in stages]
+    for name, change in changes.items():
+        if name not in names:
+            raise ConfigError(f"{where}: stages has {name}, the base has {', '.join(names)}")
+        _mapping(change, f"stage {name}", where)
+    return [
+        _merged(stage, changes.get(name, {})) for name, stage in zip(names, stages, strict=True)
+    ]
 
 
 def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -204,6 +204,40 @@ def test_a_recipe_may_differ_from_another_one_in_a_few_settings(tmp_path):
     assert (stage.losses.relevance, stage.losses.action) == (0.0, 2.0)
 
 
+STAGES = """\
+stages:
+  - {name: see, samples: 7, losses: {patches: 0.5, action: 2.0}}
+  - {name: act, samples: 9}
+"""
+
+
+def test_a_recipe_may_change_stages_by_name(tmp_path):
+    """Only the named one, setting by setting; order and the other stage are the base's."""
+    (tmp_path / "plain.yaml").write_text(STAGES)
+    path = tmp_path / "other.yaml"
+    path.write_text("base: plain\nstages: {see: {batch: 2, losses: {patches: 0.0}}}")
+    see, act = load_recipe(path).stages
+    assert (see.name, see.samples, see.batch) == ("see", 7, 2)
+    assert (see.losses.patches, see.losses.action) == (0.0, 2.0)
+    assert act == load_recipe(tmp_path / "plain.yaml").stages[1]
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("{hear: {batch: 2}}", "stages has hear, the base has see, act"),
+        ("{see: 2}", "stage see is 2, settings are needed"),
+    ],
+)
+def test_a_change_of_a_stage_that_does_not_fit_is_refused(tmp_path, stages, message):
+    """Names the stage and what the base has."""
+    (tmp_path / "plain.yaml").write_text(STAGES)
+    path = tmp_path / "other.yaml"
+    path.write_text(f"base: plain\nstages: {stages}")
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(path)
+
+
 def test_the_recipes_of_the_package_can_be_read():
     """Every file in config/train, with a sentence on relevance."""
     from pathlib import Path
@@ -216,7 +250,7 @@ def test_the_recipes_of_the_package_can_be_read():
 
 def test_a_step_on_a_cpu_has_no_fused_attention(tmp_path):
     """Its slow backward pass is not met: attention of towers and decoder is written out."""
-    trainer, _, listener = make_trainer(tmp_path)
+    trainer, _, listener = make_trainer(tmp_path, dataclasses.replace(SHORT, stages=(POLICY,)))
     with profile(activities=[ProfilerActivity.CPU]) as seen:
         assert not trainer.run(interrupt_after(1))
     called = {event.key for event in seen.key_averages()}
