@@ -252,7 +252,7 @@ setup(
     entry_points={
         "console_scripts": [
             "adp-ros = adp_ros.cli:main",
-            *(f"{node} = adp_ros.nodes.{node}:main" for node in NODES),
+            *(f"{node} = adp_ros.ros.{node}:main" for node in NODES),
         ]
     },
     cmdclass={"build": Build, "build_messages": BuildMessages},

@@ -1,13 +1,71 @@
-"""Health of one component in the terms of ROS diagnostics, without ROS."""
+"""Health of one component in the terms of ROS diagnostics, and the rates that it reports."""
 
+import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from math import inf
+from math import inf, nan
 from types import MappingProxyType
 from typing import Final
 
-from .latency import LatencySummary
+import numpy as np
+
+WINDOW: Final = 100  # values that the statistics look back on
+
+
+@dataclass(frozen=True, slots=True)
+class LatencySummary:
+    """Statistics of the last values, all in their unit; NaN when there is none.
+
+    Attributes:
+        count: Values that the statistics cover.
+        mean: Mean.
+        p50: Median.
+        p95: 95th percentile.
+        p99: 99th percentile.
+        maximum: Largest value.
+    """
+
+    count: int
+    mean: float
+    p50: float
+    p95: float
+    p99: float
+    maximum: float
+
+
+class RollingPercentiles:
+    """The last values of one duration and their percentiles (linear interpolation)."""
+
+    def __init__(self, size: int = WINDOW) -> None:
+        if size < 1:
+            raise ValueError(f"size is {size}, at least 1 is needed")
+        self._values: deque[float] = deque(maxlen=size)
+
+    def add(self, value: float) -> None:
+        """Take one value; the oldest falls out when the window is full."""
+        self._values.append(value)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._values.clear()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def percentile(self, percent: float) -> float:
+        """Return a percentile, NaN when there is no value."""
+        return float(np.percentile(self._values, percent)) if self._values else nan
+
+    def summary(self) -> LatencySummary:
+        """Return the statistics of the values at hand."""
+        if not self._values:
+            return LatencySummary(0, nan, nan, nan, nan, nan)
+        values = np.array(self._values)
+        p50, p95, p99 = map(float, np.percentile(values, (50, 95, 99)))
+        return LatencySummary(len(values), float(values.mean()), p50, p95, p99, float(values.max()))
+
 
 HOLD: Final = 4.5  # [s] that a warning stays: four reports of one per second
 Value = str | int | float | bool
@@ -89,3 +147,50 @@ def latency_values(name: str, summary: LatencySummary, scale: float = 1.0) -> di
         f"{name}_p99": summary.p99 * scale,
         f"{name}_max": summary.maximum * scale,
     }
+
+
+class RateMeter:
+    """Events per second over the last seconds."""
+
+    def __init__(self, window: float = 2.0) -> None:
+        self._window = window  # [s]
+        self._times: deque[float] = deque()
+        self._lock = threading.Lock()
+        self.count = 0
+
+    def add(self, now: float) -> None:
+        """Count one event at ``now`` [s], monotonic."""
+        with self._lock:
+            self.count += 1
+            self._times.append(now)
+            self._forget(now)
+
+    def rate(self, now: float) -> float:
+        """Return the rate in [Hz]; 0 with fewer than two events in the window."""
+        with self._lock:
+            self._forget(now)
+            if len(self._times) < 2:
+                return 0.0
+            return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+
+    def _forget(self, now: float) -> None:
+        while self._times and now - self._times[0] > self._window:
+            self._times.popleft()
+
+
+class DurationMeter:
+    """Statistics of the last durations."""
+
+    def __init__(self, size: int = 300) -> None:
+        self._values = RollingPercentiles(size)
+        self._lock = threading.Lock()
+
+    def add(self, value: float) -> None:
+        """Take one duration."""
+        with self._lock:
+            self._values.add(value)
+
+    def summary(self) -> LatencySummary:
+        """Return the statistics in the unit that was added."""
+        with self._lock:
+            return self._values.summary()

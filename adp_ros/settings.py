@@ -1,14 +1,13 @@
-"""Settings written once: default, meaning, unit and range live in the dataclass field itself.
+"""Numbers on the command line, refused outside of what is allowed."""
 
-A configuration is a frozen dataclass whose fields are made by :func:`setting`; its
-``__post_init__`` calls :func:`check_settings`. Nodes declare ROS parameters from the same
-fields, ``--help`` texts and the README's tables are printed from them.
-"""
-
+import argparse
 import math
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ConfigError
@@ -153,3 +152,41 @@ def config_from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> 
             hint = f", did you mean {near[0]!r}?" if near else f", known: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown setting {name!r}{hint}")
     return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def share_directory(environ: Mapping[str, str]) -> Path:
+    """Find the directory that holds ``config/`` and ``launch/``.
+
+    A source tree wins over installed copies, so that an edited file is the one that is used.
+
+    Args:
+        environ: Environment of the process; ``AMENT_PREFIX_PATH`` names colcon's prefixes.
+
+    Raises:
+        ConfigError: Names the places that were searched.
+    """
+    source = Path(__file__).resolve().parents[1]
+    prefixes = [p for p in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    places = [Path(p, "share", "adp_ros") for p in (*prefixes, sys.prefix)]
+    if (source / "package.xml").is_file():
+        places.insert(0, source)
+    for place in places:
+        if (place / "config").is_dir():
+            return place
+    searched = ", ".join(str(place) for place in places)
+    raise ConfigError(f"config/ of adp_ros not found in {searched}; install it with pip or colcon")
+
+
+def number_between(text: str, low: float, high: float, unit: str) -> float:
+    """Return a number, for :meth:`argparse.ArgumentParser.add_argument`.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none, or not from ``low`` to ``high``.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: {low:g} to {high:g} [{unit}]")
+    return value

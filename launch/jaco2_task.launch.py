@@ -11,13 +11,11 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from adp_ros.cli.launch.command import prepare_nodes
-from adp_ros.cli.launch.runner import Ended
-from adp_ros.environment import node_environment
-from adp_ros.launch_arguments import LaunchArgument, launch_arguments
-from adp_ros.launch_settings import resolve_settings
-from adp_ros.launch_table import NodeSpec
-from adp_ros.share import share_directory
+from adp_ros.ros.environment import node_environment
+from adp_ros.ros.launch_arguments import LaunchArgument, launch_arguments, resolve_settings
+from adp_ros.ros.launch_table import NodeSpec
+from adp_ros.ros.runner import Ended, prepare_nodes
+from adp_ros.settings import share_directory
 from launch import LaunchContext, LaunchDescription
 
 SHARE = share_directory(os.environ)

@@ -19,10 +19,9 @@ GOLDEN = Path(__file__).parent / "golden"
 @pytest.fixture(scope="session")
 def twin_policy(tmp_path_factory):
     """The trained policy of the package; in a tree without it, random weights in its layout."""
-    from adp_ros.policy.create import create_checkpoint
-    from adp_ros.policy.sizes import SIZES, NewCheckpoint
-    from adp_ros.policy.state_layout import StateLayout, write_state_layout
-    from adp_ros.shipped_policy import shipped_policy
+    from adp_ros.policies.checkpoints import shipped_policy
+    from adp_ros.policies.conventions import StateLayout, write_state_layout
+    from adp_ros.policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
 
     shipped = shipped_policy(ROOT)
     if shipped is not None:
@@ -51,7 +50,7 @@ def golden_checkpoint(tmp_path_factory):
 @pytest.fixture(scope="session")
 def golden_policy(golden_checkpoint):
     """The recorded checkpoint, loaded."""
-    from adp_ros.policy import load_policy
+    from adp_ros.policies.policy import load_policy
 
     return load_policy(golden_checkpoint)
 
@@ -65,7 +64,7 @@ def golden_runs():
 @pytest.fixture(scope="session")
 def golden_observations(golden_runs):
     """The recorded observations by case."""
-    from adp_ros.policy import Observation
+    from adp_ros.types import Observation
 
     def observation(case):
         files = [GOLDEN / "policy_images" / f"{case['name']}.view{i}.png" for i in (0, 1)]

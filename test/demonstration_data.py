@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adp_ros.demonstrations import Demonstration, Frames, Landmarks
+from adp_ros.learning.demonstrations import Demonstration, Frames, Landmarks
 
 
 def picture(rng, height=480, width=640):

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adp_ros.errors import TwinError
-from adp_ros.evaluation.config import load_config
-from adp_ros.evaluation.episode import EpisodeResult
-from adp_ros.evaluation.plan import Plan
+from adp_ros.evaluation.conditions import load_config
+from adp_ros.evaluation.episodes import EpisodeResult, Plan
 from adp_ros.evaluation.results import Identity
 
 CONFIG = Path(__file__).parents[1] / "config"

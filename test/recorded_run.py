@@ -10,31 +10,34 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 from simulated_arm import SimulatedArm
 
-from adp_ros.arm.messages import (
+from adp_ros.adp.gate import Gate
+from adp_ros.adp.gate_settings import GateConfig
+from adp_ros.adp.text_driven import TextDrivenPruner
+from adp_ros.bags.bag_writer import BagWriter, Definitions, OfferedQos, TopicInfo
+from adp_ros.bags.contents import CHECKPOINT, FILE, PARAMETERS, settings_text
+from adp_ros.bags.window_replay import set_threads
+from adp_ros.control.controller import Controller
+from adp_ros.control.controller_settings import ControllerSettings
+from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
+from adp_ros.policies.checkpoints import checkpoint_fingerprint
+from adp_ros.policies.conventions import JACO_LAYOUT, ArmState, StateLayout
+from adp_ros.policies.planner import MeasuredMotion, WindowPlanner
+from adp_ros.policies.policy import InferenceSettings, load_policy
+from adp_ros.robots.jaco2.interface import robot_named
+from adp_ros.robots.jaco2.messages import (
     finger_position_message,
     joint_angles_message,
     joint_state_message,
     pose_message,
 )
-from adp_ros.arm.robot import robot_named
-from adp_ros.control import Controller, ControllerSettings
-from adp_ros.gate import Gate, GateConfig
-from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
-from adp_ros.nodes.inference.settings import InferenceSettings
-from adp_ros.nodes.messages.controller import safety_message
-from adp_ros.nodes.messages.pictures import image_message, jpeg_message
-from adp_ros.nodes.messages.stamps import time_message
-from adp_ros.nodes.messages.windows import chunk_message, gate_message, prune_message
-from adp_ros.policy import load_policy
-from adp_ros.policy.state_layout import JACO_LAYOUT, ArmState, StateLayout
-from adp_ros.policy.window import MeasuredMotion, WindowPlanner
-from adp_ros.pruning import TextDrivenPruner
-from adp_ros.recording.bag_writer import BagWriter
-from adp_ros.recording.definitions import Definitions
-from adp_ros.recording.notes import CHECKPOINT, FILE, PARAMETERS, settings_text
-from adp_ros.recording.provenance import checkpoint_fingerprint
-from adp_ros.recording.topic import OfferedQos, TopicInfo
-from adp_ros.recording.window_replay import set_threads
+from adp_ros.ros.messages import (
+    chunk_message,
+    gate_message,
+    prune_message,
+    safety_message,
+    time_message,
+)
+from adp_ros.ros.picture_messages import image_message, jpeg_message
 from adp_ros.types import ActionConvention, Chunk, Observation
 
 ORIGIN = 1_000.0  # [s]

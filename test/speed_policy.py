@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from adp_ros.policy.config import LlmConfig
-from adp_ros.policy.result import Prediction, StageTimes
+from adp_ros.policies.openvla.model_config import LlmConfig
+from adp_ros.policies.policy import Prediction, StageTimes
 
 SPEEDS = (6.0, 2.0, 5.0, 7.0, 1.0, 4.0, 8.0, 3.0, 9.0, 0.5, 6.5, 2.5, 5.5)  # [mm] a step
 WARM_UP = 2  # calls of the node before the first window
@@ -39,8 +39,8 @@ class SpeedPolicy:
 
 def main():
     """Run the inference node with this policy."""
-    from adp_ros.nodes.inference_node import InferenceNode
-    from adp_ros.nodes.process.run import run_node
+    from adp_ros.ros.inference_node import InferenceNode
+    from adp_ros.ros.node_process import run_node
 
     policy = SpeedPolicy(-WARM_UP)
     make = lambda: InferenceNode(lambda *given, **options: policy)  # noqa: E731

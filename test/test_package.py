@@ -17,7 +17,7 @@ from rclpy.serialization import serialize_message
 
 import adp_ros
 import adp_ros.msg
-from adp_ros.shipped_policy import FOLDER
+from adp_ros.policies.checkpoints import FOLDER
 
 ROOT = Path(__file__).parents[1]
 NODES = ("camera_node", "inference_node", "controller_node", "sim_node")

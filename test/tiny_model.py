@@ -6,9 +6,9 @@ from functools import lru_cache
 import torch
 from transformers import LlamaModel
 
-from adp_ros.policy.config import LlmConfig, ModelConfig, TowerConfig
-from adp_ros.policy.forward import FrameTokens
-from adp_ros.policy.model import OpenVla, llama_config
+from adp_ros.policies.openvla.forward import FrameTokens
+from adp_ros.policies.openvla.model import OpenVla, llama_config
+from adp_ros.policies.openvla.model_config import LlmConfig, ModelConfig, TowerConfig
 
 PATCHES = 256
 SLOTS = 56

@@ -4,10 +4,10 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from adp_ros.policy.statistics import load_statistics
-from adp_ros.training.examples import Examples
-from adp_ros.training.recipe import Recipe
-from adp_ros.training.start import DataMeaning, start_new
+from adp_ros.learning.examples import DataMeaning, Examples
+from adp_ros.learning.initial_model import start_new
+from adp_ros.learning.recipe import Recipe
+from adp_ros.policies.openvla.normalisation import load_statistics
 from adp_ros.types import ActionConvention
 
 INSTRUCTIONS = ("wipe the table", "place the blue cube on the plate")
@@ -68,7 +68,7 @@ def small_start(examples, size="tiny"):
     """A new model, values of its statistics file, and the statistics."""
     start = start_new(Recipe(size=size), DataMeaning(STATE, ActionConvention()), _STACK)
     values = {"made": statistics_values(examples)}
-    from adp_ros.policy.description import write_json
+    from adp_ros.policies.openvla.create import write_json
 
     write_json(start.description / "dataset_statistics.json", values)
     return start, values, load_statistics(start.description)

@@ -15,9 +15,9 @@ from ..errors import ConfigError
 from ..types import Observation
 
 if TYPE_CHECKING:
-    from ..bench.run import BenchConfig, BenchResult
-    from ..policy.openvla import OpenVlaPolicy
-    from ..pruning import Pruner
+    from ..adp.pruner import Pruner
+    from ..evaluation.bench import BenchConfig, BenchResult
+    from ..policies.openvla.oft_policy import OpenVlaPolicy
 
 SIZE_NAMES = ("tiny", "small", "medium", "7b")
 INSTRUCTION = "pick up the orange pot and place it into the green plate"
@@ -72,9 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure and report."""
     import torch
 
-    from ..bench.environment import read_environment
-    from ..bench.report import to_json
-    from ..bench.run import BenchConfig, run_bench
+    from ..evaluation.bench import BenchConfig, read_environment, run_bench
+    from ..reports.bench_tables import to_json
 
     if arguments.threads is not None:
         if arguments.threads < 1:
@@ -108,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
-    from ..pruning import make_pruner
+    from ..adp.registry import make_pruner
 
     return {
         f"{name} {keep:g}": make_pruner(name, keep=keep)
@@ -118,9 +117,8 @@ def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
 
 
 def _policy(arguments: argparse.Namespace) -> "OpenVlaPolicy":
-    from ..policy import PolicyOptions, load_policy
-    from ..policy.random_weights import random_policy
-    from ..policy.sizes import SIZES, NewCheckpoint
+    from ..policies.openvla.create import SIZES, NewCheckpoint, random_policy
+    from ..policies.policy import PolicyOptions, load_policy
 
     options = PolicyOptions(
         device=arguments.device, dtype=arguments.dtype, unnorm_key=arguments.unnorm_key
@@ -206,7 +204,7 @@ def _progress(config: "BenchConfig") -> Callable[[int], None]:
 def _print(values: dict[str, Any], result: "BenchResult") -> None:
     from rich.console import Console
 
-    from ..bench.report import CONVENTION, tables
+    from ..reports.bench_tables import CONVENTION, tables
 
     model, where = values["model"], values["environment"]
     console = Console(width=None if sys.stdout.isatty() else 140)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..kinematics import ROBOT_TYPES
-from .numbers import number_between
+from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..settings import number_between
 
 if TYPE_CHECKING:
-    from ..calibration import FreeMotion
+    from ..control.calibration import FreeMotion
 
 LONGEST = 3600.0  # [s]
 
@@ -44,10 +44,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Propose levels; return 1 when something makes them doubtful."""
-    from ..calibration import propose
-    from ..calibration.samples import residuals
-    from ..control import ArmConfig
-    from ..safety import TorqueConfig
+    from ..control.calibration import propose, residuals
+    from ..control.controller_settings import ArmConfig
+    from ..control.safety_settings import TorqueConfig
 
     if not 0.0 <= arguments.margin <= 10.0:
         raise ConfigError(f"--margin is {arguments.margin:g}, allowed: 0 to 10 [N m]")
@@ -60,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = residuals(_motion(arguments), arm.model(), config)
     proposal = propose(found, config, arguments.margin)
     if arguments.plot is not None:
-        from ..calibration.plot import draw_calibration
+        from ..reports.plots import draw_calibration
 
         draw_calibration(found, proposal, arguments.plot)
     if arguments.output is not None:
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _motion(arguments: argparse.Namespace) -> "FreeMotion":
     if arguments.live is None:
-        from ..recording.free_motion import read_free_motion
+        from ..bags.events import read_free_motion
 
         return read_free_motion(arguments.bag, arguments.robot_type)
     return _listen(arguments.robot_type, arguments.live)
@@ -83,7 +82,7 @@ def _motion(arguments: argparse.Namespace) -> "FreeMotion":
 def _listen(robot_type: str, seconds: float) -> "FreeMotion":
     import rclpy
 
-    from ..nodes.observers.free_motion import FreeMotionListener
+    from ..ros.observers import FreeMotionListener
 
     rclpy.init(args=[])
     listener = FreeMotionListener(robot_type)

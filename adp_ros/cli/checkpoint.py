@@ -7,10 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ..policy.create import create_checkpoint
-from ..policy.inspect import Description, describe
-from ..policy.lora import merge_lora
-from ..policy.sizes import SIZES, NewCheckpoint
+from ..policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
+from ..policies.openvla.describe import Description, describe
+from ..policies.openvla.lora import merge_lora
 from ..settings import setting_info
 
 _LISTED = 5  # keys spelled out in the text

@@ -11,9 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..cost import COUNTS, FlopFormula, Geometry
-from ..cost_stages import forward_stages
-from ..cost_tables import (
+from ..adp.cost import COUNTS, FlopFormula, Geometry
+from ..adp.cost_tables import (
     PRINTED_FULL,
     TABLE_RATIOS,
     TABLE_SHARE,
@@ -23,7 +22,7 @@ from ..cost_tables import (
     cost_rows,
     deviations,
 )
-from ..roofline import GPUS, Gpu, find_gpu, roofline
+from ..adp.roofline import GPUS, Gpu, find_gpu, forward_stages, roofline
 from ..settings import setting_info
 
 TEXT_LAYERS: Final = (0, 1, 2, 4, 8, 16, 31)

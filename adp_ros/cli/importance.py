@@ -14,11 +14,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..camera.files import SUFFIXES
+from ..adp.importance import WEIGHT_KINDS, LayerStatistics, layer_statistics, mass_curve, weights_of
+from ..cameras.files import SUFFIXES
 from ..errors import CameraError, ConfigError
-from ..importance import WEIGHT_KINDS, LayerStatistics, layer_statistics, mass_curve, weights_of
-from ..importance_plots import plot_layers, plot_mass
-from ..policy import load_policy
+from ..policies.policy import load_policy
+from ..reports.plots import plot_layers, plot_mass
 from ..types import FloatArray, Observation, Rgb
 
 PLOTS: Final = ("importance_layers.png", "importance_mass.png")
@@ -59,7 +59,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the frames, print the table, write the plots."""
-    from ..policy.layer_scores import layer_scores  # torch takes seconds
+    from ..policies.openvla.oft_policy import layer_scores  # torch takes seconds
 
     frames = list(_frames(arguments.images, arguments.frames))
     policy = load_policy(arguments.checkpoint, device=arguments.device)

@@ -11,10 +11,9 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from ..monitor.draw import draw
-from ..monitor.export import snapshot_json, snapshot_line
-from ..monitor.model import WINDOWS, Snapshot
-from .numbers import number_between
+from ..reports.monitor import WINDOWS, Snapshot, snapshot_json, snapshot_line
+from ..reports.terminal import draw
+from ..settings import number_between
 
 NODE_NAME: Final = "monitor"
 SLOWEST, FASTEST = 0.1, 20.0  # [Hz]
@@ -101,7 +100,7 @@ def _listening() -> Iterator[Watch]:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from ..nodes.observers.monitor import MonitorFeed
+    from ..ros.observers import MonitorFeed
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node(NODE_NAME)

@@ -6,9 +6,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ..bags.bag_reader import BagReader
+from ..bags.playback import is_any, is_sensed, read_score
 from ..errors import ConfigError
-from ..recording.bag_reader import BagReader
-from ..recording.playback import is_any, is_sensed, read_score
 
 SLOWEST, FASTEST = 0.1, 10.0
 
@@ -50,8 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Play; return 0, or 1 when not everything could be sent or a start was refused."""
     _check(arguments)
     try:
-        from ..nodes.bag.play_topics import Playable
-        from ..nodes.play_node import PlaySettings, play
+        from ..ros.play_node import Playable, PlaySettings, play
     except ImportError as error:
         raise ConfigError(f"playing needs ROS 2: {error}") from error
     reader = BagReader(arguments.bag)

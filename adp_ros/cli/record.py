@@ -6,12 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+from ..bags.recorder import FRAMES
 from ..errors import ConfigError
 from ..health import Level
-from ..launch_table import NodeSpec, Parameter
-from ..parameter_files import check_parameters
-from ..recording.settings import FRAMES
-from ..share import share_directory
+from ..ros.launch_table import NodeSpec, Parameter, check_parameters
+from ..settings import share_directory
 
 _OPTIONS = ("directory", "frames", "compression", "min_free_space")
 
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     check_parameters([spec])
     try:
-        from ..nodes.record_node import record
+        from ..ros.record_node import record
     except ImportError as error:
         raise ConfigError(f"recording needs ROS 2: {error}") from error
     status, health = record(["record_node", *spec.ros_arguments()])

@@ -6,14 +6,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..bags.bag_reader import BagReader
 from ..errors import ConfigError
-from ..nodes.messages.pictures import image_to_rgb
-from ..policy.preprocess import CROP_AREA
-from ..recording.bag_reader import BagReader
-from ..recording.run_log import read_run
-from ..report.against import action_rows, read_replay
-from ..report.numbers import full_vision_rows
-from ..report.page import write_report
+from ..policies.openvla.preprocess import CROP_AREA
+from ..reports.bag_record import read_run
+from ..reports.numbers import action_rows, full_vision_rows, read_replay
+from ..reports.page import write_report
+from ..ros.picture_messages import image_to_rgb
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

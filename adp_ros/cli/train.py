@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ..share import share_directory
-from ..training.recipe_file import load_recipe
+from ..learning.recipe import load_recipe
+from ..settings import share_directory
 
 if TYPE_CHECKING:
-    from ..training.measure import Scores
-    from ..training.run import Outcome
+    from ..learning.metrics import Scores
+    from ..learning.train import TrainingOutcome
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -45,7 +45,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from ..training.run import Request, train  # torch takes seconds
+    from ..learning.train import Request, train  # torch takes seconds
 
     recipe = load_recipe(_recipe_file(arguments.recipe))
     request = Request(
@@ -124,7 +124,7 @@ class Shown:
         self._console.print(f"{stage}: {text}", soft_wrap=True)
 
 
-def _print(outcome: "Outcome", arguments: argparse.Namespace) -> None:
+def _print(outcome: "TrainingOutcome", arguments: argparse.Namespace) -> None:
     values = {
         "finished": outcome.finished,
         "checkpoint": None if outcome.checkpoint is None else str(outcome.checkpoint),

@@ -1,19 +1,140 @@
-"""The controller: what it is told, what it measures, and the one command per tick."""
+"""The controller: samples and chunks in, requests of people, one command per tick out."""
 
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from ..chunk import Outcome
-from ..envelope import Place
+from ..errors import SafetyError
 from ..geometry import length
-from ..safety import SafetySnapshot, Status
-from ..types import Chunk, Twist
-from .motion import Moment
-from .output import Command, Output
-from .requests import Requests
-from .settings import ControllerSettings
+from ..types import Chunk, FloatArray, Twist
+from .chunk_buffer import Offered
+from .controller_settings import ControllerSettings
+from .envelope import Envelope, Place
+from .episode import Command, Episode, Moment, Motion, Output
+from .feeds import MotionWatch
+from .safety_machine import Status
+from .stopping import AfterStop, StopSequence
+from .supervisor import SafetySnapshot, Supervisor
+
+_REST: Final = 0.002  # [m/s] of feedback that keep a resting arm in its place
+_REST_TURN: Final = 0.01  # [rad/s]
+
+
+class Requests:
+    """The parts of a controller and what may be asked of them. Times are in [s] on one clock.
+
+    Raises:
+        ConfigError: When the envelope does not contain the home pose.
+    """
+
+    def __init__(self, settings: ControllerSettings) -> None:
+        self.settings = settings
+        self.model = settings.arm.model()
+        self.supervisor = Supervisor(settings.safety, self.model)
+        velocity = settings.velocity
+        envelope = Envelope(settings.envelope, self.model, velocity.max_linear_acceleration)
+        motion = Motion(velocity, envelope, settings.chunk.step_period)
+        self.episode = Episode(settings.chunk, motion)
+        self.after_stop = AfterStop(settings.stop, velocity, envelope, self.model, self.supervisor)
+        self.watch = MotionWatch(settings.safety.watch)
+        self.measured_opening: float | None = None
+        self.nodes: dict[str, str] = {}  # name of a process -> how it ended, empty while it runs
+        self._homing = False
+        self._sent: Twist | None = None
+
+    @property
+    def status(self) -> Status:
+        """State of the machine."""
+        return self.supervisor.machine.status
+
+    @property
+    def stopping(self) -> StopSequence:
+        """Progress of the last stop."""
+        return self.after_stop.sequence
+
+    def require_ready(self, request: str) -> None:
+        """Refuse a request unless the controller is armed and nobody else moves the arm.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        if self._homing:
+            raise SafetyError(f"{request} refused: the driver is moving the arm home")
+        self.supervisor.require_armed(request)
+
+    def start(self, now: float) -> None:
+        """Begin an episode.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        self.require_ready("start")
+        self.supervisor.start(now)
+        self.episode.begin(self.measured_opening)
+        self.watch.reset()
+
+    def stop(self, now: float, cause: str = "stop_called", message: str = "") -> None:
+        """Stop and latch; a retreat ends as well."""
+        self.after_stop.retreat.cancel()
+        self.supervisor.stop(now, cause, message or "stop was called")
+
+    def find_node(self, name: str) -> None:
+        """Take note of a process that the motion depends on; its end stops the arm."""
+        self.nodes[name] = ""
+
+    def lose_node(self, name: str, message: str, now: float) -> None:
+        """Stop and latch if the arm moves: a process that the motion depends on has ended.
+
+        Args:
+            name: Its name.
+            message: What happened, in words.
+            now: Time in [s].
+        """
+        self.nodes[name] = message
+        self.supervisor.lose_node(now, message)
+
+    def reset(self, now: float) -> None:
+        """Clear the latch without moving.
+
+        Raises:
+            SafetyError: Says what is not quiet.
+        """
+        self.supervisor.reset(now)
+
+    def tare(self, now: float) -> FloatArray:
+        """Measure the torque sensors' offset anew, for instance with an object lifted.
+
+        Returns:
+            The offset, shape (6,), in [N m].
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        if self._homing or (self._sent is not None and _moves(self._sent)):
+            raise SafetyError("tare refused: the arm moves")
+        return self.supervisor.tare(now)
+
+    def begin_homing(self, now: float) -> None:
+        """Leave the arm to the driver for its way home, watched by the torque monitor.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        self.require_ready("home")
+        if self.settings.arm.dry_run:
+            raise SafetyError("home refused: dry_run is true, nothing is sent to the arm")
+        self.supervisor.torque.capture_tare(now)
+        self._homing = True
+
+    def end_homing(self) -> None:
+        """Note that the driver has finished."""
+        self._homing = False
+
+
+def _moves(twist: Twist) -> bool:
+    return bool(np.linalg.norm(twist.linear) > _REST or np.linalg.norm(twist.angular) > _REST_TURN)
+
 
 _HOLDING: Final = 0.5  # opening of the hand below which it may hold an object
 _LONGEST_TICK: Final = 0.03  # [s] of motion that one tick plans, however late it is
@@ -32,10 +153,10 @@ class Controller(Requests):
         super().__init__(settings)
         self._last_tick: float | None = None
 
-    def offer(self, chunk: Chunk, now: float) -> Outcome:
+    def offer(self, chunk: Chunk, now: float) -> Offered:
         """Take a chunk from the policy; its stamp is on the controller's clock."""
         if not self.status.moving:
-            return Outcome.UNREQUESTED
+            return Offered.UNREQUESTED
         return self.episode.buffer.offer(chunk, now)
 
     def refuse(self, problem: str) -> None:

@@ -1,7 +1,7 @@
 """Pace of the stream: absolute deadlines, never a burst, and counts of what went wrong."""
 
-from ..latency import LatencySummary, RollingPercentiles
-from .settings import StreamConfig
+from ..health import LatencySummary, RollingPercentiles
+from .controller_settings import StreamConfig
 
 _STATISTICS = 1000  # periods that the percentiles look back on, 10 s
 

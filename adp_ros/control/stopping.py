@@ -1,6 +1,19 @@
-"""What follows a stop: zeros at once, then the driver's stop service, asked until it answers."""
+"""What follows a stop: zeros, perhaps a retreat, and the driver's stop service until it answers.
 
-from .settings import StopConfig
+Off unless asked for: it is the only motion that a stopped arm ever makes.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from ..robots.jaco2.kinematics import ArmModel
+from ..types import FloatArray, Twist
+from .controller_settings import StopConfig
+from .envelope import Envelope, Place
+from .safety_machine import Status
+from .supervisor import Supervisor
+from .velocity import TwistRamp, VelocityConfig
 
 
 class StopSequence:
@@ -49,3 +62,137 @@ class StopSequence:
         self._asked = now
         self.attempts += 1
         return True
+
+
+_SLACK: Final = 0.5  # [s] longer than the way takes at its speed: ramps
+
+
+class Retreat:
+    """Progress of one retreat. Times are in [s].
+
+    Args:
+        config: How far and how fast.
+        velocity: Limits of acceleration and jerk.
+        envelope: Limits on where the arm may go.
+    """
+
+    def __init__(self, config: StopConfig, velocity: VelocityConfig, envelope: Envelope) -> None:
+        self._config = config
+        self._envelope = envelope
+        self._ramp = TwistRamp(velocity, 1.0)
+        self._begins_at: float | None = None
+        self._start: FloatArray | None = None
+        self._load = np.inf
+
+    @property
+    def duration(self) -> float:
+        """Longest time that a retreat takes, in [s]; 0 when it is off."""
+        if self._config.retreat_distance == 0.0:
+            return 0.0
+        return self._config.retreat_distance / self._config.retreat_speed + _SLACK
+
+    @property
+    def pending(self) -> bool:
+        """True from a stop that asks for a retreat until its end."""
+        return self._begins_at is not None
+
+    def begin(self, now: float) -> None:
+        """Plan a retreat for when the arm has come to rest; does nothing when it is off."""
+        self.cancel()
+        if self.duration > 0.0:
+            self._begins_at = now + self._config.zero_time
+
+    def cancel(self) -> None:
+        """Stand still: somebody called stop, or feedback cannot be trusted."""
+        self._begins_at = self._start = None
+        self._load = np.inf
+        self._ramp.reset()
+
+    def twist(self, now: float, period: float, place: Place, load: float) -> Twist:
+        """Return the velocity of this tick; zero before, after and without a retreat.
+
+        Args:
+            now: Time in [s].
+            period: Time since the last tick in [s].
+            place: Measured posture.
+            load: Largest residual torque as a share of its stop level; when it grows beyond what
+                it was, the retreat ends.
+        """
+        if self._begins_at is None or now < self._begins_at:
+            return Twist.zero()
+        if self._start is None:
+            self._start, self._load = place.pose.position, max(load, 1.0)
+        height = float(place.pose.position[2] - self._start[2])
+        over = now - self._begins_at > self.duration
+        if over or height >= self._config.retreat_distance or load > 1.2 * self._load:
+            self.cancel()
+            return Twist.zero()
+        up = Twist(np.array([0.0, 0.0, self._config.retreat_speed]), np.zeros(3))
+        limited = self._envelope.limit(self._ramp.follow(up, period), place)
+        self._ramp.cut(limited.twist)
+        return limited.twist
+
+
+class AfterStop:
+    """Follows the stops of the state machine. Times are in [s].
+
+    Args:
+        config: What happens after a stop.
+        velocity: Limits of acceleration and jerk of a retreat.
+        envelope: Limits on where a retreat may go.
+        model: The arm.
+        supervisor: Whose stops are followed.
+    """
+
+    def __init__(
+        self,
+        config: StopConfig,
+        velocity: VelocityConfig,
+        envelope: Envelope,
+        model: ArmModel,
+        supervisor: Supervisor,
+    ) -> None:
+        self.sequence = StopSequence(config)
+        self.retreat = Retreat(config, velocity, envelope)
+        self._model = model
+        self._supervisor = supervisor
+        self._stops = 0
+
+    def note(self, now: float, *, homing: bool) -> bool:
+        """Look for a new stop; call once per tick.
+
+        Args:
+            now: Time in [s].
+            homing: True while the driver moves the arm by itself.
+
+        Returns:
+            True when the arm has been stopped since the last call.
+        """
+        machine = self._supervisor.machine
+        if machine.stops != self._stops:
+            self._stops = machine.stops
+            retreats = self._supervisor.stopped_by_torque and not homing
+            if retreats:
+                self.retreat.begin(now)
+            longer = self.retreat.duration if retreats else 0.0
+            self.sequence.begin(now, at_once=homing, longer=longer)
+            return True
+        if machine.status is not Status.STOPPED:
+            self.sequence.end()
+        return False
+
+    def twist(self, now: float, period: float) -> Twist:
+        """Return the velocity of this tick: zero, unless the arm retreats.
+
+        Args:
+            now: Time in [s].
+            period: Time since the last tick in [s].
+        """
+        if not self.retreat.pending:
+            return Twist.zero()
+        supervisor, feedback = self._supervisor, self._supervisor.feedback
+        if supervisor.untrusted or feedback.pose is None or feedback.joints is None:
+            self.retreat.cancel()
+            return Twist.zero()
+        place = Place.at(self._model, feedback.joints, feedback.pose)
+        return self.retreat.twist(now, period, place, supervisor.torque.load)

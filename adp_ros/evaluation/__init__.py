@@ -1,1 +1,1 @@
-"""Success of a policy in the twin: tasks x seeds x conditions, paired, resumable, in numbers."""
+"""Success in simulated time: rollouts, conditions, statistics; speed: the benchmark."""

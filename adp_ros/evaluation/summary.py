@@ -1,15 +1,150 @@
-"""The evaluation in rows: each condition per task, over all tasks, with and without distractors."""
+"""From episodes to numbers: success with intervals, cost, time, per task and over all."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from .condition import FULL
-from .episode import EpisodeResult, Key
-from .measures import PAPER_SHARE, Comparison, Measures, compare, measure
-from .power import ALPHA, POWER, detectable_loss
-from .results import Results
+from ..policies.checkpoints import checkpoint_fingerprint, git_revision, read_training
+from .conditions import FULL
+from .episodes import NAMED, NOTHING, OTHER, EpisodeResult, Key
+from .intervals import (
+    ALPHA,
+    POWER,
+    Interval,
+    Pairs,
+    detectable_loss,
+    exact_interval,
+    mcnemar_p,
+    paired_difference,
+    wilson_interval,
+)
+from .results import Identity, Results
+
+PAPER_SHARE: Final = 0.44  # of pruned windows, behind the paper's tables
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which item was taken first, where two or more were in view.
+
+    Attributes:
+        named: Episodes in which it was the one that the instruction names.
+        other: Episodes in which it was another.
+        nothing: Episodes in which none was taken.
+        rate: Share of ``named`` in all three, with its exact interval.
+    """
+
+    named: int
+    other: int
+    nothing: int
+    rate: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """Numbers of a group of episodes. None where nothing was there to measure.
+
+    Attributes:
+        episodes: How many.
+        successes: Of them.
+        exact: Success rate with its Clopper-Pearson interval.
+        wilson: Success rate with its Wilson interval.
+        duration: Mean time of the successful ones, in [s].
+        path_length: Mean way of the tool in the successful ones, in [m].
+        pruned_share: Pruned windows of all windows.
+        tokens_share: Vision tokens that entered the model, of all.
+        flops_share: FLOPs of the language model and scoring, of those with full vision.
+        forward: Median wall time of a forward pass over all windows, in [s].
+        forward_full: The same of those with full vision.
+        forward_pruned: The same of the pruned ones.
+        stopped: Episodes that a safety stop ended.
+        taken: Which item was taken.
+    """
+
+    episodes: int
+    successes: int
+    exact: Interval
+    wilson: Interval
+    duration: float | None
+    path_length: float | None
+    pruned_share: float | None
+    tokens_share: float | None
+    flops_share: float | None
+    forward: float | None
+    forward_full: float | None
+    forward_pruned: float | None
+    stopped: int
+    taken: Taken | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A condition against another in the same scenes.
+
+    Attributes:
+        pairs: Outcomes, this condition first.
+        difference: Success of this one minus that of the other, with Newcombe's paired interval.
+        p_value: Of the exact McNemar test, two-sided.
+    """
+
+    pairs: Pairs
+    difference: Interval
+    p_value: float
+
+
+def measure(results: Sequence[EpisodeResult]) -> Measures:
+    """Return the numbers of a group of episodes, at least one."""
+    done = [r for r in results if r.success]
+    successes, count = len(done), len(results)
+    full = [t for r in results for t in r.forward_full]
+    pruned = [t for r in results for t in r.forward_pruned]
+    return Measures(
+        episodes=count,
+        successes=successes,
+        exact=exact_interval(successes, count),
+        wilson=wilson_interval(successes, count),
+        duration=_mean([r.duration for r in done]),
+        path_length=_mean([r.path_length for r in done]),
+        pruned_share=_share([(r.windows_pruned, r.windows) for r in results]),
+        tokens_share=_share([(r.tokens_kept, r.tokens_total) for r in results]),
+        flops_share=_share([(r.flops, r.flops_full) for r in results]),
+        forward=_median(full + pruned),
+        forward_full=_median(full),
+        forward_pruned=_median(pruned),
+        stopped=sum(bool(r.stop) for r in results),
+        taken=_taken(results),
+    )
+
+
+def compare(here: Sequence[EpisodeResult], other: Sequence[EpisodeResult]) -> Comparison:
+    """Compare two conditions; the same scenes in the same order, at least one."""
+    pairs = Pairs.of([r.success for r in here], [r.success for r in other])
+    return Comparison(pairs, paired_difference(pairs), mcnemar_p(pairs))
+
+
+def _taken(results: Sequence[EpisodeResult]) -> Taken | None:
+    chosen = [r.taken for r in results if r.taken and r.candidates > 1]
+    if not chosen:
+        return None
+    named = chosen.count(NAMED)
+    rate = exact_interval(named, len(chosen))
+    return Taken(named, chosen.count(OTHER), chosen.count(NOTHING), rate)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
+
+
+def _share(parts: Sequence[tuple[float, float]]) -> float | None:
+    whole = sum(total for _, total in parts)
+    return sum(part for part, _ in parts) / whole if whole else None
+
 
 ALL: Final = "all"
 ALONE: Final = "alone"
@@ -215,3 +350,30 @@ def _detectable(rows: Sequence[Row], scene: str) -> float | None:
     if not full:
         return None
     return detectable_loss(full[0].measures.exact.value, full[0].measures.episodes)
+
+
+def identity_of(checkpoint: Path | None, loop: Mapping[str, Any]) -> Identity:
+    """Return what tells results of this checkpoint and loop from all others.
+
+    Args:
+        checkpoint: Its directory, None where only the scripted expert runs.
+        loop: What the loop is made of; values that JSON can say.
+
+    Raises:
+        CheckpointError: The directory can't be read.
+    """
+    revision = git_revision(Path(__file__).parent)
+    if checkpoint is None:
+        return Identity("", loop, "", "no policy was run", revision)
+    fingerprint, relevance = checkpoint_fingerprint(checkpoint), relevance_of(checkpoint)
+    return Identity(fingerprint, loop, str(checkpoint.resolve()), relevance, revision)
+
+
+def relevance_of(checkpoint: Path) -> str:
+    """Return the checkpoint's own sentence on how the relevance of patches was learnt.
+
+    Raises:
+        CheckpointError: ``training.json`` is there and can't be read.
+    """
+    sentence = read_training(checkpoint).get("relevance")
+    return sentence.strip() if isinstance(sentence, str) and sentence.strip() else NOT_STATED

@@ -34,7 +34,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Judgement:
     """Result of one fault.
 
     Attributes:
@@ -61,7 +61,7 @@ class Outcome:
         return asdict(self)
 
 
-def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
+def judge(kind: Kind, at: float, trace: Trace) -> Judgement:
     """Judge what happened after a fault.
 
     Args:
@@ -88,7 +88,7 @@ def judge(kind: Kind, at: float, trace: Trace) -> Outcome:
     speed = speed_at(trace.tool, at)
     before = [(status, why) for t, status, why in trace.states if t < at]
     disturbed = before[-1][1] if before and before[-1][0] == "stopped" else ""
-    return Outcome(reaction, standstill, cause, speed, tuple(violations), disturbed=disturbed)
+    return Judgement(reaction, standstill, cause, speed, tuple(violations), disturbed=disturbed)
 
 
 def moving_since(commands: FloatArray, at: float) -> float:

@@ -1,10 +1,10 @@
-"""How a scene looks: camera, light, colours and the table's texture, randomised in named levels.
+"""How a scene looks, and from where: camera, light, colours, randomised in named levels.
 
 A look is a function of task, seed and level, and changes nothing that touches. Its random numbers
 are its own: things lie in the same places at every level.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -12,9 +12,123 @@ from typing import Final
 import numpy as np
 
 from ..errors import TwinError
+from ..geometry import rotation_from_rotvec
 from ..types import FloatArray, Rgb
-from .textures import KINDS, draw_texture
-from .view import View, nominal_view
+
+CAMERA_POSITION: Final = (0.0, -1.18, 0.66)  # [m], base frame; it faces the arm
+CAMERA_TARGET: Final = (0.0, -0.40, 0.18)
+CAMERA_FOVY: Final = 44.0  # [deg]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A pinhole camera with square pixels and its principal point in the middle.
+
+    Attributes:
+        position: Of the pinhole in the base frame, shape (3,), in [m].
+        rotation: Camera -> base, shape (3, 3): x to the right of the picture, y up, z backwards.
+        fovy: Vertical field of view in [deg].
+    """
+
+    position: FloatArray
+    rotation: FloatArray
+    fovy: float
+
+    def project(self, points: FloatArray, width: int = 640, height: int = 480) -> FloatArray:
+        """Return where points are seen.
+
+        Args:
+            points: In the base frame, shape (n, 3), in [m].
+            width: Of the picture, in pixels.
+            height: Of the picture, in pixels.
+
+        Returns:
+            Shape (n, 2), in pixels, to the right and down from the picture's upper left corner;
+            outside of the picture where they are not in it, NaN behind the camera.
+        """
+        local = (np.asarray(points, dtype=np.float64) - self.position) @ self.rotation
+        depth = np.where(local[:, 2] < 0.0, -local[:, 2], np.nan)
+        focal = 0.5 * height / np.tan(0.5 * np.radians(self.fovy))
+        right = 0.5 * width + focal * local[:, 0] / depth
+        below = 0.5 * height - focal * local[:, 1] / depth
+        return np.stack([right, below], axis=1)
+
+    def moved(self, shift: FloatArray, turn: FloatArray, zoom: float) -> "View":
+        """Return the camera after a small move.
+
+        Args:
+            shift: Of the pinhole in the base frame, shape (3,), in [m].
+            turn: Rotation vector in the camera's frame, shape (3,), in [rad].
+            zoom: Factor on the field of view.
+        """
+        rotation = self.rotation @ rotation_from_rotvec(turn)
+        return View(self.position + shift, rotation, self.fovy * zoom)
+
+
+def nominal_view() -> View:
+    """Return the front camera as it stands without randomisation."""
+    eye, target = np.array(CAMERA_POSITION), np.array(CAMERA_TARGET)
+    back = (eye - target) / np.linalg.norm(eye - target)
+    right = np.cross([0.0, 0.0, 1.0], back)
+    right /= np.linalg.norm(right)
+    return View(eye, np.stack([right, np.cross(back, right), back], axis=1), CAMERA_FOVY)
+
+
+SIZE: Final = 128  # [pixels] per side
+
+
+def draw_texture(kind: str, color: FloatArray, contrast: float, rng: np.random.Generator) -> Rgb:
+    """Draw a texture.
+
+    Args:
+        kind: One of :data:`KINDS`.
+        color: Mean colour, shape (3,), 0 to 1.
+        contrast: Largest share by which the colour changes, 0 to 1.
+        rng: Source of what is random.
+
+    Returns:
+        Shape (SIZE, SIZE, 3), uint8.
+    """
+    pattern = np.clip(KINDS[kind](rng), -1.0, 1.0)  # (SIZE, SIZE)
+    shade = 1.0 + contrast * pattern[..., None]
+    return np.asarray(np.clip(255.0 * color * shade, 0.0, 255.0), dtype=np.uint8)
+
+
+def _planks(rng: np.random.Generator) -> FloatArray:
+    """Boards along x with a grain."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+    boards = int(rng.integers(3, 7))
+    tone = rng.uniform(-0.6, 0.6, boards)[np.minimum((y * boards).astype(int), boards - 1)]
+    grain = np.sin(2.0 * np.pi * (14.0 * y + 0.25 * np.sin(2.0 * np.pi * (x + tone))))
+    return np.asarray(tone + 0.3 * grain)
+
+
+def _checks(rng: np.random.Generator) -> FloatArray:
+    """A chequered cloth."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] // (SIZE // int(rng.integers(4, 9)))
+    return np.asarray(2.0 * ((x + y) % 2) - 1.0)
+
+
+def _clouds(rng: np.random.Generator) -> FloatArray:
+    """Large soft spots, such as on stone."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
+    pattern = np.zeros((SIZE, SIZE))
+    for _ in range(8):
+        across, along = rng.integers(1, 7, 2)
+        pattern += np.cos(2.0 * np.pi * (across * x + along * y + rng.uniform()))
+    return pattern / 4.0
+
+
+def _specks(rng: np.random.Generator) -> FloatArray:
+    """Fine grains."""
+    coarse = rng.uniform(-1.0, 1.0, (SIZE // 4, SIZE // 4))
+    return np.asarray(np.kron(coarse, np.ones((4, 4))))
+
+
+KINDS: Final[Mapping[str, Callable[[np.random.Generator], FloatArray]]] = MappingProxyType(
+    {"planks": _planks, "checks": _checks, "clouds": _clouds, "specks": _specks}
+)
+
 
 _LIGHT: Final = (0.5, -1.0, 2.2)  # [m]
 _LIGHT_TARGET: Final = (-0.05, -0.34, 0.0)  # about; the light is directional enough

@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import TwinError
 from ..types import FloatArray
 from .items import Item, Receptacle
-from .tasks import Task, all_tasks
+from .tasks import all_tasks
+from .tasks.task import Task
 
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)

@@ -113,7 +113,7 @@ def test_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_arguments: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("adp_ros.cli.launch.command.run", interrupted)
+    monkeypatch.setattr("adp_ros.cli.launch.run", interrupted)
     assert main(["launch", "jaco2_task"]) == 128 + signal.SIGINT
 
 

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from adp_ros.cli import main
-from adp_ros.cli.doctor import command as doctor
-from adp_ros.cli.doctor import machine as checks
-from adp_ros.cli.doctor.machine import Finding, Subject, Verdict
-from adp_ros.cli.doctor.ros import check_checkpoint
+from adp_ros.cli import doctor, main
+from adp_ros.cli import doctor as checks
+from adp_ros.cli.doctor import Finding, Subject, Verdict, check_checkpoint
 
 
 def subject(**changes: Path | str | None) -> Subject:
@@ -75,7 +73,7 @@ def test_checkpoint_of_the_package_is_checked_by_default(
     twin_policy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a checkpoint given, the one that the twin starts with is read."""
-    monkeypatch.setattr("adp_ros.cli.doctor.ros.shipped_policy", lambda _: twin_policy)
+    monkeypatch.setattr("adp_ros.cli.doctor.shipped_policy", lambda _: twin_policy)
     finding = check_checkpoint(subject())
     assert (finding.verdict, finding.found.split(": ")[0]) == (Verdict.OK, str(twin_policy))
 

@@ -4,21 +4,22 @@ import numpy as np
 import pytest
 from simulated_arm import TICK, Bench, speeds, steady
 
-from adp_ros.chunk import ChunkConfig, Outcome
-from adp_ros.control import (
+from adp_ros.control.chunk_buffer import Offered
+from adp_ros.control.chunk_steps import ChunkConfig
+from adp_ros.control.controller_health import ControllerReport
+from adp_ros.control.controller_settings import (
     ArmConfig,
     ControllerSettings,
-    Pacer,
     StopConfig,
-    StopSequence,
     StreamConfig,
 )
-from adp_ros.control.report import ControllerReport
-from adp_ros.control.window import WindowMotion
+from adp_ros.control.episode import WindowMotion
+from adp_ros.control.pacer import Pacer
+from adp_ros.control.safety_machine import Status
+from adp_ros.control.stopping import StopSequence
 from adp_ros.errors import ConfigError, SafetyError
 from adp_ros.health import Level
-from adp_ros.kinematics import arm_model, gravity_torque
-from adp_ros.safety import Status
+from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
 
 HOME = arm_model("j2n6s300").home
 SYNC = ControllerSettings(chunk=ChunkConfig(execution="sync"))
@@ -182,7 +183,7 @@ def test_stop_sends_zeros_for_half_a_second_then_asks_the_driver_once_per_second
     bench.run(1.0)
     assert all(o.command is None and not o.stop_driver for o in bench.outputs)
     assert bench.controller.offer(bench.chunk(0, steady([0, 0, 0])), bench.now) is (
-        Outcome.UNREQUESTED
+        Offered.UNREQUESTED
     )
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from simulated_arm import TICK, Bench, steady
 
-from adp_ros.control import ControllerSettings
-from adp_ros.envelope import Envelope, EnvelopeConfig
+from adp_ros.control.controller_settings import ControllerSettings
+from adp_ros.control.envelope import Envelope, EnvelopeConfig
+from adp_ros.control.safety_machine import Status
 from adp_ros.errors import SafetyError
-from adp_ros.kinematics import arm_model
-from adp_ros.safety import Status
+from adp_ros.robots.jaco2.kinematics import arm_model
 
 RUNS = int(os.environ.get("ADP_ROS_RUNS", "4"))
 EVENTS = int(os.environ.get("ADP_ROS_EVENTS", "150"))

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adp_ros.envelope import Envelope, EnvelopeConfig, Place
+from adp_ros.control.envelope import Envelope, EnvelopeConfig, Place
 from adp_ros.errors import ConfigError
-from adp_ros.kinematics import ROBOT_TYPES, arm_model, forward
+from adp_ros.robots.jaco2.kinematics import ROBOT_TYPES, arm_model, forward
 from adp_ros.types import Pose, Twist
 
 MODEL = arm_model("j2n6s300")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from simulated_arm import Bench, speeds, steady
 
-from adp_ros.control import ControllerSettings, StopConfig
+from adp_ros.control.controller_settings import ControllerSettings, StopConfig
+from adp_ros.control.safety_machine import Status
 from adp_ros.errors import ConfigError, SafetyError
-from adp_ros.safety import Status
 
 RETREATS = ControllerSettings(stop=StopConfig(retreat_distance=0.02))
 

@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.transform import Rotation
 
+from adp_ros.control.velocity import (
+    PathFollower,
+    Ramp,
+    VelocityConfig,
+    limited_increment,
+    scaled_to,
+)
 from adp_ros.errors import ConfigError
 from adp_ros.types import ActionConvention, Pose, Twist
-from adp_ros.velocity import PathFollower, Ramp, VelocityConfig, limited_increment, scaled_to
 
 CONFIG = VelocityConfig()
 START = Pose(np.array([0.2, -0.4, 0.3]), Rotation.from_rotvec([0.2, 3.0, 0.1]).as_matrix())

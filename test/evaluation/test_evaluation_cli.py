@@ -7,7 +7,7 @@ import pytest
 from evaluation_fakes import LOOP, FakeRunner
 
 from adp_ros.cli import main
-from adp_ros.evaluation import rollout_runner
+from adp_ros.evaluation import runner as rollout_runner
 from adp_ros.evaluation.results import read_results
 
 

@@ -4,11 +4,10 @@ import pytest
 import yaml
 from evaluation_fakes import CONFIG, config
 
-from adp_ros.adp_settings import AdpSettings
+from adp_ros.adp.adp_settings import AdpSettings
 from adp_ros.errors import ConfigError
-from adp_ros.evaluation.condition import make_condition
-from adp_ros.evaluation.config import load_config
-from adp_ros.evaluation.plan import Plan, Shard
+from adp_ros.evaluation.conditions import load_config, make_condition
+from adp_ros.evaluation.episodes import Plan, Shard
 
 
 @pytest.fixture

@@ -10,14 +10,18 @@ from evaluation_fakes import IDENTITY, outcome, plan
 from rich.console import Console
 
 from adp_ros.errors import CheckpointError
-from adp_ros.evaluation.measures import measure
-from adp_ros.evaluation.origin import identity_of, relevance_of
-from adp_ros.evaluation.page import evaluation_page
-from adp_ros.evaluation.plots import cost_plot, scenes_plot, success_plot
 from adp_ros.evaluation.results import Results, condition_line, scene_line
-from adp_ros.evaluation.summary import ALL, ALONE, DISTRACTORS, summarise
-from adp_ros.evaluation.tables import tables
-from adp_ros.evaluation.terminal import drawn
+from adp_ros.evaluation.summary import (
+    ALL,
+    ALONE,
+    DISTRACTORS,
+    identity_of,
+    measure,
+    relevance_of,
+    summarise,
+)
+from adp_ros.reports.evaluation_page import cost_plot, evaluation_page, scenes_plot, success_plot
+from adp_ros.reports.evaluation_tables import drawn, tables
 
 CAVEAT = "Simulation: success in the MuJoCo twin, not on a real arm. How relevance was learnt: "
 

@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 from evaluation_fakes import config, plan
 
+from adp_ros.adp.gate_settings import GateConfig
+from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import ConfigError
-from adp_ros.evaluation import rollout_runner
-from adp_ros.evaluation.episode import Episode, Job
-from adp_ros.evaluation.rollout_runner import RolloutFactory, RolloutRunner
-from adp_ros.evaluation.scene import SceneVariant
-from adp_ros.evaluation.shifted_camera import shifted_camera
-from adp_ros.evaluation.watch import RolloutWatch
-from adp_ros.gate import GateConfig
-from adp_ros.policy.config import LlmConfig
-from adp_ros.policy.result import Prediction, StageTimes
-from adp_ros.policy.setup import PolicySetup
-from adp_ros.pruning import TextDrivenPruner
-from adp_ros.rollout import RolloutConfig
-from adp_ros.rollout.front_camera import twin_camera
+from adp_ros.evaluation import runner as rollout_runner
+from adp_ros.evaluation.arm_loop import twin_camera
+from adp_ros.evaluation.conditions import SceneVariant, shifted_camera
+from adp_ros.evaluation.episodes import Episode, Job
+from adp_ros.evaluation.rollout_result import RolloutConfig
+from adp_ros.evaluation.runner import RolloutFactory, RolloutRunner, RolloutWatch
+from adp_ros.policies.openvla.model_config import LlmConfig
+from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.setup import PolicySetup
 from adp_ros.sim.items import Receptacle
 from adp_ros.sim.scene import build_scene
 from adp_ros.types import ActionConvention

@@ -14,13 +14,11 @@ import pytest
 from evaluation_fakes import IDENTITY, LOOP, FakeFactory, FakeRunner, outcome, plan
 
 from adp_ros.errors import ConfigError, TwinError
-from adp_ros.evaluation.condition import make_condition
-from adp_ros.evaluation.episode import Job, ResultsError
-from adp_ros.evaluation.plan import Shard
-from adp_ros.evaluation.results import Identity, read_results
-from adp_ros.evaluation.session import Session, run_session
-from adp_ros.evaluation.writer import open_writer
-from adp_ros.worker_pool import WorkerError, run_jobs
+from adp_ros.evaluation.conditions import make_condition
+from adp_ros.evaluation.episodes import Job, ResultsError, Shard
+from adp_ros.evaluation.results import Identity, open_writer, read_results
+from adp_ros.evaluation.runner import Session, run_session
+from adp_ros.evaluation.workers import WorkerError, run_jobs
 
 SLOW = """
 from pathlib import Path

@@ -8,13 +8,14 @@ from scipy.stats import binom, binomtest
 
 from adp_ros.evaluation.intervals import (
     Pairs,
+    detectable_loss,
     exact_interval,
     half_width,
     mcnemar_p,
+    mcnemar_power,
     paired_difference,
     wilson_interval,
 )
-from adp_ros.evaluation.power import detectable_loss, mcnemar_power
 
 
 def ends(interval):

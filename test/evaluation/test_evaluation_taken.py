@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adp_ros.evaluation.taken import TakenWatch
+from adp_ros.evaluation.episodes import TakenWatch
 
 POT, CARROT = np.array([0.1, -0.4, 0.03]), np.array([-0.1, -0.5, 0.02])
 

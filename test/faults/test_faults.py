@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import ConfigError
-from adp_ros.faults import KINDS, Outcome, Reaction, Trace, judge, make_plan
-from adp_ros.faults.nominal import Episode, NominalSummary
-from adp_ros.faults.patrol import DOWN, MIDDLE, Patrol
-from adp_ros.faults.plan import check_kinds
-from adp_ros.faults.plot import draw_campaign
-from adp_ros.faults.report import summarise
+from adp_ros.faults.campaign_report import NominalEpisode, NominalSummary, draw_campaign, summarise
+from adp_ros.faults.judge import Judgement, Trace, judge
+from adp_ros.faults.kinds import KINDS, Reaction
+from adp_ros.faults.plan import DOWN, MIDDLE, Patrol, check_kinds, make_plan
 from adp_ros.geometry import rotation_from_rotvec
-from adp_ros.kinematics import arm_model, forward
+from adp_ros.robots.jaco2.kinematics import arm_model, forward
 from adp_ros.types import Pose
 
 PERIOD = 0.01005
@@ -159,7 +157,7 @@ def test_noise_of_samples_that_come_together_is_no_motion():
 def _results():
     good = [judge(KINDS["torque_spike"], 1.0, _trace(zero=z)) for z in (0.002, 0.004, 0.005)]
     bad = judge(KINDS["pose_nan"], 1.0, _trace(zero=0.3, cause="pose_nan"))
-    none = Outcome(None, None, "", 0.05)
+    none = Judgement(None, None, "", 0.05)
     kinds = ["torque_spike"] * 3 + ["pose_nan", "chunk_burst"]
     return [(i, kind, o) for i, (kind, o) in enumerate(zip(kinds, [*good, bad, none], strict=True))]
 
@@ -225,7 +223,7 @@ def _episode(**changes):
         "task": "wipe_table", "duration": 30.0, "success": True, "steps": 300, "missed": 0,
         "delivered": 3000, "late": 3, "skipped": 0, "slowed": 1, "stop": "",
     }  # fmt: skip
-    return Episode(**{**values, **changes})
+    return NominalEpisode(**{**values, **changes})
 
 
 def test_nominal_motion_passes_without_trip_missed_step_or_late_stream():

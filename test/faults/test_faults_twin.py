@@ -2,8 +2,7 @@
 
 import pytest
 
-from adp_ros.faults.press import PressCase, press, press_cases, press_table
-from adp_ros.faults.square import follow_square
+from adp_ros.faults.simulated import PressCase, follow_square, press, press_cases, press_table
 
 
 def test_square_is_followed_to_a_millimetre():

@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import ConfigError
-from adp_ros.kinematics import Chain, arm_model
-from adp_ros.sim.driver import TICK, ArmState, Driver, DriverMode
-from adp_ros.sim.points import PointQueue, VelocityPoint
-from adp_ros.sim.rates import joint_rates
-from adp_ros.sim.settings import DriverConfig
+from adp_ros.robots.jaco2.kinematics import Chain, arm_model
+from adp_ros.sim.base_controller import (
+    TICK,
+    ArmState,
+    Driver,
+    DriverMode,
+    PointQueue,
+    VelocityPoint,
+    joint_rates,
+)
+from adp_ros.sim.sim_settings import DriverConfig
 
 ARM = arm_model("j2n6s300")
 DOWN = np.array([4.74, 4.02, 1.4, 6.13, 0.6, 1.45])  # over the table, tool down

@@ -5,12 +5,13 @@ import pytest
 
 from adp_ros.errors import TwinError
 from adp_ros.geometry import compose, rotvec_from_rotation
-from adp_ros.sim.expert import EXPERTS, STEP, make_expert
-from adp_ros.sim.expert.fingers import SHUT, finger_after
-from adp_ros.sim.expert.place import PlaceExpert
-from adp_ros.sim.points import VelocityPoint
+from adp_ros.sim.base_controller import VelocityPoint
+from adp_ros.sim.experts import EXPERTS, make_expert
+from adp_ros.sim.experts.motion import SHUT, STEP, finger_after
+from adp_ros.sim.experts.place import PlaceExpert
 from adp_ros.sim.scene import build_scene
-from adp_ros.sim.tasks import PlaceTask, find_task, task_names
+from adp_ros.sim.tasks import find_task, task_names
+from adp_ros.sim.tasks.task import PlaceTask
 from adp_ros.sim.twin import Twin
 from adp_ros.types import ActionConvention
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import adp_ros.sim
-from adp_ros.sim.fingerprint import twin_fingerprint
+from adp_ros.sim.twin import twin_fingerprint
 
 SOURCE = Path(adp_ros.sim.__file__).parent
 

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import TwinError
-from adp_ros.sim.look import LEVEL_NAMES, LEVELS, draw_look
+from adp_ros.sim.look import KINDS, LEVEL_NAMES, LEVELS, SIZE, draw_look, draw_texture, nominal_view
 from adp_ros.sim.scene import build_scene
-from adp_ros.sim.textures import KINDS, SIZE, draw_texture
-from adp_ros.sim.view import nominal_view
 
 RANDOM = ("default", "strong")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import ConfigError, TwinError
-from adp_ros.sim import model as model_module
-from adp_ros.sim.model import build_arm, set_joint_dynamics
+from adp_ros.sim import arm_model as model_module
+from adp_ros.sim.arm_model import build_arm, set_joint_dynamics
+from adp_ros.sim.items import blot, turn
 from adp_ros.sim.scene import build_scene
-from adp_ros.sim.shapes import blot, turn
 
 # Classic Denavit-Hartenberg parameters of the non-spherical Jaco2 (Kinova's DH sheet).
 _AA = np.radians(30.0)

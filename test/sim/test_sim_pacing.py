@@ -2,7 +2,7 @@
 
 import pytest
 
-from adp_ros.sim.pacing import MAX_CATCH_UP, TickPacer
+from adp_ros.sim.shared_twin import MAX_CATCH_UP, TickPacer
 
 
 def test_ticks_are_due_on_absolute_deadlines():

@@ -9,7 +9,8 @@ import pytest
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim.items import ITEMS, Receptacle
 from adp_ros.sim.placement import AREA_HIGH, AREA_LOW, Spot, check_reachable, place
-from adp_ros.sim.tasks import ItemState, SceneState, all_tasks, find_task, task_names
+from adp_ros.sim.tasks import all_tasks, find_task, task_names
+from adp_ros.sim.tasks.task import ItemState, SceneState
 
 TASKS = ("carrot_to_pan", "cube_to_plate", "pot_to_plate", "wipe_table")
 
@@ -171,7 +172,7 @@ def test_tasks_and_placement_need_no_simulator():
     """Launch files can list tasks on a machine without MuJoCo."""
     code = (
         "import sys; sys.modules['mujoco'] = None;"
-        "from adp_ros.sim.tasks import task_names; from adp_ros.sim.expert import make_expert;"
+        "from adp_ros.sim.tasks import task_names; from adp_ros.sim.experts import make_expert;"
         "make_expert('wipe_table', 0); print(*task_names())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,19 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 
 from ...errors import ConfigError
-from .task import DirtPatch, ItemState, PlaceTask, SceneState, Task, WipeTask
-
-__all__ = [
-    "DirtPatch",
-    "ItemState",
-    "PlaceTask",
-    "SceneState",
-    "Task",
-    "WipeTask",
-    "all_tasks",
-    "find_task",
-    "task_names",
-]
+from .task import Task
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,273 @@
+"""Everything about pruning in one flat YAML file, ``config/adp.yaml``.
+
+The names of the ADP paper's Table 14 and of the released code are accepted as they are. This
+module splits them: which patches to drop (a pruner and its settings), when to drop them (the
+gate), how to show it (the overlay).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import yaml
+
+from ..errors import ConfigError
+from ..settings import check_settings, config_from_mapping, setting
+from .gate_settings import RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
+
+_BUDGET: Final = ("keep", "split", "counts", "positions")
+PRUNER_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "adp": (*_BUDGET, "layer", "order"),
+        "inverse": (*_BUDGET, "layer", "order"),
+        "random": (*_BUDGET, "seed"),
+        "uniform": _BUDGET,
+        "frame_difference": _BUDGET,
+        "divprune": _BUDGET,
+        "fastv": (*_BUDGET, "layer", "attending"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruningSettings:
+    """Which vision tokens to drop.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    qk_keep_enabled: bool = setting(True, "Prune at all; false is full vision in every window.")
+    pruner: str = setting("adp", "Method that chooses.", choices=tuple(PRUNER_SETTINGS))
+    qk_keep_ratio: float = setting(
+        0.5, "Share of the vision tokens that is kept, above 0; 1 keeps all.", low=0.0, high=1.0
+    )
+    qk_keep_split: tuple[float, ...] = setting(
+        (0.4, 0.6),
+        "Weights of the views with two or more, the main camera first; empty: equal.",
+        low=0.0,
+        high=1e6,
+    )
+    qk_layer: int = setting(
+        0, "Layer of the language model whose input is scored (adp, inverse).", low=0, high=1000
+    )
+    keep_order: str = setting(
+        "index",
+        "Order of the kept tokens (adp, inverse): as in the picture, or, with one view, the best "
+        "first as in the released code.",
+        choices=("index", "score"),
+    )
+    keep_counts: str = setting(
+        "code",
+        "Rounding of the number of tokens kept: released code, paper's text, paper's tables.",
+        choices=("code", "paper", "tables"),
+    )
+    keep_positions: str = setting(
+        "auto",
+        "Position numbers of the kept tokens: counted anew, or those of the full sequence; auto "
+        "is kept for fastv and reindexed for the others.",
+        choices=("auto", "reindexed", "kept"),
+    )
+    pruner_seed: int = setting(0, "Seed of the random pruner.", low=0, high=2**32 - 1)
+    fastv_layer: int = setting(2, "Layer in front of which fastv drops tokens.", low=1, high=1000)
+    fastv_attending: str = setting(
+        "last", "Tokens whose attention fastv reads.", choices=("last", "text", "actions")
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.qk_keep_ratio == 0.0:
+            raise ConfigError(f"qk_keep_ratio is {self.qk_keep_ratio}, allowed: above 0 to 1")
+        if self.qk_keep_split and sum(self.qk_keep_split) == 0.0:
+            raise ConfigError(f"qk_keep_split is {self.qk_keep_split}, a positive sum is needed")
+
+    @property
+    def pruner_settings(self) -> Mapping[str, Any]:
+        """What ``adp_ros.pruning.make_pruner`` needs besides the name."""
+        fastv = self.pruner == "fastv"
+        every = {
+            "keep": self.qk_keep_ratio,
+            "split": tuple(self.qk_keep_split) or None,
+            "counts": self.keep_counts,
+            "positions": self.keep_positions,
+            "layer": self.fastv_layer if fastv else self.qk_layer,
+            "order": self.keep_order,
+            "seed": self.pruner_seed,
+            "attending": self.fastv_attending,
+        }
+        taken = {name: every[name] for name in PRUNER_SETTINGS[self.pruner]}
+        if self.keep_positions == "auto":
+            del taken["positions"]
+        return taken
+
+
+GATE_VERSIONS: Final = ("paper", "released")
+PATH_LENGTHS: Final = ("arc_sum", "hypot")  # the released code's other names for sum
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlaySettings:
+    """How the published picture shows what was pruned (ADP paper Table 14).
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    overlay_pruned: bool = setting(True, "Publish the picture with pruned patches masked.")
+    overlay_pruned_color: tuple[int, ...] = setting(
+        (0, 0, 255), "Colour of the mask, red green blue.", low=0, high=255, length=3
+    )
+    overlay_pruned_alpha: int = setting(
+        120, "Opacity of the mask, 255 covers all.", low=0, high=255
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdpSettings:
+    """The whole file.
+
+    Attributes:
+        pruning: Which tokens to drop.
+        gate: When to drop them; also how motion is measured (``delta_method``,
+            ``min_delta_pos``, ``motion_source``).
+        overlay: How to show it.
+        ignored: Names in the file that change nothing here, in the file's order.
+    """
+
+    pruning: PruningSettings = PruningSettings()
+    gate: GateConfig = GateConfig()
+    overlay: OverlaySettings = OverlaySettings()
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path | str) -> "AdpSettings":
+        """Read a YAML (or JSON) file.
+
+        Raises:
+            ConfigError: The file is missing or not YAML, a name is unknown, or a value is of the
+                wrong type or out of range.
+        """
+        file = Path(path)
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"settings {file} can't be read: {error}") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"settings {file} are not YAML: {error}") from error
+        if values is None:
+            values = {}
+        if not isinstance(values, dict):
+            raise ConfigError(f"settings {file} hold {values!r}, lines 'name: value' are needed")
+        return cls.from_mapping(values, file.name)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is pruned at all."""
+        return self.pruning.qk_keep_enabled
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], where: str = "settings") -> "AdpSettings":
+        """Build from names and values.
+
+        Args:
+            values: Flat; names of Table 14, of the released code and our own.
+            where: Named in the messages.
+
+        Raises:
+            ConfigError: A name is unknown, or a value is of the wrong type or out of range.
+        """
+        try:
+            return cls._split(values)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+    @classmethod
+    def _split(cls, values: Mapping[str, Any]) -> "AdpSettings":
+        _refuse_unknown(values)
+        version = values.get("gate_version", GATE_VERSIONS[0])
+        if version not in GATE_VERSIONS:
+            raise ConfigError(f"gate_version is {version!r}, allowed: {', '.join(GATE_VERSIONS)}")
+        released = version == "released"
+        inert = {*UNREAD_NAMES, *RUN_NAMES} - {*_names(OverlaySettings)}
+        if released:
+            inert |= {"adjacent_variant", "adjacent_lookback"}
+        gate = _released_gate(values) if released else _paper_gate(values)
+        _refuse_unmeasurable(gate)
+        return cls(
+            pruning=_part(PruningSettings, _with_weights(values)),
+            gate=gate,
+            overlay=_part(OverlaySettings, values),
+            ignored=tuple(name for name in values if name in inert),
+        )
+
+
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(cls))
+
+
+def _part(cls: type[T], values: Mapping[str, Any]) -> T:
+    names = _names(cls)
+    return config_from_mapping(cls, {k: v for k, v in values.items() if k in names}, cls.__name__)
+
+
+def _refuse_unknown(values: Mapping[str, Any]) -> None:
+    parts = (PruningSettings, OverlaySettings, GateConfig, ReleasedGateSettings)
+    known = {"gate_version", *RUN_NAMES, *(name for part in parts for name in _names(part))}
+    for name in values:
+        if name not in known:
+            near = get_close_matches(str(name), sorted(known), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown setting {name!r}, {hint}")
+
+
+def _released_gate(values: Mapping[str, Any]) -> GateConfig:
+    released = _names(ReleasedGateSettings)
+    for name in values:
+        if name in _names(GateConfig) and name not in released:
+            raise ConfigError(f"{name} has no meaning with gate_version: released, delete the line")
+    return GateConfig.from_settings({k: v for k, v in values.items() if k in released})
+
+
+def _paper_gate(values: Mapping[str, Any]) -> GateConfig:
+    taken = dict(values)
+    if taken.get("delta_method") in PATH_LENGTHS:
+        taken["delta_method"] = "sum"
+    dynamic = values.get("use_dynamic_visual_strategy", True)
+    if not isinstance(dynamic, bool):
+        raise ConfigError(f"use_dynamic_visual_strategy is {dynamic!r}, true or false is needed")
+    if not dynamic:
+        taken["decision_method"] = "always"
+    return _part(GateConfig, taken)
+
+
+def _refuse_unmeasurable(gate: GateConfig) -> None:
+    path = gate.motion_source == "measured" and gate.delta_method != "net"
+    if path and gate.min_delta_pos > 0.0:
+        raise ConfigError(
+            f"min_delta_pos is {gate.min_delta_pos}, allowed: 0 with a measured path length, "
+            "which is summed between samples, not between steps"
+        )
+
+
+def _with_weights(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Accept the released code's text form of the split, and null for equal weights."""
+    if "qk_keep_split" not in values or isinstance(values["qk_keep_split"], list | tuple):
+        return values
+    split = values["qk_keep_split"]
+    if split is None:
+        return {**values, "qk_keep_split": ()}
+    try:
+        weights = tuple(float(part) for part in str(split).split(","))
+    except ValueError:
+        raise ConfigError(
+            f"qk_keep_split is {split!r}, a list such as [0.4, 0.6] is needed"
+        ) from None
+    return {**values, "qk_keep_split": weights}

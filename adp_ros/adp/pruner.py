@@ -1,0 +1,255 @@
+"""What a pruner is: the budget it keeps to, what it is given, what it gives back.
+
+A pruner chooses which vision patches go on. Most choose before the language model; one whose
+``cut_layer`` is above 0 chooses inside it, in front of that layer.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..settings import check_settings, setting
+
+Order = Literal["index", "score"]
+
+
+def highest(scores: Tensor, counts: Sequence[int], order: Order = "index") -> Tensor:
+    """Return the highest-scored patches of each view.
+
+    Args:
+        scores: Shape (V,), one view after the other.
+        counts: How many to take from each view.
+        order: ``index`` returns ascending indices; ``score`` with one view the best first.
+
+    Returns:
+        Indices into ``scores``, shape (sum of counts,), int64. Of equal scores the lower index
+        wins.
+    """
+    patches = len(scores) // len(counts)
+    ranked = scores.view(len(counts), patches).argsort(dim=1, descending=True, stable=True)
+    best = [ranked[i, :count] + i * patches for i, count in enumerate(counts)]
+    kept = torch.cat(best)  # (k,)
+    return kept if order == "score" and len(counts) == 1 else kept.sort().values
+
+
+def spread(patches: int, like: Tensor) -> Tensor:
+    """Rank the cells of a square grid so that any number of top cells is spread evenly.
+
+    The ranks are those of an ordered-dither (Bayer) matrix.
+
+    Args:
+        patches: Number of cells, a square.
+        like: Tensor whose device is used.
+
+    Returns:
+        Higher for cells to take earlier, shape (patches,), int64.
+    """
+    side = math.isqrt(patches)
+    bits = max(1, (side - 1).bit_length())
+    cell = torch.arange(patches, device=like.device)  # (P,)
+    row, column = cell // side, cell % side
+    rank = torch.zeros_like(cell)
+    for bit in range(bits):
+        quadrant = ((row ^ column) >> bit & 1) * 2 + (row >> bit & 1)  # (P,)
+        rank = rank + quadrant * 4 ** (bits - 1 - bit)
+    return -rank
+
+
+Counts = Literal["code", "paper", "tables"]
+
+_SLACK: Final = 1e-9  # 0.7 * 10 is 7 patches, whatever its last binary digit
+_TOTAL: Final[Mapping[str, Callable[[float], int]]] = {
+    "code": round,
+    "paper": lambda share: math.floor(share + _SLACK),
+    "tables": lambda share: math.ceil(share - _SLACK),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Share of the patches that is kept.
+
+    Attributes:
+        keep: Share of all patches, above 0 up to 1 (rho). At 1 nothing is pruned.
+        split: Weight of each view with two views or more, the main camera first; two weights
+            for more than two views are the main camera's and that of all others together. None:
+            equal weights. With one view it is ignored, as in the released code.
+        counts: Rounding. ``code``: the released code's (half to even; the remainder goes to the
+            views one by one, heaviest first; what exceeds a view is lost). ``paper``: floor of
+            rho V, then floor of each view's share, as the paper's text says. ``tables``: ceil of
+            rho V, which its tables 5 to 9 imply. In the last two the remainder goes to the last
+            view, and what exceeds a view to the others.
+    """
+
+    keep: float = setting(0.5, "share of the vision patches that is kept", low=0, high=1)
+    split: tuple[float, ...] | None = (0.4, 0.6)
+    counts: Counts = setting("code", "rounding rule", choices=("code", "paper", "tables"))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.keep <= 0:
+            raise ConfigError(f"keep is {self.keep}, allowed: above 0 up to 1")
+        if self.split is not None and not _usable(self.split):
+            raise ConfigError(
+                f"split is {self.split!r}, weights from 0 with a positive sum or None are needed"
+            )
+
+    def kept_per_view(self, views: int, patches: int) -> tuple[int, ...]:
+        """Return how many patches of each view are kept.
+
+        Args:
+            views: Number of views.
+            patches: Patches of one view.
+
+        Raises:
+            ConfigError: The split has weights for another number of views.
+        """
+        if self.keep >= 1:
+            return (patches,) * views
+        total = max(1, _TOTAL[self.counts](views * patches * self.keep))
+        if views == 1:
+            return (min(total, patches),)
+        weights = self._weights(views)
+        if self.counts == "code":
+            return _rounded(total, weights, patches)
+        return _floored(total, weights, patches)
+
+    def _weights(self, views: int) -> list[float]:
+        split = (1.0,) * views if self.split is None else self.split
+        if len(split) == 2 and views > 2:
+            split = (split[0], *(split[1] / (views - 1),) * (views - 1))
+        if len(split) != views:
+            raise ConfigError(f"split has {len(split)} weights, {views} views need {views} or 2")
+        return [weight / sum(split) for weight in split]
+
+
+def _usable(split: tuple[float, ...]) -> bool:
+    numbers = isinstance(split, tuple) and all(
+        isinstance(w, int | float) and math.isfinite(w) and w >= 0 for w in split
+    )
+    return numbers and sum(split) > 0
+
+
+def _rounded(total: int, weights: list[float], patches: int) -> tuple[int, ...]:
+    counts = [max(1, round(total * weight)) for weight in weights]
+    heaviest_first = sorted(range(len(weights)), key=lambda i: -weights[i])
+    while sum(counts) < total:
+        for i in heaviest_first[: total - sum(counts)]:
+            counts[i] += 1
+    while sum(counts) > max(total, len(counts)):
+        for i in [i for i in heaviest_first if counts[i] > 1][: sum(counts) - total]:
+            counts[i] -= 1
+    return tuple(min(count, patches) for count in counts)
+
+
+def _floored(total: int, weights: list[float], patches: int) -> tuple[int, ...]:
+    counts = [math.floor(total * weight + _SLACK) for weight in weights[:-1]]
+    counts.append(total - sum(counts))
+    surplus = sum(max(0, count - patches) for count in counts)
+    counts = [min(count, patches) for count in counts]
+    for i, count in enumerate(counts):
+        moved = min(surplus, patches - count)
+        counts[i] += moved
+        surplus -= moved
+    return tuple(counts)
+
+
+Positions = Literal["reindexed", "kept"]
+Attending = Literal["last", "text", "actions"]
+
+
+class ScoringModel(Protocol):
+    """What scoring needs of the policy's language model."""
+
+    def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of a layer at the text (T, D) and at the patches (V, D).
+
+        The model runs up to that layer on all patches, without proprioception.
+        """
+
+    def fold_text(self, layer: int, text: Tensor) -> Tensor:
+        """Fold text states (T, D) and the layer's projections into one vector (D,)."""
+
+    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
+        """Score patch states (V, D) with a folded text, giving (V,) float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneContext:
+    """One frame, as a pruner sees it. Everything lies on the policy's device.
+
+    Attributes:
+        views: Number of views.
+        pixels: Normalised pixel values, shape (6 * views, H, W), three channels per tower.
+        patches: Projected patches of all views, shape (V, D).
+        text: Embeddings of BOS, prompt and stop token, shape (T, D).
+        folded: The text folded through layer 0, shape (D,); computed once per instruction.
+        model: The language model.
+        attention: Gives the attention that each patch received in the layer before
+            ``cut_layer``, shape (V,) float32, from the last token, from the prompt or from the
+            rows that the head reads. None for pruners that choose before the model.
+    """
+
+    views: int
+    pixels: Tensor
+    patches: Tensor
+    text: Tensor
+    folded: Tensor
+    model: ScoringModel
+    attention: Callable[[Attending], Tensor] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a pruner chose.
+
+    Attributes:
+        kept: Indices into the views' concatenated patches, in the order they enter the model,
+            shape (k,), int64.
+        scores: Score of every patch, shape (V,) float32, or None where nothing is scored.
+    """
+
+    kept: Tensor
+    scores: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruner(Budget, ABC):
+    """Chooses the patches that go on.
+
+    Attributes:
+        positions: ``reindexed`` numbers the remaining tokens anew, ``kept`` leaves each at the
+            position it has in the full sequence.
+        name: Name for messages, tables and logs.
+        graph_safe: True when the choice runs on the device alone, with fixed shapes and without
+            memory of earlier frames, so that it can be captured in a CUDA graph.
+    """
+
+    positions: Positions = setting(
+        "reindexed", "position numbers of the remaining tokens", choices=("reindexed", "kept")
+    )
+
+    name: ClassVar[str]
+    graph_safe: ClassVar[bool] = True
+
+    @property
+    def cut_layer(self) -> int:
+        """0 to choose before the language model, K to choose in front of its layer K."""
+        return 0
+
+    def counts_of(self, context: PruneContext) -> tuple[int, ...]:
+        """Return how many patches of each view of a frame are kept."""
+        return self.kept_per_view(context.views, len(context.patches) // context.views)
+
+    @abstractmethod
+    def select(self, context: PruneContext) -> Selection:
+        """Choose the patches of one frame, as many as the budget says."""
+
+    def reset(self) -> None:  # noqa: B027 - most have nothing to forget
+        """Forget the episode."""

@@ -1,0 +1,1 @@
+"""Bags: written while the nodes run, read, replayed and compared without them."""

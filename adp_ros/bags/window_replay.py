@@ -1,0 +1,295 @@
+"""Windows of a bag through policy, pruner and gate once more."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from ..adp.pruner import Pruner
+from ..errors import AdpError
+from ..policies.conventions import StateLayout
+from ..policies.planner import MeasuredMotion, PrunablePolicy, WindowPlanner, WindowResult
+from ..policies.policy import Prediction, StageTimes
+from ..types import FloatArray, Observation, Rgb
+from .bag import Bag
+from .contents import OFT, RecordedAudit, RecordedWindow
+from .pictures import one_ahead
+
+_NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+_PATCHES: Final = 256  # of one view
+
+
+class StandIn:
+    """Passes on to the real policy, unless a recorded window is to be repeated.
+
+    Args:
+        policy: The real one; None to repeat every window.
+    """
+
+    def __init__(self, policy: PrunablePolicy | None) -> None:
+        self._policy = policy
+        self._repeated: Prediction | None = None
+        self.pruned = False  # the last call was to prune
+
+    @property
+    def plans(self) -> bool:
+        """True when there is a real policy."""
+        return self._policy is not None
+
+    def repeat(self, window: RecordedWindow, audit: RecordedAudit | None) -> None:
+        """Answer the next call with a recorded window."""
+        total = audit.tokens_total if audit is not None else _PATCHES
+        kept = None
+        if audit is not None and audit.kept:
+            kept = np.array(audit.kept, dtype=np.int64)
+        self._repeated = Prediction(
+            actions=window.actions,
+            normalized_actions=window.actions.astype(np.float32),
+            kept=kept,
+            scores=None,
+            sequence_lengths=audit.sequence_length if audit is not None else (total, total),
+            timing=_NO_TIME,
+            views=max(1, total // _PATCHES),
+            vision_tokens=total,
+        )
+
+    def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
+        """Plan one chunk, or repeat one."""
+        repeated, self._repeated = self._repeated, None
+        self.pruned = pruner is not None
+        if repeated is not None:
+            return repeated if pruner is not None else replace(repeated, kept=None)
+        if self._policy is None:
+            raise RuntimeError("no policy, and no window to repeat")
+        return self._policy.predict(observation, pruner)
+
+
+_NO_PICTURE: Final[Rgb] = np.zeros((1, 1, 3), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPlan:
+    """How windows are replayed.
+
+    Attributes:
+        image_topics: One per view, the main camera first.
+        instruction: What the policy is told.
+        layout: The policy's proprioceptive state, None when it takes none.
+        executes_own: True when the policy's own chunk moves the arm, whoever did when the bag
+            was recorded.
+    """
+
+    image_topics: tuple[str, ...]
+    instruction: str
+    layout: StateLayout | None
+    executes_own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What the policy sees in one window.
+
+    Attributes:
+        images: One per view; None when the policy can't plan.
+        problem: Why it can't, empty when it is not to plan.
+        unreadable: A picture is there and damaged.
+        lossy: A picture was not kept as it was.
+    """
+
+    images: tuple[Rgb, ...] | None
+    problem: str = ""
+    unreadable: bool = False
+    lossy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedWindow:
+    """One window, replayed.
+
+    Attributes:
+        recorded: What the bag says of it.
+        result: What came out now; None when it could not be replayed.
+        problem: Why it could not, or what was missing; empty when nothing was.
+        exact: The policy saw the very bytes that it saw when the bag was recorded.
+        repeated: The recorded actions were taken for the policy's.
+        pruned: The gate wanted it pruned.
+    """
+
+    recorded: RecordedWindow
+    result: WindowResult | None
+    problem: str = ""
+    exact: bool = True
+    repeated: bool = False
+    pruned: bool = False
+
+
+def set_threads(threads: int) -> None:
+    """Use as many threads as the live run: sums in another order differ in the last digit."""
+    torch.set_num_threads(threads)
+
+
+class WindowReplay:
+    """Plans the recorded windows again, in their order.
+
+    Args:
+        bag: The bag.
+        planner: Built on the stand-in.
+        policy: The stand-in.
+        plan: How to go about it.
+    """
+
+    def __init__(
+        self,
+        bag: Bag,
+        planner: WindowPlanner,
+        policy: StandIn,
+        plan: ReplayPlan,
+    ) -> None:
+        self._contents = bag.contents
+        self._pictures = bag.pictures
+        self._arm = bag.arm
+        self._planner = planner
+        self._policy = policy
+        self._plan = plan
+        self._begun = False
+
+    def windows(self) -> Iterator[ReplayedWindow]:
+        """Yield the windows, replayed one after the other; pictures are read one window ahead."""
+        windows = self._contents.windows
+        views = one_ahead(self._view(recorded) for recorded in windows)
+        for recorded, view in zip(windows, views, strict=True):
+            if view.unreadable:
+                yield ReplayedWindow(recorded, None, view.problem)
+                continue
+            try:
+                yield self._replay(recorded, view)
+            except AdpError as error:
+                yield ReplayedWindow(recorded, None, str(error))
+
+    def _replay(self, recorded: RecordedWindow, view: _View) -> ReplayedWindow:
+        missed_start = not self._begun and recorded.window > 0
+        self._begun = self._begun or recorded.window == 0
+        problem = "its episode began before the recording" if missed_start else ""
+        state, guessed = self._state(recorded) if self._policy.plans else (None, "")
+        problem = view.problem or problem or guessed
+        repeated = view.images is None
+        if repeated:
+            self._policy.repeat(recorded, self._contents.audits.get(recorded.key))
+        result = self._planner.plan(
+            Observation(view.images or (_NO_PICTURE,), self._plan.instruction, state),
+            recorded.window,
+            MeasuredMotion(*recorded.measured),
+            self._executed(recorded),
+        )
+        exact = not problem and not repeated and not view.lossy
+        return ReplayedWindow(recorded, result, problem, exact, repeated, self._policy.pruned)
+
+    def _view(self, recorded: RecordedWindow) -> _View:
+        if not self._policy.plans:
+            return _View(None)
+        lossy = self._pictures.lossy
+        try:
+            found = self._images(recorded)
+        except AdpError as error:
+            return _View(None, str(error), unreadable=True)
+        if isinstance(found, str):
+            return _View(None, found)
+        return _View(found, lossy=self._pictures.lossy > lossy)
+
+    def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
+        own = recorded.policy == OFT or self._plan.executes_own
+        return None if own else recorded.actions
+
+    def _images(self, recorded: RecordedWindow) -> tuple[Rgb, ...] | str:
+        """Return one picture per view, or say which is missing."""
+        first, *others = self._plan.image_topics
+        main = self._pictures.read(first, recorded.stamp)
+        if main is None:
+            return f"picture of {first} is missing"
+        begun = self._planning_began(recorded)
+        images = [main]
+        for topic in others:
+            image = self._pictures.newest(topic, begun)
+            if image is None:
+                return f"picture of {topic} is missing"
+            images.append(image)
+        return tuple(images)
+
+    def _state(self, recorded: RecordedWindow) -> tuple[FloatArray | None, str]:
+        """Return the policy's state, and what is to be said about it."""
+        layout = self._plan.layout
+        if layout is None:
+            return None, ""
+        state = self._contents.states.get(recorded.key)
+        if state is not None and len(state) == len(layout.names):
+            return state, ""
+        state = layout.assemble(self._arm.state(self._planning_began(recorded)))
+        return state, "state taken from the driver's newest messages"
+
+    def _planning_began(self, recorded: RecordedWindow) -> int:
+        """Return when the window's planning began, in [ns]."""
+        age = self._contents.frame_ages.get(recorded.key, 0.0)
+        return recorded.stamp + round(age * 1e9)
+
+
+def window_line(replayed: ReplayedWindow) -> dict[str, Any]:
+    """Return what is logged of one window; nothing in it depends on time or machine load."""
+    recorded, result = replayed.recorded, replayed.result
+    line: dict[str, Any] = {
+        "kind": "window",
+        "window": recorded.window,
+        "stamp_ns": recorded.stamp,
+    }
+    if replayed.problem:
+        line["problem"] = replayed.problem
+    if result is None:
+        return line
+    prediction, report = result.prediction, result.report
+    line |= {
+        "actions": result.actions.tolist(),
+        "policy_actions": prediction.actions.tolist(),
+        "pruned": replayed.pruned,
+        "pruner": report.pruner,
+        "kept": None if prediction.kept is None else prediction.kept.tolist(),
+        "sequence_length": list(report.sequence_length),
+        "repeated": replayed.repeated,
+    }
+    if not replayed.repeated:
+        line |= {"flops": report.flops, "flops_full": report.flops_full}
+    if result.decision is not None:
+        decision = result.decision
+        line["gate"] = {
+            "window": result.closed,
+            "state": decision.state,
+            "next_state": decision.prune,
+            "rule": decision.rule,
+            "reason": str(decision.reason),
+            "motion": decision.motion,
+            "upper": decision.upper,
+            "lower": decision.lower,
+            "pruned_run": decision.pruned_run,
+        }
+    return line
+
+
+def log_text(lines: Iterable[dict[str, Any]]) -> str:
+    """Return the lines as text; numbers keep every digit, what is not a number is null."""
+    return "".join(
+        json.dumps(finite(line), sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
+        for line in lines
+    )
+
+
+def finite(value: Any) -> Any:
+    """Return a value that JSON can say: numbers that are none become null."""
+    if isinstance(value, dict):
+        return {name: finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

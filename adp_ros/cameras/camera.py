@@ -1,0 +1,216 @@
+"""What a camera is to the rest of the package, and its settings."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from ..errors import ConfigError
+from ..settings import check_settings, setting
+from ..sim.look import LEVEL_NAMES
+from ..sim.placement import DISTRACTORS
+from ..types import Frame
+
+
+class Clock(Protocol):
+    """Time, handed to a source by the process that owns the clock."""
+
+    def now(self) -> float:
+        """Return the time of frame stamps in [s] (the ROS clock in a node)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return a time for durations in [s]; must be the kernel's monotonic clock."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; may return early when the process ends."""
+        ...
+
+
+class CameraSource(Protocol):
+    """A camera. All calls come from one thread."""
+
+    @property
+    def name(self) -> str:
+        """Kind and device in words, for messages."""
+        ...
+
+    def open(self) -> tuple[str, ...]:
+        """Start the camera.
+
+        Returns:
+            One sentence per setting that the camera did not take as asked.
+
+        Raises:
+            CameraError: Names the device and what is wrong with it.
+        """
+        ...
+
+    def read(self, timeout: float) -> Frame | None:
+        """Wait for the next picture.
+
+        Args:
+            timeout: Longest wait in [s].
+
+        Returns:
+            A picture that was not returned before, or None when there was none in time.
+
+        Raises:
+            CameraError: The camera vanished, ended or delivers unusable frames.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device; does nothing on a closed camera."""
+        ...
+
+
+FOURCC = MappingProxyType(
+    {
+        "yuyv": "YUYV",
+        "yuyv2rgb": "YUYV",
+        "uyvy": "UYVY",
+        "uyvy2rgb": "UYVY",
+        "mjpeg": "MJPG",
+        "mjpeg2rgb": "MJPG",
+    }
+)
+"""usb_cam's name of a pixel format -> V4L2's. Every one is published as rgb8."""
+LEAVE: Final = -1  # value of a control that the node does not touch
+
+
+def _control(description: str) -> Any:
+    return setting(LEAVE, description, low=LEAVE, high=65535)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """Where pictures come from and how they are delivered."""
+
+    source: str = setting(
+        "twin",
+        "Where pictures come from: the simulated scene, a V4L2 device, a video, a folder.",
+        choices=("twin", "v4l2", "video", "images"),
+    )
+    video_device: str = setting(
+        "/dev/video0", "V4L2 device; prefer the stable name under /dev/v4l/by-id."
+    )
+    path: str = setting("", "Video file, or folder of .png and .jpg pictures in name order.")
+    loop: bool = setting(True, "Start a video or folder over when it ends.")
+    image_width: int = setting(640, "Width of a published picture.", unit="px", low=16, high=8192)
+    image_height: int = setting(480, "Height of a published picture.", unit="px", low=16, high=8192)
+    framerate: float = setting(
+        30.0, "Pictures per second; a video keeps its own rate.", unit="Hz", low=0.1, high=240.0
+    )
+    capture_width: int = setting(
+        0, "Width asked of the V4L2 device; 0: as published.", unit="px", low=0, high=8192
+    )
+    capture_height: int = setting(
+        0, "Height asked of the V4L2 device; 0: as published.", unit="px", low=0, high=8192
+    )
+    fit: str = setting(
+        "exact",
+        "What to do with a picture of another size: refuse, crop the centre, pad black, stretch.",
+        choices=("exact", "crop", "pad", "stretch"),
+    )
+    pixel_format: str = setting("yuyv", "Format asked of the V4L2 device.", choices=tuple(FOURCC))
+    buffer_size: int = setting(
+        2,
+        "Frames the V4L2 driver buffers; 1 halves the rate of some.",
+        unit="frames",
+        low=1,
+        high=10,
+    )
+    brightness: int = _control("Brightness of the V4L2 device; -1 leaves it.")
+    contrast: int = _control("Contrast; -1 leaves it.")
+    saturation: int = _control("Saturation; -1 leaves it.")
+    sharpness: int = _control("Sharpness; -1 leaves it.")
+    gain: int = _control("Gain; -1 leaves it.")
+    exposure: int = _control("Exposure in the device's units; -1 leaves it.")
+    white_balance: int = setting(
+        LEAVE, "White balance; -1 leaves it.", unit="K", low=-1, high=20000
+    )
+    focus: int = _control("Focus in the device's units; -1 leaves it.")
+    stall_timeout: float = setting(
+        3.0, "A V4L2 device without a frame for so long is lost.", unit="s", low=0.1, high=60.0
+    )
+    reconnect_delay: float = setting(
+        0.5,
+        "Wait before the first try to reopen; doubles each time.",
+        unit="s",
+        low=0.05,
+        high=60.0,
+    )
+    reconnect_delay_max: float = setting(
+        8.0, "Longest wait between two tries to reopen.", unit="s", low=0.05, high=600.0
+    )
+    reconnect_limit: float = setting(
+        60.0,
+        "Reported as gone for good after so long; tries go on.",
+        unit="s",
+        low=1.0,
+        high=86400.0,
+    )
+    frozen_warn: float = setting(
+        1.0,
+        "V4L2 pictures that stay equal for so long are a warning.",
+        unit="s",
+        low=0.1,
+        high=3600.0,
+    )
+    frozen_error: float = setting(
+        5.0, "Equal for so long: an error, and no longer published.", unit="s", low=0.1, high=3600.0
+    )
+    frozen_threshold: float = setting(
+        0.05,
+        "Mean difference up to which two pictures are equal.",
+        unit="grey levels",
+        low=0.0,
+        high=255.0,
+    )
+    camera_name: str = setting("camera", "Hardware id in diagnostics.")
+    frame_id: str = setting("camera_optical_frame", "Frame of the picture's header.")
+    camera_info_url: str = setting(
+        "", "Calibration YAML: a path, file:///path or package://name/path; empty: uncalibrated."
+    )
+    jpeg_quality: int = setting(90, "Quality of the compressed pictures.", low=1, high=100)
+    idle: bool = setting(
+        True,
+        "Draw the twin (source twin) only on processor time that nothing else wants (SCHED_IDLE), "
+        "so that the control loop is on time.",
+    )
+    robot_type: str = setting(
+        "j2n6s300",
+        "Arm in the simulated scene (source twin), and the one that stops when the node ends.",
+    )
+    distractors: str = setting(
+        "auto", "Of the simulated scene (source twin), as in sim.yaml.", choices=DISTRACTORS
+    )
+    randomisation: str = setting(
+        "default", "Of the simulated scene (source twin), as in sim.yaml.", choices=LEVEL_NAMES
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.source in ("video", "images") and not self.path:
+            raise ConfigError(f"path is '', a {self.source} source needs it")
+        if (self.capture_width == 0) != (self.capture_height == 0):
+            raise ConfigError(
+                f"capture_width is {self.capture_width} and capture_height is "
+                f"{self.capture_height}, give both or none"
+            )
+        if self.frozen_error < self.frozen_warn:
+            raise ConfigError(
+                f"frozen_error is {self.frozen_error} s, allowed: at least frozen_warn "
+                f"({self.frozen_warn} s)"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of a published picture in [px]."""
+        return self.image_width, self.image_height
+
+    @property
+    def capture_size(self) -> tuple[int, int]:
+        """Width and height asked of the V4L2 device in [px]."""
+        return self.capture_width or self.image_width, self.capture_height or self.image_height

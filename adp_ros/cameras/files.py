@@ -1,0 +1,160 @@
+"""Stored pictures as a camera: a video file or a folder of images, at real-time pace."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import CameraError
+from ..types import Frame, Rgb
+from .camera import CameraSettings, Clock
+from .picture_geometry import fit_frame
+
+
+class Pacer:
+    """Absolute deadlines one period apart; a late caller skips, it never catches up."""
+
+    def __init__(self, period: float, clock: Clock) -> None:
+        """Set the period in [s] and the clock; the first picture is due at once."""
+        self._period = period
+        self._clock = clock
+        self._due: float | None = None
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until the next picture is due.
+
+        Args:
+            timeout: Longest wait in [s].
+
+        Returns:
+            True when it is due, False when the time ran out before.
+        """
+        now = self._clock.monotonic()
+        due = now if self._due is None else self._due
+        if due - now > timeout:
+            self._clock.sleep(timeout)
+            return False
+        if due > now:
+            self._clock.sleep(due - now)
+            now = self._clock.monotonic()
+            if now < due:  # woken early: the process ends
+                return False
+        late = now - due
+        self._due = due + self._period if late < self._period else now + self._period
+        return True
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class VideoSource:
+    """A video file, at the rate that the file states."""
+
+    def __init__(self, settings: CameraSettings, clock: Clock) -> None:
+        """Remember what to play; nothing is opened yet."""
+        self._settings = settings
+        self._clock = clock
+        self._capture: cv2.VideoCapture | None = None
+        self._pacer = Pacer(1.0 / settings.framerate, clock)
+
+    @property
+    def name(self) -> str:
+        """Kind and file."""
+        return f"video {self._settings.path}"
+
+    def open(self) -> tuple[str, ...]:
+        """Open the file, see :class:`~adp_ros.cameras.camera.CameraSource`."""
+        if not Path(self._settings.path).is_file():
+            raise CameraError(f"{self.name} does not exist")
+        capture = cv2.VideoCapture(self._settings.path)
+        if not capture.isOpened():
+            raise CameraError(f"{self.name} cannot be read as a video")
+        self._capture = capture
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        if not rate > 0:
+            self._pacer = Pacer(1.0 / self._settings.framerate, self._clock)
+            return (f"states no frame rate, {self._settings.framerate:g} Hz is used",)
+        self._pacer = Pacer(1.0 / rate, self._clock)
+        return ()
+
+    def read(self, timeout: float) -> Frame | None:
+        """Return the next picture when it is due."""
+        if self._capture is None:
+            raise CameraError(f"{self.name} is not open")
+        if not self._pacer.wait(timeout):
+            return None
+        bgr = self._next(self._capture)
+        settings = self._settings
+        rgb = fit_frame(_rgb(bgr), settings.size, settings.fit, self.name)
+        return Frame(rgb, self._clock.now())
+
+    def _next(self, capture: cv2.VideoCapture) -> Rgb:
+        ok, bgr = capture.read()
+        if not ok and self._settings.loop:
+            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            ok, bgr = capture.read()
+            if not ok:
+                raise CameraError(f"{self.name} has no readable frame")
+        if not ok:
+            raise CameraError(f"{self.name} has ended; set loop to start it over")
+        return np.asarray(bgr, dtype=np.uint8)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+class ImagesSource:
+    """A folder of pictures in the order of their names."""
+
+    def __init__(self, settings: CameraSettings, clock: Clock) -> None:
+        """Remember what to show; nothing is read yet."""
+        self._settings = settings
+        self._clock = clock
+        self._pacer = Pacer(1.0 / settings.framerate, clock)
+        self._files: tuple[Path, ...] = ()
+        self._index = 0
+
+    @property
+    def name(self) -> str:
+        """Kind and folder."""
+        return f"image folder {self._settings.path}"
+
+    def open(self) -> tuple[str, ...]:
+        """List the folder, see :class:`~adp_ros.cameras.camera.CameraSource`."""
+        folder = Path(self._settings.path)
+        if not folder.is_dir():
+            raise CameraError(f"{self.name} does not exist")
+        self._files = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES))
+        self._index = 0
+        if not self._files:
+            raise CameraError(f"{self.name} has no picture, allowed: {', '.join(SUFFIXES)}")
+        return ()
+
+    def read(self, timeout: float) -> Frame | None:
+        """Return the next picture when it is due."""
+        if not self._files:
+            raise CameraError(f"{self.name} is not open")
+        if not self._pacer.wait(timeout):
+            return None
+        if self._index == len(self._files):
+            if not self._settings.loop:
+                raise CameraError(f"{self.name} has ended; set loop to start it over")
+            self._index = 0
+        file = self._files[self._index]
+        self._index += 1
+        bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise CameraError(f"picture {file} cannot be read")
+        rgb = fit_frame(_rgb(bgr), self._settings.size, self._settings.fit, f"picture {file}")
+        return Frame(rgb, self._clock.now())
+
+    def close(self) -> None:
+        """Forget the list of pictures."""
+        self._files = ()
+
+
+def _rgb(bgr: "cv2.typing.MatLike") -> Rgb:
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

@@ -1,0 +1,207 @@
+"""``adp-ros collect``: demonstrations from the twin, for ``adp-ros train``."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import ConfigError
+from ..reports.progress import progress_shown
+from ..settings import share_directory
+from ..sim.tasks import task_names
+
+if TYPE_CHECKING:
+    from ..learning.collecting import Session, Summary
+    from ..learning.collection import Collected, CollectPlan, CollectSettings
+    from ..reports.progress import Show
+
+
+class CollectTally:
+    """Shows episodes as they end."""
+
+    def __init__(self, show: "Show") -> None:
+        """Start at nothing."""
+        self._show = show
+        self._began = time.monotonic()
+        self._episodes = self._successes = 0
+        self._seconds = 0.0
+
+    def __call__(self, collected: "Collected | None", done: int, total: int) -> None:
+        """Count an episode, None at the start."""
+        if collected is not None:
+            self._episodes += 1
+            self._successes += collected.success
+            self._seconds += collected.time
+        wall = max(time.monotonic() - self._began, 1e-3)
+        words = f"{self._successes}/{self._episodes} successful"
+        self._show(done, total, f"{words}, {self._seconds / wall:.1f} x real time")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "collect",
+        help="demonstrations in the twin, by experts or corrected policies",
+        description="Run episodes in the twin, in the loop that the nodes run, and keep them as "
+        "demonstrations. The same command goes on where an earlier one ended. Exit status 1 when "
+        "an episode could not be run.",
+    )
+    names = ", ".join(task_names())
+    parser.add_argument(
+        "--task", nargs="+", default=["all"], metavar="NAME", help=f"all, or some of {names}"
+    )
+    parser.add_argument(
+        "--policy",
+        default="expert",
+        help="expert, or a checkpoint that moves the arm while the expert says what it should "
+        "have done (DAgger); default: %(default)s",
+    )
+    parser.add_argument(
+        "--episodes", type=int, default=10, help="of each task; default: %(default)s"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of the first; default: %(default)s")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
+    _add_settings(parser)
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how episodes are made")
+    group.add_argument(
+        "--keep-every", type=int, default=1, metavar="K", help="keep each Kth picture, 10 a second"
+    )
+    group.add_argument(
+        "--mix",
+        default="clean:1",
+        metavar="KIND:N,...",
+        help="shares of undisturbed and disturbed experts, such as clean:1,noisy:2",
+    )
+    group.add_argument("--noise", type=float, default=1.0, help="strength of the disturbances")
+    group.add_argument(
+        "--start-spread", type=float, default=0.06, help="of the joints around home, in [rad]"
+    )
+    group.add_argument(
+        "--expert-share", type=float, default=0.0, help="of windows, beside a checkpoint"
+    )
+    group.add_argument("--pruned-share", type=float, default=0.0, help="of a checkpoint's windows")
+    group.add_argument("--adp", type=Path, help="how they are pruned; default: config/adp.yaml")
+    group.add_argument("--time-limit", type=float, metavar="S", help="of an episode, in [s]")
+    group.add_argument("--randomisation", default="default", help="none, default or strong")
+    group.add_argument("--distractors", default="auto", help="auto, always or never")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Collect what is missing; return 0, or 1 when an episode could not be run."""
+    from ..learning.collecting import run_session, summarise
+    from ..learning.dataset_statistics import write_statistics
+
+    session = _session(arguments)
+    began = time.perf_counter()
+    try:
+        with progress_shown(sys.stderr) as show:
+            outcomes = run_session(session, CollectTally(show))
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted; {arguments.out} keeps what ended, go on the same way\n")
+        raise
+    finally:
+        if len(session.dataset):
+            write_statistics(session.dataset)
+    summary = summarise(outcomes, time.perf_counter() - began)
+    _print(summary, session, arguments)
+    return 1 if summary.errors else 0
+
+
+def _session(arguments: argparse.Namespace) -> "Session":
+    from ..learning.collecting import Session
+    from ..learning.collection import CollectPlan
+    from ..learning.dataset import DatasetInfo, create_dataset
+
+    settings = _settings(arguments)
+    plan = CollectPlan(_tasks(arguments.task), arguments.seed, arguments.episodes, settings)
+    adp = arguments.adp or share_directory(os.environ) / "config" / "adp.yaml"
+    info = DatasetInfo(
+        robot_type=settings.robot_type,
+        source=f"adp_ros twin, {_source(plan)}",
+        made=settings.to_json(),
+    )
+    return Session(plan, create_dataset(arguments.out, info), adp, arguments.workers)
+
+
+def _source(plan: "CollectPlan") -> str:
+    return "scripted experts" if plan.settings.checkpoint is None else "policy with corrections"
+
+
+def _settings(arguments: argparse.Namespace) -> "CollectSettings":
+    from ..learning.collection import CollectSettings
+
+    policy = arguments.policy
+    if policy != "expert":
+        if not Path(policy).expanduser().is_dir():
+            raise ConfigError(f"policy is {policy!r}, 'expert' or a checkpoint's folder is needed")
+        policy = str(Path(policy).expanduser().resolve())
+    clean, noisy = _mix(arguments.mix)
+    return CollectSettings(
+        policy=policy,
+        clean=clean,
+        noisy=noisy,
+        keep_every=arguments.keep_every,
+        noise=arguments.noise,
+        start_spread=arguments.start_spread,
+        expert_share=arguments.expert_share,
+        pruned_share=arguments.pruned_share,
+        time_limit=arguments.time_limit,
+        randomisation=arguments.randomisation,
+        distractors=arguments.distractors,
+    )
+
+
+def _mix(text: str) -> tuple[int, int]:
+    """Return the shares of undisturbed and disturbed episodes."""
+    shares = {"clean": 0, "noisy": 0}
+    for part in text.split(","):
+        kind, _, number = part.strip().partition(":")
+        if kind not in shares or not number.isdigit():
+            raise ConfigError(f"mix is {text!r}, needed: shares such as clean:1,noisy:2")
+        shares[kind] = int(number)
+    return shares["clean"], shares["noisy"]
+
+
+def _tasks(names: list[str]) -> tuple[str, ...]:
+    if names == ["all"]:
+        return task_names()
+    for name in names:
+        if name not in task_names():
+            raise ConfigError(f"task is {name!r}, allowed: all, {', '.join(task_names())}")
+    return tuple(dict.fromkeys(names))
+
+
+def _print(summary: "Summary", session: "Session", arguments: argparse.Namespace) -> None:
+    total, out = len(session.dataset), arguments.out
+    if arguments.json:
+        values = summary.to_json() | {"out": str(out), "demonstrations": total}
+        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        return
+    table = Table("task", "kind", "episodes", "success", "kept", "pictures", "simulated [s]")
+    for group in summary.groups:
+        rate = f"{group.successes / group.episodes:.1%}"
+        numbers = (group.episodes, rate, group.kept, group.frames, f"{group.seconds:.0f}")
+        table.add_row(group.task, group.kind, *map(str, numbers))
+    console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
+    if summary.groups:
+        console.print(table)
+    for line in summary.left_out:
+        console.print(f"left out  {line}", markup=False)
+    for line in summary.errors:
+        console.print(f"error     {line}", markup=False)
+    console.print(
+        f"{total} demonstrations in {out}; {summary.size / 1e6:.0f} MB now, "
+        f"{summary.wall:.0f} s, {summary.speed:.1f} x real time"
+    )

@@ -1,0 +1,88 @@
+"""``adp-ros launch``: the launch file's node table as plain processes."""
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from dataclasses import asdict
+
+from ..ros.launch_arguments import (
+    launch_arguments,
+    parse_assignments,
+    resolve_settings,
+)
+from ..ros.runner import (
+    Runner,
+    StopRequest,
+    child_environment,
+    node_program,
+    prepare_nodes,
+    run_until_end,
+    write_line,
+)
+from ..settings import share_directory
+
+LAUNCHES = ("jaco2_task",)
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "launch",
+        help="start camera, policy, controller and arm",
+        description="Start the nodes that ros2 launch adp_ros jaco2_task.launch.py starts, with "
+        "the same arguments. Ctrl-C ends all of them.",
+    )
+    parser.add_argument("name", choices=LAUNCHES, help="what to launch")
+    parser.add_argument("assignments", nargs="*", metavar="name:=value", help="launch arguments")
+    parser.add_argument(
+        "-s",
+        "--show-args",
+        action="store_true",
+        help="list the launch arguments and end",
+    )
+    parser.add_argument("--json", action="store_true", help="with --show-args: as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start the nodes and wait for Ctrl-C or the end of one of them."""
+    share = share_directory(os.environ)
+    given = parse_assignments(arguments.assignments, launch_arguments(share))
+    if arguments.show_args:
+        sys.stdout.write(_list_arguments(arguments.json))
+        return 0
+    settings = resolve_settings(given, share)
+    with StopRequest().listening() as request:
+        specs = prepare_nodes(settings, share)
+        runner = Runner([node_program(spec) for spec in specs], child_environment(), write_line)
+        runner.start()
+        try:
+            ended = run_until_end(runner, request)
+        finally:
+            killed = runner.stop(request.asked_again)
+    if ended is not None:
+        sys.stderr.write(f"error: {ended}, so the other nodes were stopped too\n")
+        return 2 if ended.status == 2 else 1
+    if killed:
+        sys.stderr.write(f"error: had to be killed: {', '.join(killed)}\n")
+        return 1
+    return 0
+
+
+def _list_arguments(as_json: bool) -> str:
+    arguments = launch_arguments(share_directory(os.environ))
+    if as_json:
+        return json.dumps([asdict(argument) for argument in arguments], indent=2) + "\n"
+    lines = []
+    for argument in arguments:
+        allowed = f" Allowed: {', '.join(argument.choices)}." if argument.choices else ""
+        lines.append(f"{argument.name}:={argument.default}")
+        lines += textwrap.wrap(
+            f"{argument.description}.{allowed}",
+            96,
+            initial_indent="    ",
+            subsequent_indent="    ",
+        )
+    return "\n".join(lines) + "\n"

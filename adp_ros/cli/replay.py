@@ -1,0 +1,224 @@
+"""``adp-ros replay``: a recorded run once more, offline, with the same or with other settings."""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from ..adp.registry import PRUNERS
+from ..bags.bag import Bag, open_bag
+from ..bags.compare import WindowCheck, check_windows, count
+from ..bags.contents import Contents
+from ..bags.controller_replay import Beside, ControllerLog, controller_beside, decisions
+from ..bags.replay import (
+    GATES,
+    Overrides,
+    Prepared,
+    ReplayedRun,
+    baseline_of,
+    controller_replay,
+    cost_of,
+    decide_windows,
+    difference_between,
+    plan_windows,
+    prepare,
+)
+from ..bags.window_replay import finite, log_text, window_line
+from ..errors import ConfigError
+from ..ros.picture_messages import image_to_rgb
+
+_SHOWN: Final = ("end_point_mm", "end_angle_deg", "l1_normalized", "cosine_translation")
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "replay",
+        help="a recorded run once more, offline",
+        description="Put a bag's pictures through policy, pruner and gate once more, the chunks "
+        "through controller and safety in simulated time; offline, without a robot. Everything is "
+        "compared with what was recorded. Exit status 1 when something differs although nothing "
+        "was asked to.",
+    )
+    parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
+    parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
+    parser.add_argument("--keep", type=float, metavar="R", help="another retention ratio")
+    parser.add_argument("--gate", choices=GATES, help="another rule of the gate")
+    parser.add_argument("--pruner", choices=tuple(PRUNERS), help="another pruner")
+    parser.add_argument("--adp", type=Path, help="another file of settings of gate and pruning")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="where the policy runs")
+    parser.add_argument(
+        "--decisions-only",
+        action="store_true",
+        help="take the recorded chunks instead of running the policy: the gate in milliseconds",
+    )
+    parser.add_argument(
+        "--compare",
+        choices=("full", "recorded"),
+        help="run the windows again with full vision, or with the recorded settings, and tell the "
+        "difference of the actions",
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="write replay.jsonl into it")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay a bag; return 0, or 1 when it should be equal and is not."""
+    begun = time.monotonic()
+    overrides = Overrides(
+        checkpoint=arguments.checkpoint,
+        keep=arguments.keep,
+        gate=arguments.gate,
+        pruner=arguments.pruner,
+        adp=arguments.adp,
+        device=arguments.device,
+    )
+    bag = open_bag(arguments.bag, image_to_rgb)
+    contents = bag.contents
+    if arguments.decisions_only and arguments.compare:
+        raise ConfigError("--compare and --decisions-only exclude each other")
+    with _beside(bag) as beside:
+        difference: dict[str, Any] = {}
+        if arguments.decisions_only:
+            outcome = decide_windows(bag, overrides, beside)
+        else:
+            prepared = prepare(contents, overrides)
+            outcome = plan_windows(bag, prepared, beside)
+            if arguments.compare:
+                baseline = baseline_of(contents, prepared, overrides, arguments.compare)
+                difference = _difference(bag, (baseline, prepared), outcome)
+        controller = None if beside is None else beside.log()
+    lines = [window_line(window) for window in outcome.replayed]
+    text = log_text([*lines, *(controller.lines if controller else [])])
+    summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
+    summary["safety"] = None if controller is None else _safety(controller)
+    summary |= {"cost": cost_of(outcome.replayed), **difference}
+    summary["seconds"] = time.monotonic() - begun
+    if arguments.output is not None:
+        _write(arguments.output, text, summary)
+    sys.stdout.write(
+        json.dumps(finite(summary), indent=2) + "\n" if arguments.json else _words(summary)
+    )
+    differs = summary["equality"]["different"] or (controller is not None and not controller.equal)
+    return 1 if overrides.none and differs else 0
+
+
+@contextmanager
+def _beside(bag: Bag) -> Iterator[Beside | None]:
+    replay = controller_replay(bag)
+    if replay is None:
+        yield None
+        return
+    with controller_beside(replay) as beside:
+        yield beside
+
+
+def _difference(bag: Bag, pair: tuple[Prepared, Prepared], outcome: ReplayedRun) -> dict[str, Any]:
+    baseline = plan_windows(bag, pair[0])
+    conventions = (pair[0].setup.convention, pair[1].setup.convention)
+    phases = difference_between(baseline, outcome, conventions)
+    return {
+        "difference": {name: asdict(phase) for name, phase in phases.items()},
+        "baseline_cost": cost_of(baseline.replayed),
+    }
+
+
+def _summary(
+    contents: Contents, outcome: ReplayedRun, checks: Sequence[WindowCheck], text: str
+) -> dict[str, Any]:
+    problems = {window.problem for window in outcome.replayed if window.problem}
+    counts = {text: sum(w.problem == text for w in outcome.replayed) for text in sorted(problems)}
+    return {
+        "policy": contents.windows[0].policy,
+        "robot_type": contents.robot_type,
+        "origin": {k: v for k, v in contents.origin.items() if k != "launch"},
+        "pruned": {
+            "recorded": sum(window.pruned for window in contents.windows),
+            "replayed": sum(window.pruned for window in outcome.replayed),
+        },
+        "equality": asdict(count(checks, outcome.replayed)),
+        "bag_problems": list(contents.problems),
+        "window_problems": counts,
+        "notes": list(outcome.notes),
+        "log_sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _safety(log: ControllerLog) -> dict[str, Any]:
+    return {
+        "equal": log.equal,
+        "recorded": [list(state) for state in decisions(log.recorded)],
+        "replayed": [list(state) for state in decisions(log.changes)],
+        "commands": log.commands,
+        "problems": log.problems,
+    }
+
+
+def _words(summary: Mapping[str, Any]) -> str:
+    equality, pruned = summary["equality"], summary["pruned"]
+    lines = [
+        f"windows    {equality['windows']} recorded, {equality['replayed']} replayed",
+        f"equal      {equality['equal']}, different {equality['different']}"
+        + ("" if equality["first"] is None else f", first window {equality['first']}"),
+        f"largest    difference of an action's number {equality['largest']:.3g}",
+        f"pruned     {pruned['recorded']} recorded, {pruned['replayed']} replayed",
+        f"log        sha256 {summary['log_sha256']}",
+    ]
+    lines += _safety_words(summary["safety"])
+    lines += [f"bag        {text}" for text in summary["bag_problems"]]
+    lines += [f"{n:>4} windows: {text}" for text, n in summary["window_problems"].items()]
+    lines += _difference_words(summary)
+    lines += [f"note       {text}" for text in summary["notes"]]
+    return "\n".join(lines) + "\n"
+
+
+def _safety_words(safety: Mapping[str, Any] | None) -> list[str]:
+    if safety is None:
+        return ["safety     not replayed: no arm in the bag"]
+    states = {
+        name: " ".join(status.lower() + (f" ({cause})" if cause else "") for status, cause in steps)
+        for name, steps in (("recorded", safety["recorded"]), ("replayed", safety["replayed"]))
+    }
+    same = (
+        "as recorded" if safety["equal"] else f"recorded: {states['recorded'] or 'never started'}"
+    )
+    lines = [
+        f"safety     {states['replayed'] or 'never started'}, {same}",
+        f"commands   {safety['commands']} to the arm",
+    ]
+    return lines + [f"{n:>4} times: {text}" for text, n in safety["problems"].items()]
+
+
+def _difference_words(summary: Mapping[str, Any]) -> list[str]:
+    cost = summary["cost"]
+    lines = []
+    if cost:
+        lines.append(f"FLOPs      {cost['flops'] / cost['flops_full']:.1%} of full vision")
+        policy, whole = cost["policy_s"], summary["seconds"]
+        lines.append(f"time       {whole:.1f} s, of which {policy:.1f} s are the policy's own")
+    for phase, found in summary.get("difference", {}).items():
+        for name in _SHOWN:
+            estimate = found["metrics"][name]
+            lines.append(
+                f"{phase:<10} {name} {estimate['mean']:.4g} "
+                f"({estimate['low']:.4g} to {estimate['high']:.4g}), {found['windows']} windows"
+            )
+    return lines
+
+
+def _write(directory: Path, text: str, summary: Mapping[str, Any]) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "replay.jsonl").write_text(text, encoding="utf-8")
+        (directory / "replay.json").write_text(
+            json.dumps(finite(summary), indent=2) + "\n", "utf-8"
+        )
+    except OSError as error:
+        raise ConfigError(f"output is {str(directory)!r}: {error.strerror}") from error

@@ -1,1 +1,0 @@
-"""Demonstrations from the twin: by experts, disturbed experts, and policies that are corrected."""

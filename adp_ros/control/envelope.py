@@ -1,0 +1,346 @@
+"""Where the arm may be, and the velocities that keep it there.
+
+Towards a border the speed is at most gain * distance: the border is approached, never crossed.
+What leads away from a border is free, so that the arm can always come back.
+"""
+
+from dataclasses import dataclass
+from math import hypot, inf, sqrt
+from typing import Final
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..robots.jaco2.kinematics import ArmModel, Chain
+from ..settings import check_settings, setting
+from ..types import FloatArray, Pose, Twist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvelopeConfig:
+    """Space, joint angles and postures that commands never leave."""
+
+    workspace_low: tuple[float, ...] = setting(
+        (-0.45, -0.75, 0.02),
+        "Lower corner of the box that the tool stays in, base frame.",
+        unit="m",
+        low=-1.2,
+        high=1.2,
+        length=3,
+    )
+    workspace_high: tuple[float, ...] = setting(
+        (0.45, -0.12, 0.80),
+        "Upper corner of that box.",
+        unit="m",
+        low=-1.2,
+        high=1.3,
+        length=3,
+    )
+    base_radius: float = setting(
+        0.16,
+        "Distance from the base's axis that the tool keeps.",
+        unit="m",
+        low=0.0,
+        high=0.5,
+    )
+    joint_margin: float = setting(
+        0.1, "Distance that joints keep from their limits.", unit="rad", low=0.0, high=0.5
+    )
+    joint_speed_share: float = setting(
+        0.9,
+        "Share of the joints' top speeds (36 and 48 deg/s) that is used.",
+        low=0.05,
+        high=1.0,
+    )
+    singularity_slow: float = setting(
+        60.0,
+        "Condition number of the Jacobian from which motion towards a singularity slows.",
+        low=5.0,
+        high=1000.0,
+    )
+    singularity_stop: float = setting(
+        150.0, "Condition number at which it ends.", low=6.0, high=2000.0
+    )
+    approach_gain: float = setting(
+        4.0,
+        "Speed towards a border per distance to it.",
+        unit="1/s",
+        low=0.5,
+        high=10.0,
+    )
+    table_height: float = setting(
+        0.0, "Height of the table in the base frame.", unit="m", low=-1.0, high=1.0
+    )
+    link_clearance: float = setting(
+        0.06,
+        "Height over the table that elbow and wrist keep.",
+        unit="m",
+        low=0.0,
+        high=0.5,
+    )
+    tool_reach: float = setting(
+        0.066,
+        "How far fingers or sponge reach beyond the tool frame.",
+        unit="m",
+        low=0.0,
+        high=0.5,
+    )
+    table_zone: float = setting(
+        0.05,
+        "Height of the reach's end over the table below which it comes down slowly.",
+        unit="m",
+        low=0.0,
+        high=0.5,
+    )
+    table_speed: float = setting(
+        0.05,
+        "Speed at which it then comes down; the impact grows with it.",
+        unit="m/s",
+        low=0.005,
+        high=0.2,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, "envelope.")
+        for axis, low, high in zip("xyz", self.workspace_low, self.workspace_high, strict=True):
+            if low >= high:
+                raise ConfigError(
+                    f"envelope.workspace_low is {low:g} along {axis}, "
+                    f"allowed: below envelope.workspace_high, {high:g}"
+                )
+        if self.singularity_slow >= self.singularity_stop:
+            raise ConfigError(
+                f"envelope.singularity_slow is {self.singularity_slow:g}, "
+                f"allowed: below envelope.singularity_stop, {self.singularity_stop:g}"
+            )
+
+    @property
+    def box(self) -> FloatArray:
+        """Lower and upper corner, shape (2, 3), in [m]."""
+        return np.array([self.workspace_low, self.workspace_high])
+
+
+_DAMPING: Final = 1e-3  # of the least squares; joint speeds stay bounded at a singularity
+_FIRST_FREE_LINK: Final = 2  # elbow; the joints before it stand on the base
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One posture of the arm.
+
+    Attributes:
+        model: The arm.
+        joints: Joint angles, shape (6,), in [rad].
+        pose: Measured tool pose.
+        chain: Frames of the links.
+        jacobian: Tool velocity per joint speed, shape (6, 6).
+        condition: Condition number of the Jacobian.
+        solver: Joint speeds per tool velocity, damped least squares, shape (6, 6).
+        sinking: Vertical velocity of elbow and wrist joints per joint speed, shape (4, 6), in [m].
+    """
+
+    model: ArmModel
+    joints: FloatArray
+    pose: Pose
+    chain: Chain
+    jacobian: FloatArray
+    condition: float
+    solver: FloatArray
+    sinking: FloatArray
+
+    @classmethod
+    def at(cls, model: ArmModel, joints: FloatArray, pose: Pose) -> "Place":
+        """Compute frames and Jacobian at measured joints and tool pose."""
+        chain = Chain.at(model, joints)
+        jacobian = chain.jacobian()
+        left, sizes, right = np.linalg.svd(jacobian)
+        solver = (right.T * (sizes / (sizes**2 + _DAMPING**2))) @ left.T
+        condition = float(sizes[0] / sizes[-1]) if sizes[-1] > 0.0 else inf
+        sinking = chain.height_jacobian()[_FIRST_FREE_LINK:]
+        return cls(model, joints, pose, chain, jacobian, condition, solver, sinking)
+
+    def joint_speeds(self, twist: FloatArray) -> FloatArray:
+        """Return the joint speeds of a tool velocity, shape (6,), in [rad/s].
+
+        Args:
+            twist: Linear over angular velocity in the base frame, shape (6,).
+        """
+        return np.asarray(self.solver @ twist)
+
+    def condition_after(self, speeds: FloatArray, time: float) -> float:
+        """Return the condition number after moving with joint speeds for a time in [s]."""
+        moved = Chain.at(self.model, self.joints + speeds * time)
+        return float(np.linalg.cond(moved.jacobian()))
+
+    def link_heights(self, speeds: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return heights of elbow and wrist joints and how fast they change.
+
+        Args:
+            speeds: Joint speeds, shape (6,), in [rad/s].
+
+        Returns:
+            Heights in the base frame in [m] and their rates in [m/s], shape (4,) each.
+        """
+        return self.chain.origin[_FIRST_FREE_LINK:6, 2], self.sinking @ speeds
+
+
+_LOOK_AHEAD: Final = 0.005  # [s] over which the trend of the condition number is judged
+_TINY: Final = 1e-9
+_UNCHANGED: Final = 1.0 - 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """A velocity inside the envelope.
+
+    Attributes:
+        twist: The velocity.
+        reasons: Limits that reduced it, such as ``workspace``; empty when none did.
+    """
+
+    twist: Twist
+    reasons: tuple[str, ...]
+
+
+class Envelope:
+    """The envelope of one arm.
+
+    Args:
+        config: Its settings.
+        model: The arm.
+        deceleration: With which the arm slows before the table, in [m/s^2].
+
+    Raises:
+        ConfigError: When the envelope does not contain the arm's home pose.
+    """
+
+    def __init__(self, config: EnvelopeConfig, model: ArmModel, deceleration: float) -> None:
+        self._config = config
+        self._model = model
+        self._deceleration = 0.5 * deceleration  # half is left for the path's own turns
+        self._box = config.box
+        self._lower = model.lower + config.joint_margin
+        self._upper = model.upper - config.joint_margin
+        self._check_home()
+
+    def outside(self, place: Place) -> str:
+        """Name the border that a posture is beyond, empty when it is inside."""
+        position, config = place.pose.position, self._config
+        if np.any(position < self._box[0]) or np.any(position > self._box[1]):
+            return "workspace"
+        if hypot(position[0], position[1]) < config.base_radius:
+            return "base"
+        if np.any(place.joints < self._lower) or np.any(place.joints > self._upper):
+            return "joint_limit"
+        if place.condition > config.singularity_stop:
+            return "singularity"
+        heights, _ = place.link_heights(np.zeros(6))
+        if np.any(heights < config.table_height + config.link_clearance):
+            return "link_clearance"
+        return ""
+
+    def limit(self, twist: Twist, place: Place) -> Limited:
+        """Reduce a velocity until it leads nowhere outside.
+
+        The tool slides along the box and the table; everything else slows the whole motion, so
+        that its direction stays.
+
+        Args:
+            twist: Wanted tool velocity in the base frame.
+            place: Where the arm is.
+        """
+        reasons: list[str] = []
+        wanted = twist.linear.tolist()
+        inside = self._inside_box(wanted, place)
+        if any(abs(a - b) > _TINY for a, b in zip(inside, wanted, strict=True)):
+            reasons.append("workspace")
+        descent = max(inside[2], -self._descent_allowed(place))
+        if descent - inside[2] > _TINY:
+            reasons.append("table")
+        linear = np.array([inside[0], inside[1], descent])
+        share, reason = self._share(np.concatenate([linear, twist.angular]), place)
+        if share < _UNCHANGED:
+            reasons.append(reason)
+        return Limited(Twist(linear * share, twist.angular * share), tuple(reasons))
+
+    def _inside_box(self, linear: list[float], place: Place) -> list[float]:
+        gain = self._config.approach_gain
+        low, high = self._box.tolist()
+        rows = zip(linear, place.pose.position.tolist(), low, high, strict=True)
+        return [
+            min(max(v, min(0.0, gain * (a - at))), max(0.0, gain * (b - at)))
+            for v, at, a, b in rows
+        ]
+
+    def _descent_allowed(self, place: Place) -> float:
+        config, pose = self._config, place.pose
+        end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
+        above = max(0.0, end - config.table_height - config.table_zone)
+        return sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
+
+    def _share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
+        """Return the share of a velocity that is allowed, and what bounds it."""
+        speeds = place.joint_speeds(twist)
+        if not any(abs(speed) > _TINY for speed in speeds.tolist()):
+            return 1.0, ""
+        shares = {
+            "base": self._base_share(twist, place),
+            "joint_speed": self._joint_speed_share(speeds),
+            "joint_limit": self._joint_limit_share(speeds, place),
+            "singularity": self._singularity_share(speeds, place),
+            "link_clearance": self._clearance_share(speeds, place),
+        }
+        reason = min(shares, key=lambda name: shares[name])
+        return shares[reason], reason
+
+    def _base_share(self, twist: FloatArray, place: Place) -> float:
+        x, y = place.pose.position[:2]
+        distance = max(hypot(x, y), _TINY)
+        inward = -(x * twist[0] + y * twist[1]) / distance
+        allowed = self._config.approach_gain * max(0.0, distance - self._config.base_radius)
+        return min(1.0, allowed / inward) if inward > _TINY else 1.0
+
+    def _joint_speed_share(self, speeds: FloatArray) -> float:
+        top = self._config.joint_speed_share * self._model.max_joint_speed
+        fastest: float = max((np.abs(speeds) / top).tolist())
+        return min(1.0, 1.0 / fastest)
+
+    def _joint_limit_share(self, speeds: FloatArray, place: Place) -> float:
+        above, below = (self._upper - place.joints).tolist(), (place.joints - self._lower).tolist()
+        share = 1.0
+        for speed, up, down in zip(speeds.tolist(), above, below, strict=True):
+            if abs(speed) > _TINY:
+                room = max(0.0, up if speed > 0.0 else down)
+                share = min(share, self._config.approach_gain * room / abs(speed))
+        return share
+
+    def _singularity_share(self, speeds: FloatArray, place: Place) -> float:
+        """Near a singularity 1 / condition falls about in proportion to the distance from it."""
+        slow, stop = 1.0 / self._config.singularity_slow, 1.0 / self._config.singularity_stop
+        here = 1.0 / place.condition
+        if here > slow:
+            return 1.0
+        falls = (here - 1.0 / place.condition_after(speeds, _LOOK_AHEAD)) / _LOOK_AHEAD
+        if falls <= 0.0:
+            return 1.0
+        room = max(0.0, here - stop)
+        return min(1.0, room / (slow - stop), self._config.approach_gain * room / falls)
+
+    def _clearance_share(self, speeds: FloatArray, place: Place) -> float:
+        heights, rates = place.link_heights(speeds)
+        room = heights - self._config.table_height - self._config.link_clearance
+        share = 1.0
+        for left, rate in zip(room.tolist(), rates.tolist(), strict=True):
+            if -rate > _TINY:
+                share = min(share, self._config.approach_gain * max(0.0, left) / -rate)
+        return share
+
+    def _check_home(self) -> None:
+        home = Place.at(self._model, self._model.home, Chain.at(self._model, self._model.home).tool)
+        border = self.outside(home)
+        if border:
+            x, y, z = home.pose.position
+            raise ConfigError(
+                f"envelope does not contain the home pose of {self._model.robot_type}, tool at "
+                f"({x:.3f}, {y:.3f}, {z:.3f}) m: it is beyond the border {border!r}"
+            )

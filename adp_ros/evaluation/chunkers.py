@@ -1,0 +1,308 @@
+"""Who plans in a rollout: a policy, an expert, a disturbed or relieved one, or nothing.
+
+The executed motion strays from the expert's, so that the expert's answers to strange states can
+be learnt (DART, Laskey et al. 2017).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adp.adp_settings import AdpSettings
+from ..policies.planner import MeasuredMotion, WindowPlanner
+from ..policies.policy import load_policy
+from ..policies.setup import PolicySetup, declare_policy
+from ..robots.jaco2.interface import CLOSED_TICKS, RADIANS_PER_TICK, opening_from_ticks
+from ..sim.experts import Expert, make_expert
+from ..sim.experts.motion import STEPS
+from ..types import ActionConvention, FloatArray, Observation
+from .rollout_result import Chunker, PlannedChunk, RolloutConfig, View
+
+STEP: Final = 0.1  # [s]
+_DRIFT: Final = np.array([0.018, 0.018, 0.012, 0.05, 0.05, 0.15])  # [m/s], [rad/s] at level 1
+_MEMORY: Final = 0.85  # of the drift from step to step
+_KICKS: Final = 0.25  # [1/s] at level 1
+_KICK: Final = np.array([0.08, 0.08, 0.06, 0.15, 0.15, 0.5])  # [m/s], [rad/s] at level 1
+_KICK_STEPS: Final = (2, 6)
+_GRIPS: Final = 0.06  # [1/s] at level 1
+_GRIP_STEPS: Final = (2, 6)
+_FREE: Final = 0.18  # [m] above the table, from where on nothing is in the way
+_LEAST: Final = 0.15  # share of the disturbances that is left at the table
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """Disturbances of one episode, per step of 0.1 s.
+
+    Attributes:
+        motion: Added to the expert's increments, shape (T, 6): translation and rotation vector
+            in the base frame, in [m] and [rad].
+        flipped: True where the gripper does the opposite, shape (T,).
+    """
+
+    motion: FloatArray
+    flipped: NDArray[np.bool_]
+
+    def disturbed(self, actions: FloatArray, start: float, height: float) -> FloatArray:
+        """Return a chunk with the disturbances of its time.
+
+        Args:
+            actions: The expert's chunk, shape (n, 7), in the default convention.
+            start: When its first action is due, in [s] since the episode began.
+            height: Of the tool above the table, in [m]: close to it things are touched, and
+                disturbances are smaller, none of them downwards.
+        """
+        at = max(0, round(start / STEP))
+        steps = np.minimum(np.arange(at, at + len(actions)), len(self.flipped) - 1)
+        moved = actions.copy()
+        push = self.motion[steps] * float(np.clip(height / _FREE, _LEAST, 1.0))
+        if height < _FREE:
+            push[:, 2] = np.maximum(push[:, 2], 0.0)
+        moved[:, :6] += push
+        moved[:, 6] = np.where(self.flipped[steps], 1.0 - moved[:, 6], moved[:, 6])
+        return moved
+
+
+def draw_perturbation(rng: np.random.Generator, level: float, duration: float) -> Perturbation:
+    """Draw the disturbances of an episode.
+
+    Args:
+        rng: Source of randomness.
+        level: Strength; 0 for none, 1 for drifts of some centimetres and a kick every 4 s.
+        duration: Of the episode, in [s].
+    """
+    count = round(duration / STEP) + 10
+    motion = _drift(rng, count) * (level * STEP)
+    flipped = np.zeros(count, dtype=bool)
+    for begin, end in _events(rng, count, _KICKS * level, _KICK_STEPS):
+        motion[begin:end] += _KICK * rng.uniform(-1.0, 1.0, 6) * (min(level, 1.5) * STEP)
+    for begin, end in _events(rng, count, _GRIPS * level, _GRIP_STEPS):
+        flipped[begin:end] = True
+    return Perturbation(motion, flipped)
+
+
+def _drift(rng: np.random.Generator, count: int) -> FloatArray:
+    """Return a smooth random velocity, shape (count, 6), of the drift's size on average."""
+    drift = np.empty((count, 6))
+    now = rng.normal(0.0, 1.0, 6)
+    fresh = float(np.sqrt(1.0 - _MEMORY**2))
+    for step in range(count):
+        now = _MEMORY * now + fresh * rng.normal(0.0, 1.0, 6)
+        drift[step] = now * _DRIFT
+    return drift
+
+
+def _events(
+    rng: np.random.Generator, count: int, rate: float, lengths: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """Return begin and end of events that come with a rate in [1/s]."""
+    begins = np.flatnonzero(rng.random(count) < rate * STEP)
+    return [(int(b), int(b + rng.integers(*lengths))) for b in begins]
+
+
+_CONVENTION: Final = ActionConvention()
+
+
+class ExpertChunker:
+    """The scripted expert, planning from the true state in the newest picture."""
+
+    def __init__(self) -> None:
+        self._expert: Expert | None = None
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Make the expert of the scene.
+
+        Raises:
+            ConfigError: The task has no expert.
+        """
+        self._expert = make_expert(config.task, config.seed, config.robot_type)
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Plan from the true state."""
+        if self._expert is None:
+            raise RuntimeError("plan before begin")
+        actions = self._expert.plan(view.truth.qpos, view.truth.cleaned)
+        return PlannedChunk(actions, _CONVENTION)
+
+
+class HoldChunker:
+    """Stands still; the gripper stays as it is."""
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Nothing is to be prepared."""
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Return zeros and the gripper's present opening."""
+        actions = np.zeros((STEPS, 7))
+        actions[:, 6] = opening_of(view)
+        return PlannedChunk(actions, _CONVENTION)
+
+
+def opening_of(view: View) -> float:
+    """Return the measured opening of the hand, 0 closed to 1 open."""
+    ticks = np.clip(view.arm.fingers / RADIANS_PER_TICK, 0.0, CLOSED_TICKS)
+    return float(np.mean([opening_from_ticks(t) for t in ticks]))
+
+
+class PolicyChunker:
+    """Plans with a checkpoint from the front camera's picture."""
+
+    def __init__(
+        self, setup: PolicySetup, adp: AdpSettings | None = None, mover: Chunker | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            setup: The checkpoint; loaded once, it serves any number of chunkers.
+            adp: Settings of gate and pruning, None for those of the setup.
+            mover: Somebody else whose actions are executed while the checkpoint plans in shadow,
+                None for the checkpoint's own.
+
+        Raises:
+            ConfigError: The pruner's settings are not allowed.
+        """
+        self._setup = setup if adp is None else setup.with_adp(adp)
+        self._mover = mover
+        self._planner: WindowPlanner | None = None
+        self._instruction = ""
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: Path,
+        adp: AdpSettings,
+        device: str = "cpu",
+        mover: Chunker | None = None,
+    ) -> "PolicyChunker":
+        """Load a checkpoint.
+
+        Raises:
+            CheckpointError: It is unusable, or does not declare what moving an arm needs.
+            ConfigError: A setting does not fit it.
+        """
+        return cls(load_setup(checkpoint, adp, device, moves_arm=mover is None), mover=mover)
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Take the task's instruction; gate and pruner start anew."""
+        self._instruction = config.found_task.instruction
+        self._planner = None
+        if self._mover is not None:
+            self._mover.begin(config)
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Plan one window.
+
+        Raises:
+            ObservationError: Picture or state does not fit the checkpoint.
+            PolicyError: The checkpoint failed.
+        """
+        setup = self._setup
+        executed = None if self._mover is None else self._mover.plan(view)
+        convention = setup.convention if executed is None else executed.convention
+        if self._planner is None:
+            self._planner = setup.planner(convention)
+        result = self._planner.plan(
+            Observation((view.rgb(),), self._instruction, setup.state(lambda: view.arm)),
+            view.window,
+            MeasuredMotion(view.measured_path, view.measured_net),
+            None if executed is None else executed.actions,
+        )
+        return PlannedChunk(result.actions, convention, result.prediction.pruned, result)
+
+
+def load_setup(
+    checkpoint: Path, adp: AdpSettings, device: str = "cpu", *, moves_arm: bool = True
+) -> PolicySetup:
+    """Load a checkpoint once for any number of chunkers.
+
+    Args:
+        checkpoint: Its directory.
+        adp: Settings of gate and pruning.
+        device: ``cpu`` or ``cuda``.
+        moves_arm: False lets what it does not declare be assumed.
+
+    Raises:
+        CheckpointError: It is unusable, or does not declare what moving an arm needs.
+        ConfigError: A setting does not fit it.
+    """
+    directory = checkpoint.expanduser()
+    policy = load_policy(directory, device=device)
+    return declare_policy(policy, directory, adp, moves_arm=moves_arm)
+
+
+_STREAM: Final = 0x_A0_1  # of random numbers, apart from the scene's
+
+
+class NoisyExpert:
+    """The scripted expert, disturbed; the same scene and level are always disturbed alike."""
+
+    def __init__(self, level: float) -> None:
+        """Prepare.
+
+        Args:
+            level: Strength of the disturbances, see
+                :func:`adp_ros.evaluation.chunkers.draw_perturbation`.
+        """
+        self._level = level
+        self._expert = ExpertChunker()
+        self._perturbation: Perturbation | None = None
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Draw the disturbances of the episode.
+
+        Raises:
+            ConfigError: The task has no expert.
+        """
+        self._expert.begin(config)
+        rng = np.random.default_rng([config.seed, _STREAM, *config.task.encode()])
+        self._perturbation = draw_perturbation(rng, self._level, config.limit)
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Plan from the true state, disturbed."""
+        if self._perturbation is None:
+            raise RuntimeError("plan before begin")
+        clean = self._expert.plan(view)
+        height = float(view.truth.pose.position[2])
+        actions = self._perturbation.disturbed(clean.actions, view.time, height)
+        return PlannedChunk(actions, clean.convention)
+
+
+class RelievedPolicy:
+    """A policy that moves the arm, in some windows relieved by the expert (DAgger)."""
+
+    def __init__(self, policy: Chunker, expert_share: float) -> None:
+        """Prepare.
+
+        Args:
+            policy: Who moves the arm mostly.
+            expert_share: Share of the windows in which the expert does, drawn anew in each
+                episode; the same scene gives the same draws.
+        """
+        self._policy = policy
+        self._share = expert_share
+        self._expert = ExpertChunker()
+        self._rng = np.random.default_rng(_STREAM)
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Prepare both.
+
+        Raises:
+            AdpError: One of them cannot do the task.
+        """
+        self._policy.begin(config)
+        self._expert.begin(config)
+        self._rng = np.random.default_rng([config.seed, _STREAM + 1, *config.task.encode()])
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Let one of them plan; the policy always thinks, so that its gate stays in step.
+
+        Raises:
+            AdpError: The policy cannot.
+        """
+        planned = self._policy.plan(view)
+        if self._rng.random() < self._share:
+            return self._expert.plan(view)
+        return planned

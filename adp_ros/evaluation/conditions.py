@@ -1,0 +1,365 @@
+"""``config/eval.yaml``: ways to use the policy, named sets of them, and variants of the scene."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import yaml
+
+from ..adp.adp_settings import AdpSettings
+from ..errors import ConfigError
+from ..geometry import quaternion_from_rotation
+from ..settings import check_settings, config_from_mapping, setting
+from ..sim.look import LEVEL_NAMES
+from ..sim.render import TwinRenderer
+from ..sim.scene import CAMERA
+from ..types import FloatArray
+from .rollout_result import RolloutConfig
+
+FULL: Final = "full"  # what the others are compared with
+_SEEDS: Final = 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One way to use the policy.
+
+    Attributes:
+        name: Name in tables; ``adp@0.3`` is ``adp`` with keep ratio 0.3.
+        description: One sentence.
+        policy: ``oft``, the checkpoint, or ``expert``, the scripted expert, which prunes nothing.
+        adp: Settings of gate and pruning.
+    """
+
+    name: str
+    description: str
+    policy: str
+    adp: AdpSettings
+
+    @property
+    def expert(self) -> bool:
+        """True when the scripted expert moves the arm and no policy is asked."""
+        return self.policy == "expert"
+
+    @property
+    def prunes(self) -> bool:
+        """True when vision tokens may be dropped."""
+        never = self.adp.gate.decision_method == "never"
+        keeps_all = self.adp.pruning.qk_keep_ratio >= 1.0
+        return self.adp.enabled and not (self.expert or never or keeps_all)
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that changes its results."""
+        adp = {"pruning": asdict(self.adp.pruning), "gate": asdict(self.adp.gate)}
+        return digest_of({"policy": "expert"} if self.expert else {"policy": self.policy, **adp})
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that tell conditions apart, for a report."""
+        if self.expert:
+            return {"policy": self.policy}
+        pruning, gate = self.adp.pruning, self.adp.gate
+        if not self.prunes:
+            return {"policy": self.policy, "pruner": "none"}
+        return {
+            "policy": self.policy,
+            "pruner": pruning.pruner,
+            "keep": pruning.qk_keep_ratio,
+            "layer": pruning.qk_layer,
+            "gate": gate.rule,
+        }
+
+    def for_seed(self, seed: int) -> AdpSettings:
+        """Return the settings of one episode: random pruner and gate draw anew in each scene.
+
+        Args:
+            seed: Seed of the scene; the same seed gives the same draws in every order of
+                episodes.
+        """
+        pruning, gate = self.adp.pruning, self.adp.gate
+        return replace(
+            self.adp,
+            pruning=replace(pruning, pruner_seed=(pruning.pruner_seed + seed) % _SEEDS),
+            gate=replace(gate, random_seed=(gate.random_seed + seed) % _SEEDS),
+        )
+
+
+def make_condition(
+    name: str, description: str, policy: str, adp: Mapping[str, Any], keep: float | None = None
+) -> Condition:
+    """Make a condition from settings.
+
+    Args:
+        name: Its name.
+        description: One sentence.
+        policy: ``oft`` or ``expert``.
+        adp: Settings of gate and pruning, names of ``config/adp.yaml``.
+        keep: Keep ratio in place of theirs.
+
+    Raises:
+        ConfigError: A name or value is not allowed.
+    """
+    if policy not in ("oft", "expert"):
+        raise ConfigError(f"condition {name}: policy is {policy!r}, allowed: oft, expert")
+    values = dict(adp) if keep is None else {**adp, "qk_keep_ratio": keep}
+    condition = Condition(
+        name, description, policy, AdpSettings.from_mapping(values, f"condition {name}")
+    )
+    if keep is not None and not condition.prunes:
+        raise ConfigError(f"condition {name}: nothing is pruned there, leave '@{keep:g}' out")
+    return condition
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """Return a short hash of values that JSON can say, independent of their order."""
+    text = json.dumps(values, sort_keys=True, default=list)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneVariant:
+    """One variant of the scene.
+
+    Attributes:
+        name: Name in tables.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    name: str
+    description: str = setting("", "One sentence.")
+    randomisation: str = setting(
+        "default",
+        "How strongly light, colours, textures and camera are drawn anew in each scene.",
+        choices=LEVEL_NAMES,
+    )
+    distractors: str = setting(
+        "auto",
+        "Things of another task on the table: auto in half of the scenes, always or never.",
+        choices=("auto", "always", "never"),
+    )
+    camera_shift: float = setting(
+        0.0,
+        "Length by which the camera stands elsewhere, in a direction drawn in each scene.",
+        unit="m",
+        low=0.0,
+        high=0.3,
+    )
+    camera_turn: float = setting(
+        0.0,
+        "Angle by which the camera is turned, around an axis drawn in each scene.",
+        unit="deg",
+        low=0.0,
+        high=15.0,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    @property
+    def moves_camera(self) -> bool:
+        """True when the camera stands elsewhere than the level of randomisation puts it."""
+        return self.camera_shift > 0.0 or self.camera_turn > 0.0
+
+    @property
+    def digest(self) -> str:
+        """Hash of all that changes results."""
+        values = asdict(self)
+        return digest_of({k: v for k, v in values.items() if k not in ("name", "description")})
+
+
+_STREAM: Final = 0x5C3A  # of the random numbers, apart from those of the scene
+
+
+def shifted_camera(config: RolloutConfig, scene: SceneVariant) -> TwinRenderer:
+    """Return the renderer of a rollout's scene with its camera shifted and turned.
+
+    Direction and axis are drawn from the seed, lengths are those of the variant; the shift comes
+    on top of what the level of randomisation does.
+
+    Raises:
+        TwinError: No graphics backend works.
+    """
+    renderer = TwinRenderer(
+        config.task,
+        config.seed,
+        config.robot_type,
+        distractors=config.distractors,
+        randomisation=config.randomisation,
+    )
+    rng = np.random.default_rng([config.seed, _STREAM])
+    shift = scene.camera_shift * _direction(rng)
+    turn = np.radians(scene.camera_turn) * _direction(rng)
+    view = renderer.scene.look.view.moved(shift, turn, 1.0)
+    x, y, z, w = quaternion_from_rotation(view.rotation)
+    camera = renderer.scene.model.camera(CAMERA)
+    camera.pos[:] = view.position
+    camera.quat[:] = (w, x, y, z)
+    return renderer
+
+
+def _direction(rng: np.random.Generator) -> FloatArray:
+    way = rng.standard_normal(3)
+    return np.asarray(way / np.linalg.norm(way))
+
+
+_SECTIONS: Final = ("conditions", "sets", "scenes")
+_CONDITION: Final = ("description", "policy", "adp")
+_SET: Final = ("description", "conditions")
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionSet:
+    """Conditions that belong together, such as a table of the paper.
+
+    Attributes:
+        name: Name for ``--set``.
+        description: One sentence.
+        conditions: Their names.
+    """
+
+    name: str
+    description: str
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvalConfig:
+    """The whole file.
+
+    Attributes:
+        conditions: Name -> ``description``, ``policy`` and ``adp``, its overrides.
+        sets: Name -> set.
+        scenes: Name -> variant of the scene.
+        adp: Settings of gate and pruning that the conditions override.
+    """
+
+    conditions: Mapping[str, Mapping[str, Any]]
+    sets: Mapping[str, ConditionSet]
+    scenes: Mapping[str, SceneVariant]
+    adp: Mapping[str, Any]
+
+    def condition(self, name: str) -> Condition:
+        """Return a condition; ``NAME@RATIO`` has another keep ratio.
+
+        Raises:
+            ConfigError: The name is unknown or the ratio not allowed.
+        """
+        base, at, ratio = name.partition("@")
+        values = _named("condition", base, self.conditions)
+        adp = {**self.adp, **values.get("adp", {})}
+        description, policy = values.get("description", ""), values.get("policy", "oft")
+        keep = _ratio(name, ratio) if at else None
+        return make_condition(name, str(description), str(policy), adp, keep)
+
+    def chosen(self, names: Sequence[str], sets: Sequence[str]) -> tuple[Condition, ...]:
+        """Return the conditions of sets and those named beside them, each once.
+
+        Raises:
+            ConfigError: A name is unknown.
+        """
+        wanted = [name for each in sets for name in _named("set", each, self.sets).conditions]
+        return tuple(self.condition(name) for name in dict.fromkeys([*wanted, *names]))
+
+    def scene(self, name: str) -> SceneVariant:
+        """Return a variant of the scene.
+
+        Raises:
+            ConfigError: The name is unknown.
+        """
+        found: SceneVariant = _named("scene", name, self.scenes)
+        return found
+
+
+def load_config(path: Path, adp: Path) -> EvalConfig:
+    """Read and check the file; every set and condition is tried.
+
+    Args:
+        path: The file.
+        adp: Settings of gate and pruning that the conditions override, ``config/adp.yaml``.
+
+    Raises:
+        ConfigError: A file can't be read, a name is unknown, or a value is not allowed.
+    """
+    values = _mapping(path)
+    _refuse_unknown(path.name, values, _SECTIONS)
+    conditions = _section(path, values, "conditions")
+    for name, entry in conditions.items():
+        if "@" in name:
+            raise ConfigError(f"{path.name}: condition {name!r}, '@' is kept for the keep ratio")
+        _refuse_unknown(f"{path.name}: condition {name}", entry, _CONDITION)
+    sets = {name: _set(path, name, v) for name, v in _section(path, values, "sets").items()}
+    scenes = {
+        name: config_from_mapping(SceneVariant, {"name": name, **entry}, f"{path.name}: {name}")
+        for name, entry in _section(path, values, "scenes").items()
+    }
+    config = EvalConfig(conditions, sets, scenes, _mapping(adp))
+    for name in conditions:
+        config.condition(name)
+    for each in sets.values():
+        config.chosen((), (each.name,))
+    return config
+
+
+def _set(path: Path, name: str, entry: Mapping[str, Any]) -> ConditionSet:
+    where = f"{path.name}: set {name}"
+    _refuse_unknown(where, entry, _SET)
+    members = entry.get("conditions")
+    if not isinstance(members, list) or not members:
+        raise ConfigError(f"{where}: conditions is {members!r}, a list of names is needed")
+    names = tuple(str(member) for member in members)
+    return ConditionSet(name, str(entry.get("description", "")), names)
+
+
+def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
+    section = values.get(name, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path.name}: {name} is {section!r}, names and settings are needed")
+    for key, entry in section.items():
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{path.name}: {name}: {key} is {entry!r}, settings are needed")
+    return {str(key): entry for key, entry in section.items()}
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"settings {path} can't be read: {error}") from error
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"settings {path} are not YAML: {reason}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"settings {path} hold {values!r}, lines 'name: value' are needed")
+    return values
+
+
+def _refuse_unknown(where: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    for name in values:
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown name {name!r}, {hint}")
+
+
+def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? known" if near else "known"
+        raise ConfigError(f"unknown {kind} {name!r}, {hint}: {', '.join(known)}")
+    return known[name]
+
+
+def _ratio(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(
+            f"condition {name!r}: {text!r} is no keep ratio, write e.g. adp@0.3"
+        ) from None

@@ -1,0 +1,318 @@
+"""What a rollout is given, what may be seen of it, and what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from math import nan
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..control.chunk_buffer import ChunkCounters
+from ..control.controller_settings import ControllerSettings
+from ..errors import ConfigError
+from ..policies.conventions import ArmState
+from ..settings import check_settings, setting
+from ..sim.look import LEVEL_NAMES
+from ..sim.placement import DISTRACTORS
+from ..sim.sim_settings import DriverConfig, SensorConfig
+from ..sim.tasks import find_task
+from ..sim.tasks.task import Task
+from ..sim.twin import TwinTruth
+from ..types import ActionConvention, FloatArray, Rgb
+
+if TYPE_CHECKING:
+    from ..policies.planner import WindowResult
+
+
+class Camera(Protocol):
+    """Draws the scene of one rollout."""
+
+    def render(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> Rgb:
+        """Return the front camera's picture, shape (480, 640, 3)."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
+Draw = Callable[[TwinTruth], Rgb]
+"""True state -> picture."""
+
+
+@dataclass(slots=True)
+class View:
+    """The scene and the arm at one instant.
+
+    Attributes:
+        time: When the picture was taken, in [s] since the episode began.
+        truth: True state of the scene in that picture.
+        arm: What the arm's driver measured last.
+        window: Number of the window that is asked for, from 0; -1 where none is.
+        measured_path: Path of the tool in the window that ends, in [m]; NaN when unknown.
+        measured_net: Its net displacement, in [m]; NaN when unknown.
+    """
+
+    time: float
+    truth: TwinTruth
+    arm: ArmState
+    draw: Draw = field(repr=False)
+    window: int = -1
+    measured_path: float = nan
+    measured_net: float = nan
+    _picture: Rgb | None = field(default=None, repr=False)
+
+    def rgb(self) -> Rgb:
+        """Return the picture, shape (480, 640, 3), uint8; rendered at the first call.
+
+        Raises:
+            TwinError: No graphics backend works.
+        """
+        if self._picture is None:
+            self._picture = self.draw(self.truth)
+        return self._picture
+
+
+_JOINTS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutConfig:
+    """What is run. The defaults are those of the nodes.
+
+    Attributes:
+        controller: All settings of the controller; ``execution`` and ``robot_type`` win over it.
+        driver: How the emulated arm follows commands.
+        sensors: Noise of its sensors.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    task: str = setting("wipe_table", "Name of the task.")
+    seed: int = setting(0, "Seed of the scene and of the sensors' noise.", low=0)
+    robot_type: str = setting("j2n6s300", "Kind of arm.", choices=("j2n6s300", "j2n6s200"))
+    distractors: str = setting(
+        "auto", "Whether another task's items share the table.", choices=DISTRACTORS
+    )
+    randomisation: str = setting(
+        "default", "How much camera, light and colours differ.", choices=LEVEL_NAMES
+    )
+    latency: float = setting(
+        0.1, "Simulated time from the request to the chunk's arrival.", unit="s", low=0.0, high=10.0
+    )
+    camera_delay: float = setting(
+        0.03,
+        "Time from a picture's stamp until somebody can have it: rendering and transport.",
+        unit="s",
+        low=0.0,
+        high=1.0,
+    )
+    time_limit: float | None = setting(
+        None,
+        "Simulated time after which the episode ends; none: the task's.",
+        unit="s",
+        low=0.1,
+        high=3600.0,
+    )
+    execution: str | None = setting(
+        None,
+        "How chunks are timed; none: as the controller's settings say.",
+        choices=(None, "pipelined", "sync"),
+    )
+    success_hold: float = setting(
+        0.2, "Time for which the task must stay done.", unit="s", low=0.0, high=10.0
+    )
+    start_offset: tuple[float, ...] = setting(
+        (), "How far from home the joints start; empty: at home.", unit="rad", low=-0.5, high=0.5
+    )
+    controller: ControllerSettings = field(default_factory=ControllerSettings)
+    driver: DriverConfig = field(default_factory=DriverConfig)
+    sensors: SensorConfig = field(default_factory=SensorConfig)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if len(self.start_offset) not in (0, _JOINTS):
+            raise ConfigError(
+                f"start_offset has {len(self.start_offset)} numbers, none or {_JOINTS} are needed"
+            )
+
+    @property
+    def found_task(self) -> Task:
+        """The task.
+
+        Raises:
+            ConfigError: There is none of that name.
+        """
+        return find_task(self.task)
+
+    @property
+    def limit(self) -> float:
+        """Simulated time after which the episode ends, in [s]."""
+        return self.found_task.time_limit if self.time_limit is None else self.time_limit
+
+    def controller_settings(self) -> ControllerSettings:
+        """Return the controller's settings for this arm and execution."""
+        settings = self.controller
+        chunk = settings.chunk
+        if self.execution is not None:
+            chunk = replace(chunk, execution=self.execution)
+        return replace(settings, chunk=chunk, arm=replace(settings.arm, robot_type=self.robot_type))
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChunk:
+    """What was planned for one window.
+
+    Attributes:
+        actions: Shape (T, 7), see :class:`adp_ros.types.Chunk`.
+        convention: Frames and rotation order of the increments.
+        pruned: Vision tokens were dropped for it.
+        result: The whole window, where a policy planned.
+    """
+
+    actions: FloatArray
+    convention: ActionConvention
+    pruned: bool = False
+    result: "WindowResult | None" = None
+
+
+class Chunker(Protocol):
+    """Plans chunks, episode after episode."""
+
+    def begin(self, config: RolloutConfig) -> None:
+        """Prepare for a new episode; called before its first window.
+
+        Raises:
+            AdpError: It cannot do this task.
+        """
+        ...
+
+    def plan(self, view: View) -> PlannedChunk:
+        """Plan the window ``view.window``.
+
+        Raises:
+            AdpError: It cannot; the rollout ends with this error.
+        """
+        ...
+
+
+class Ending(str, Enum):
+    """Why a rollout ended."""
+
+    SUCCESS = "success"
+    TIME_LIMIT = "time_limit"
+    SAFETY_STOP = "safety_stop"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyEvent:
+    """One change of the controller's state.
+
+    Attributes:
+        time: In [s] since the episode began.
+        status: The new state, such as ``slowed`` or ``stopped``.
+        cause: Stable short name, empty when nothing is wrong.
+        message: The same in words.
+    """
+
+    time: float
+    status: str
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRecord:
+    """One planned window. All but the first three are empty where no policy planned.
+
+    Attributes:
+        window: Its number.
+        time: When it was asked for, in [s] since the episode began.
+        pruned: Vision tokens were dropped.
+        motion: Motion of the window that closed with this one, in [m]; NaN when none did.
+        decision: The gate's reason for the state of the window after the one that closed; empty
+            when none did.
+        next_pruned: That state.
+        tokens_kept: Vision tokens that entered the language model.
+        tokens_total: Those that the picture gave.
+        flops: Language model and scoring.
+        flops_full: The same with full vision.
+        forward: Wall time of the forward pass, in [s]; takes no part in comparisons.
+    """
+
+    window: int
+    time: float
+    pruned: bool
+    motion: float = nan
+    decision: str = ""
+    next_pruned: bool = False
+    tokens_kept: int = 0
+    tokens_total: int = 0
+    flops: float = 0.0
+    flops_full: float = 0.0
+    forward: float = field(default=0.0, compare=False)
+
+
+def record_window(view: View, planned: PlannedChunk, now: float) -> WindowRecord:
+    """Sum up a window that was asked for at a time ``now`` [s] since the episode began."""
+    result = planned.result
+    if result is None:
+        return WindowRecord(view.window, now, planned.pruned)
+    decision, report = result.decision, result.report
+    return WindowRecord(
+        window=view.window,
+        time=now,
+        pruned=planned.pruned,
+        motion=nan if decision is None else decision.motion,
+        decision="" if decision is None else str(decision.reason),
+        next_pruned=False if decision is None else decision.prune,
+        tokens_kept=report.tokens_kept,
+        tokens_total=report.tokens_total,
+        flops=report.flops,
+        flops_full=report.flops_full,
+        forward=result.prediction.timing.total,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutResult:
+    """What came of a rollout.
+
+    Attributes:
+        success: The task was done in time.
+        progress: Share of the task that was done at the end, 0 to 1.
+        time: Simulated time from the start to the end, in [s].
+        path_length: Way of the tool, in [m].
+        ending: Why it ended.
+        steps: Policy steps executed.
+        steps_missed: Steps that were due while nothing was planned.
+        windows: Every planned window.
+        safety: Changes of the controller's state after the start.
+        peak_force: Largest sum of forces between arm and scene, in [N]; 30 looks a second.
+        counters: Counts of the controller's chunk buffer.
+        wall: Time that it took to compute, in [s]; takes no part in comparisons.
+    """
+
+    success: bool
+    progress: float
+    time: float
+    path_length: float
+    ending: Ending
+    steps: int
+    steps_missed: int
+    windows: tuple[WindowRecord, ...]
+    safety: tuple[SafetyEvent, ...]
+    peak_force: float
+    counters: ChunkCounters
+    wall: float = field(default=0.0, compare=False)
+
+    @property
+    def stop(self) -> str:
+        """Cause of the safety stop, empty when there was none."""
+        return self.safety[-1].cause if self.ending is Ending.SAFETY_STOP else ""

@@ -1,0 +1,322 @@
+"""Runs the episodes of an evaluation in the twin; each result is kept at once."""
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import simplejpeg
+import torch
+
+from .. import __version__
+from ..adp.adp_settings import AdpSettings
+from ..errors import ConfigError
+from ..evaluation.video import PrunedView, VideoLog
+from ..policies.openvla.model_config import read_config
+from ..policies.openvla.preprocess import CROP_AREA
+from ..robots.jaco2.kinematics import arm_model
+from ..sim.items import Receptacle
+from ..sim.placement import place
+from ..sim.twin import twin_fingerprint
+from ..types import FloatArray
+from .chunkers import ExpertChunker, PolicyChunker, load_setup
+from .conditions import digest_of, shifted_camera
+from .episodes import Episode, EpisodeResult, Job, Plan, Shard, TakenWatch, jobs_of
+from .results import Identity, open_writer, read_results
+from .rollout import StepView, run_rollout
+from .rollout_result import Chunker, PlannedChunk, RolloutConfig, RolloutResult, View, WindowRecord
+from .workers import RunnerFactory, check_workers, run_jobs
+
+if TYPE_CHECKING:
+    from ..policies.setup import PolicySetup
+    from .arm_loop import MakeCamera
+
+JPEG_QUALITY: Final = 85
+
+
+class RolloutWatch:
+    """Observer of a rollout.
+
+    Attributes:
+        taken: Which item was taken.
+        distractors: Things of another task lie on the table.
+    """
+
+    def __init__(self, config: RolloutConfig, video: VideoLog | None, caption: str) -> None:
+        """Find out what lies on the table.
+
+        Args:
+            config: Of the rollout.
+            video: Gets pictures and pruned patches, None for none.
+            caption: Below each picture.
+        """
+        task = config.found_task
+        items = [item for item, _ in place(task, config.seed, config.distractors).items]
+        named = [item.name for item in task.items if not isinstance(item, Receptacle)]
+        self._named = named[0] if named else ""
+        first = 6 + arm_model(config.robot_type).fingers  # then 7 numbers for each item
+        self._addresses = {
+            item.name: first + 7 * number
+            for number, item in enumerate(items)
+            if named and not isinstance(item, Receptacle)
+        }
+        self.distractors = len(items) > len(task.items)
+        self.taken = TakenWatch(self._named, {})
+        self._started = False
+        self._video = video
+        self._caption = caption
+
+    def on_step(self, step: StepView) -> None:
+        """See where the items are; keep a picture."""
+        view = step.view
+        places = self._places(view)
+        if not self._started:
+            self._started = True
+            self.taken = TakenWatch(self._named, places)
+        self.taken.see(places)
+        if self._video is not None and self._video.wants(view.time):
+            jpeg = simplejpeg.encode_jpeg(view.rgb(), quality=JPEG_QUALITY)
+            caption = f"{self._caption}   {view.time:.1f} s   {view.truth.progress:.0%}"
+            self._video.note_picture(view.time, jpeg, caption)
+
+    def on_window(self, view: View, planned: PlannedChunk, record: WindowRecord) -> None:
+        """Note which patches the policy saw."""
+        if self._video is not None and planned.result is not None:
+            report = planned.result.report
+            self._video.note_view(PrunedView(record.time, report.tokens_total, report.kept))
+
+    def _places(self, view: View) -> dict[str, FloatArray]:
+        qpos = view.truth.qpos
+        return {name: qpos[at : at + 3] for name, at in self._addresses.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutFactory:
+    """Makes a runner in each worker.
+
+    Attributes:
+        checkpoint: Directory of the policy, None where only the scripted expert runs.
+        base: Settings of every rollout but its task and scene.
+    """
+
+    checkpoint: Path | None
+    base: RolloutConfig
+
+    def __call__(self) -> "RolloutRunner":
+        """Load the checkpoint; one thread computes.
+
+        Raises:
+            CheckpointError: It is unusable, or does not declare what moving an arm needs.
+        """
+        torch.set_num_threads(1)
+        if self.checkpoint is None:
+            return RolloutRunner(None, self.base)
+        return RolloutRunner(load_setup(self.checkpoint, AdpSettings()), self.base)
+
+    def loop(self) -> dict[str, Any]:
+        """Return what all episodes have in common, for the identity of their results."""
+        base = self.base
+        return {
+            "version": __version__,
+            "twin": twin_fingerprint(),
+            "robot_type": base.robot_type,
+            "execution": base.controller_settings().chunk.execution,
+            "latency": base.latency,
+            "camera_delay": base.camera_delay,
+            "success_hold": base.success_hold,
+            "settings": digest_of(asdict(base)),
+        }
+
+    def refuse_unfit(self, plan: Plan) -> None:
+        """Refuse conditions that the checkpoint cannot do, before any episode runs.
+
+        Raises:
+            CheckpointError: The checkpoint's configuration can't be read.
+            ConfigError: A layer that a condition asks for is not there; names the condition.
+        """
+        if self.checkpoint is None:
+            return
+        layers = read_config(self.checkpoint).llm.num_hidden_layers
+        for condition in plan.conditions:
+            pruning = condition.adp.pruning
+            fastv = pruning.pruner == "fastv"
+            layer = pruning.fastv_layer if fastv else pruning.qk_layer
+            scores = pruning.pruner in ("adp", "inverse", "fastv")
+            if condition.prunes and scores and layer >= layers:
+                raise ConfigError(
+                    f"condition {condition.name} asks for layer {layer}, {self.checkpoint} has "
+                    f"layers 0 to {layers - 1}"
+                )
+
+
+class RolloutRunner:
+    """Runs episodes with one loaded policy."""
+
+    def __init__(self, setup: "PolicySetup | None", base: RolloutConfig) -> None:
+        """Keep what all episodes share.
+
+        Args:
+            setup: The policy; None where only the scripted expert runs.
+            base: Settings of every rollout but its task and scene.
+        """
+        self._setup = setup
+        self._base = base
+
+    def run(self, job: Job) -> EpisodeResult:
+        """Run one episode.
+
+        Raises:
+            AdpError: The scene cannot be built, or the policy cannot plan.
+        """
+        episode = job.episode
+        scene = episode.scene
+        config = replace(
+            self._base,
+            task=episode.task,
+            seed=episode.seed,
+            distractors=scene.distractors,
+            randomisation=scene.randomisation,
+        )
+        video = None if job.video is None else VideoLog()
+        watch = RolloutWatch(config, video, f"{episode.condition.name}, seed {episode.seed}")
+        result = self._rollout(episode, config, watch)
+        if job.video is not None and video is not None:
+            _write(video, job.video)
+        return _summed(result, watch)
+
+    def _rollout(
+        self, episode: Episode, config: RolloutConfig, watch: RolloutWatch
+    ) -> RolloutResult:
+        scene, chunker = episode.scene, self._chunker(episode)
+        if not scene.moves_camera:
+            return run_rollout(config, chunker, watch)
+        make: MakeCamera = lambda config: shifted_camera(config, scene)  # noqa: E731
+        return run_rollout(config, chunker, watch, make)
+
+    def _chunker(self, episode: Episode) -> Chunker:
+        condition = episode.condition
+        if condition.expert:
+            return ExpertChunker()
+        if self._setup is None:
+            raise ConfigError(f"condition {condition.name} needs a checkpoint")
+        return PolicyChunker(self._setup, condition.for_seed(episode.seed))
+
+
+def _summed(result: RolloutResult, watch: RolloutWatch) -> EpisodeResult:
+    """Return an episode's numbers; windows without a policy have no tokens and cost nothing."""
+    planned = [window for window in result.windows if window.tokens_total]
+    pruned = [window for window in planned if window.pruned]
+    return EpisodeResult(
+        success=result.success,
+        progress=result.progress,
+        duration=result.time,
+        path_length=result.path_length,
+        windows=len(planned),
+        windows_pruned=len(pruned),
+        tokens_kept=sum(window.tokens_kept for window in planned),
+        tokens_total=sum(window.tokens_total for window in planned),
+        flops=sum(window.flops for window in planned),
+        flops_full=sum(window.flops_full for window in planned),
+        forward_full=tuple(round(w.forward, 6) for w in planned if not w.pruned),
+        forward_pruned=tuple(round(w.forward, 6) for w in pruned),
+        candidates=watch.taken.candidates,
+        distractors=watch.distractors,
+        taken=watch.taken.taken,
+        stop=result.stop,
+        wall=result.wall,
+    )
+
+
+def _write(video: VideoLog, path: Path) -> None:
+    """Write a video; until it is whole it has another name."""
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        video.write(part, CROP_AREA)
+        part.replace(path)
+    except OSError as error:
+        raise ConfigError(f"video {path} can't be written: {error}") from error
+
+
+VIDEOS: Final = "videos"  # folder of the videos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What is to be done, and where results go.
+
+    Attributes:
+        plan: The whole evaluation.
+        identity: Checkpoint and loop.
+        directory: Folder of the results.
+        shard: Part that is run here.
+        workers: Number of processes.
+        video_seeds: Seeds of which every episode gets a video.
+
+    Raises:
+        ConfigError: The number of workers is not allowed.
+    """
+
+    plan: Plan
+    identity: Identity
+    directory: Path
+    shard: Shard = Shard()
+    workers: int = 1
+    video_seeds: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_workers(self.workers)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a session is.
+
+    Attributes:
+        done: Episodes run now.
+        left: Episodes still to run.
+        known: Episodes whose results were there before.
+        episode: The one that ended last, None at the start.
+        result: What came of it.
+    """
+
+    done: int
+    left: int
+    known: int
+    episode: Episode | None = None
+    result: EpisodeResult | None = None
+
+
+def run_session(
+    session: Session,
+    factory: RunnerFactory[Job, EpisodeResult],
+    show: Callable[[Progress], None],
+) -> None:
+    """Run what is left of a shard.
+
+    Args:
+        session: What is to be done.
+        factory: Makes the runner in each worker.
+        show: Told at the start and after each episode.
+
+    Raises:
+        ResultsError: The folder holds results of another checkpoint, loop or other settings.
+        WorkerError: An episode could not be run; all that ended before are kept.
+        AdpError: The checkpoint or a setting is unusable.
+    """
+    file = session.directory / session.shard.file_name
+    videos = session.directory / VIDEOS
+    with open_writer(file, session.identity, session.plan) as writer:
+        known = set(read_results(session.directory).episodes)
+        episodes = session.plan.episodes(session.shard)
+        jobs = jobs_of(episodes, known, session.video_seeds, videos)
+        before = sum(episode.key in known for episode in episodes)
+        show(Progress(0, len(jobs), before))
+        if session.video_seeds:
+            videos.mkdir(exist_ok=True)
+        with closing(run_jobs(jobs, factory, session.workers)) as outcomes:
+            for done, (job, result) in enumerate(outcomes, 1):
+                if job.episode.key not in known:
+                    writer.write(job.episode, result)
+                show(Progress(done, len(jobs) - done, before, job.episode, result))

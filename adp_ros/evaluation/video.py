@@ -1,0 +1,141 @@
+"""Video of a run: the camera's pictures with the patches that the policy did not look at.
+
+Pictures are kept as JPEG while the run lasts and are encoded after it, so that the recording
+takes no time from the nodes.
+"""
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from ..adp.overlay import draw_pruned, pruned_patches
+from ..types import Rgb
+
+FRAME_RATE: Final = 10  # [Hz]
+TIME_BASE: Final = Fraction(1, 1000)  # [s]; pictures keep their capture times
+JPEG_QUALITY: Final = 80
+SAME: Final = 1e-6  # [s]; stamps that went through a difference of floats
+CAPTION_HEIGHT: Final = 24  # [px]
+WHITE: Final = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedView:
+    """Which patches of the camera picture the policy saw from some moment on.
+
+    Attributes:
+        stamp: Capture time of the window's picture in [s].
+        total: Patches before pruning.
+        kept: Indices of the patches kept, None when all were.
+    """
+
+    stamp: float
+    total: int
+    kept: NDArray[np.int64] | None
+
+    @property
+    def caption(self) -> str:
+        """Say it in words."""
+        if self.kept is None:
+            return f"full vision, {self.total} tokens"
+        return f"pruned to {len(self.kept)} of {self.total} tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    stamp: float
+    jpeg: bytes
+    caption: str
+
+
+class VideoLog:
+    """Collects pictures and pruning while a run lasts."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._pictures: list[_Picture] = []
+        self._views: list[PrunedView] = []
+        self._due = float("-inf")
+
+    @property
+    def pictures(self) -> int:
+        """Pictures kept so far."""
+        return len(self._pictures)
+
+    def wants(self, stamp: float) -> bool:
+        """Tell whether a picture of this stamp would be kept."""
+        return stamp >= self._due
+
+    def note_picture(self, stamp: float, jpeg: bytes, caption: str) -> None:
+        """Keep a picture unless the last one is less than a frame period older."""
+        if not self.wants(stamp):
+            return
+        self._due = max(self._due + 1.0 / FRAME_RATE, stamp + 0.5 / FRAME_RATE)
+        self._pictures.append(_Picture(stamp, jpeg, caption))
+
+    def note_view(self, view: PrunedView) -> None:
+        """Note what the policy saw; windows come in the order of their pictures."""
+        self._views.append(view)
+
+    def drawn_jpeg(self, stamp: float, crop_area: float) -> bytes:
+        """Return the newest picture of that stamp or before, with the patches pruned then marked.
+
+        Args:
+            stamp: Time in [s]; before the first picture, that one is taken.
+            crop_area: Share of the picture's area that the policy looks at.
+        """
+        place = bisect_right(self._pictures, stamp, key=lambda picture: picture.stamp)
+        rgb = simplejpeg.decode_jpeg(self._pictures[max(place - 1, 0)].jpeg)
+        views = bisect_right(self._views, stamp + SAME, key=lambda view: view.stamp)
+        if views:
+            pruned = pruned_patches(self._views[views - 1].kept, 0)
+            rgb = draw_pruned(rgb, pruned, crop_area)
+        return bytes(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
+
+    def write(self, path: Path, crop_area: float) -> None:
+        """Encode what was kept as H.264, which every browser plays.
+
+        Args:
+            path: File to write, ``.mp4``.
+            crop_area: Share of the picture's area that the policy looks at.
+        """
+        if not self._pictures:
+            raise ValueError("no picture was kept")
+        first = self._pictures[0].stamp
+        shape = self._drawn(self._pictures[0], crop_area).shape
+        with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+            stream = container.add_stream("h264", rate=FRAME_RATE)
+            stream.width, stream.height = shape[1] // 2 * 2, shape[0] // 2 * 2
+            stream.pix_fmt = "yuv420p"
+            stream.options = {"preset": "veryfast", "crf": "23"}
+            stream.codec_context.time_base = TIME_BASE
+            for picture in self._pictures:
+                drawn = self._drawn(picture, crop_area)[: stream.height, : stream.width]
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
+                frame.pts = round((picture.stamp - first) / TIME_BASE)
+                frame.time_base = TIME_BASE
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+    def _drawn(self, picture: _Picture, crop_area: float) -> Rgb:
+        rgb = simplejpeg.decode_jpeg(picture.jpeg)
+        place = bisect_right(self._views, picture.stamp, key=lambda view: view.stamp)
+        if place == 0:
+            return _captioned(rgb, picture.caption)
+        view = self._views[place - 1]
+        drawn = draw_pruned(rgb, pruned_patches(view.kept, 0), crop_area)
+        return _captioned(drawn, f"{picture.caption}   {view.caption}")
+
+
+def _captioned(rgb: Rgb, caption: str) -> Rgb:
+    bar = np.zeros((CAPTION_HEIGHT, rgb.shape[1], 3), dtype=np.uint8)
+    cv2.putText(bar, caption, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE, 1, cv2.LINE_AA)
+    return np.concatenate([rgb, bar])

@@ -1,0 +1,1 @@
+"""Demonstrations, data sets, and the training of policies. Importing this imports no torch."""

@@ -1,0 +1,223 @@
+"""Examples to tensors, and what is done to vision tokens at training.
+
+No token is dropped. Only the rotary positions are those that a pruned sequence would have, so that
+a small model, which has seen no other length of sequence, is not put off by the shift.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..policies.openvla.normalisation import Statistics
+from ..policies.openvla.preprocess import Preprocessor
+from ..policies.openvla.tokenizer import STOP_ID, PromptTokenizer
+from ..types import FloatArray, Rgb
+from .augment import CropWindow, augment, central_window, unchanged
+from .examples import Examples
+from .recipe import Augmentation, Stage
+from .relevance import POSITION_SCALE
+
+_DROPPING_STREAM = 7  # keeps these draws apart from those of examples and augmentation
+
+
+def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
+    """Draw which vision tokens enter the decoder in a step.
+
+    Args:
+        stage: How often and how many are dropped.
+        total: Vision tokens of a picture.
+        key: Of the step, the same in all processes.
+
+    Returns:
+        Ascending indices, shape (k,), int64; None where none is dropped.
+    """
+    rng = np.random.default_rng([_DROPPING_STREAM, *key])
+    if rng.random() >= stage.drop_share:
+        return None
+    count = max(1, round(rng.uniform(stage.drop_keep[0], stage.drop_keep[1]) * total))
+    return torch.from_numpy(np.sort(rng.choice(total, count, replace=False)))
+
+
+_SQUEEZING_STREAM = 8  # keeps these draws apart from those of examples, augmentation and dropping
+_STRETCH = 16  # tokens that are thinned out alike: a row of patches
+
+
+def squeezed_places(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
+    """Draw where the vision tokens of a step stand.
+
+    Args:
+        stage: How often, and how far they are squeezed.
+        total: Vision tokens of a picture, V.
+        key: Of the step, the same in all processes.
+
+    Returns:
+        Place of each token among those counted, ascending from 0, and at last their number, shape
+        (V + 1,), int64; None where every token counts.
+    """
+    rng = np.random.default_rng([_SQUEEZING_STREAM, *key])
+    if rng.random() >= stage.squeeze_share:
+        return None
+    share = rng.uniform(stage.squeeze_to[0], stage.squeeze_to[1])
+    rows = rng.random(-(-total // _STRETCH))
+    counted = np.clip(rows * share / rows.mean(), 0.0, 1.0).repeat(_STRETCH)[:total]
+    drawn = rng.random(total) < counted
+    return torch.from_numpy(np.concatenate([[0], np.cumsum(drawn)]).astype(np.int64))
+
+
+_OUTSIDE: Final = -1e4  # [px]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step trains on.
+
+    Attributes:
+        pixels: Shape (B, 6, 224, 224).
+        state: Normalised, shape (B, P).
+        chunk: Normalised, shape (B, T, 7).
+        groups: Prompts with stop (b, T) and the rows of the batch that they belong to (b,); one
+            group per length, since the decoder has no mask.
+        instruction: Shape (B,).
+        positions: Landmarks in units of :data:`POSITION_SCALE`, shape (B, L, 3).
+        places: Landmarks in the picture, shape (B, L, 2), in [px]; far outside where unknown.
+        known: 1 where a landmark's position is known, else 0, shape (B, L).
+    """
+
+    pixels: Tensor
+    state: Tensor
+    chunk: Tensor
+    groups: tuple[tuple[Tensor, Tensor], ...]
+    instruction: Tensor
+    positions: Tensor
+    places: Tensor
+    known: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on a device."""
+        groups = tuple((ids.to(device), rows.to(device)) for ids, rows in self.groups)
+        return Batch(
+            self.pixels.to(device, non_blocking=True),
+            self.state.to(device),
+            self.chunk.to(device),
+            groups,
+            self.instruction.to(device),
+            self.positions.to(device),
+            self.places.to(device),
+            self.known.to(device),
+        )
+
+
+class Collator:
+    """Makes batches of one data set for one model.
+
+    Args:
+        examples: The data.
+        statistics: Ranges of actions and state.
+        preprocessor: Of the model; only its table of grey levels is used.
+        tokenizer: Of the model.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        statistics: Statistics,
+        preprocessor: Preprocessor,
+        tokenizer: PromptTokenizer,
+    ) -> None:
+        self._examples = examples
+        self._table = preprocessor.table
+        self._statistics = statistics
+        self._prompts = [(*tokenizer.encode(text), STOP_ID) for text in examples.instructions]
+
+    def train(
+        self, indices: NDArray[np.int64], settings: Augmentation, rng: np.random.Generator
+    ) -> Batch:
+        """Make a batch with changed pictures."""
+        seen = [augment(self._examples.picture(int(i)), settings, rng) for i in indices]
+        return self._collate(indices, seen, settings.state_noise, rng)
+
+    def test(self, indices: NDArray[np.int64]) -> Batch:
+        """Make a batch as the policy sees it at test."""
+        seen = [unchanged(self._examples.picture(int(i))) for i in indices]
+        return self._collate(indices, seen, 0.0, np.random.default_rng(0))
+
+    def blind(
+        self, indices: NDArray[np.int64], state_noise: float, rng: np.random.Generator
+    ) -> Batch:
+        """Make a batch without pixels, shape (0,), of pictures as seen at test."""
+        windows = [central_window()] * len(indices)
+        return self._complete(indices, np.zeros(0, dtype=np.float32), windows, state_noise, rng)
+
+    def _collate(
+        self,
+        indices: NDArray[np.int64],
+        seen: Sequence[tuple[Rgb, CropWindow]],
+        state_noise: float,
+        rng: np.random.Generator,
+    ) -> Batch:
+        pixels = np.stack([self._planes(picture) for picture, _ in seen])  # (B, 6, 224, 224)
+        return self._complete(indices, pixels, [window for _, window in seen], state_noise, rng)
+
+    def _complete(
+        self,
+        indices: NDArray[np.int64],
+        pixels: NDArray[np.float32],
+        windows: Sequence[CropWindow],
+        state_noise: float,
+        rng: np.random.Generator,
+    ) -> Batch:
+        examples = self._examples
+        places = [w.place(examples.pixels[i]) for w, i in zip(windows, indices, strict=True)]
+        state = self._state(examples.state[indices])  # (B, P)
+        if state_noise:
+            state += state_noise * rng.standard_normal(state.shape)
+        instruction = examples.instruction[indices]
+        positions, seen_at = examples.positions[indices], np.stack(places)
+        known = np.isfinite(positions[..., 0]).astype(np.float64)
+        return Batch(
+            torch.from_numpy(pixels),
+            _tensor(state),
+            _tensor(self._actions(examples.chunk[indices])),
+            self._groups(instruction),
+            torch.from_numpy(instruction),
+            _tensor(np.nan_to_num(positions / POSITION_SCALE)),
+            _tensor(np.where(np.isfinite(seen_at), seen_at, _OUTSIDE)),
+            _tensor(known),
+        )
+
+    def _planes(self, picture: Rgb) -> NDArray[np.float32]:
+        planes = cv2.split(picture)
+        return np.stack([cv2.LUT(planes[c % 3], self._table[c]) for c in range(6)])
+
+    def _state(self, state: FloatArray) -> FloatArray:
+        rows = [self._statistics.normalize_proprio(row) for row in state]
+        return np.stack(rows).astype(np.float64)
+
+    def _actions(self, chunk: FloatArray) -> FloatArray:
+        """Normalise and clip to [-1, 1], as upstream's data pipeline does."""
+        bounds = self._statistics.action
+        span = bounds.high - bounds.low + 1e-8
+        scaled = np.clip(2.0 * (chunk - bounds.low) / span - 1.0, -1.0, 1.0)
+        return np.where(bounds.scaled, scaled, chunk)
+
+    def _groups(self, instruction: NDArray[np.int64]) -> tuple[tuple[Tensor, Tensor], ...]:
+        by_length: dict[int, list[int]] = {}
+        for row, number in enumerate(instruction):
+            by_length.setdefault(len(self._prompts[number]), []).append(row)
+        return tuple(
+            (
+                torch.tensor([self._prompts[instruction[row]] for row in rows]),
+                torch.tensor(rows),
+            )
+            for _, rows in sorted(by_length.items())
+        )
+
+
+def _tensor(values: FloatArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -1,0 +1,254 @@
+"""Which episodes are to be collected, what is missing, and what a run of it amounts to."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ..adp.adp_settings import AdpSettings
+from ..errors import ConfigError, DemonstrationError
+from ..evaluation.rollout_result import RolloutConfig
+from ..settings import check_settings, setting
+from ..sim.look import LEVEL_NAMES
+from ..sim.placement import DISTRACTORS
+from ..sim.tasks import find_task
+
+LEFT_OUT_FILE: Final = "left_out.jsonl"
+
+
+class LeftOut:
+    """One line per episode; a line that an interruption cut off counts for nothing."""
+
+    def __init__(self, directory: Path) -> None:
+        """Read what is there.
+
+        Raises:
+            DemonstrationError: It can't be read.
+        """
+        self._path = directory / LEFT_OUT_FILE
+        self.names = frozenset(self._read())
+
+    def add(self, collected: "Collected") -> None:
+        """Append an episode.
+
+        Raises:
+            DemonstrationError: It can't be written.
+        """
+        line = {
+            "name": collected.job.name,
+            "ending": collected.ending,
+            "progress": collected.progress,
+        }
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("\n" if self._cut_off() else "")
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise DemonstrationError(f"{self._path} can't be written: {error}") from error
+        self.names |= {collected.job.name}
+
+    def _cut_off(self) -> bool:
+        data = self._path.read_bytes() if self._path.exists() else b""
+        return bool(data) and not data.endswith(b"\n")
+
+    def _read(self) -> list[str]:
+        if not self._path.exists():
+            return []
+        try:
+            lines = self._path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DemonstrationError(f"{self._path} can't be read: {error}") from error
+        names = []
+        for line in lines:
+            try:
+                names.append(str(json.loads(line)["name"]))
+            except (ValueError, KeyError, TypeError):
+                continue  # cut off; the episode is tried again
+        return names
+
+
+KINDS: Final = ("clean", "noisy")
+POLICY: Final = "policy"
+SOURCE: Final[Mapping[str, str]] = {"clean": "expert", "noisy": "noisy", POLICY: "policy"}
+_STREAM: Final = 0x_57_A7  # of random numbers for start poses
+_LONGEST: Final = 120.0  # [s]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectSettings:
+    """How episodes are made; the same for all of a folder.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    policy: str = setting("expert", "Who moves the arm: expert, or a checkpoint's folder.")
+    keep_every: int = setting(
+        1, "Steps from one kept picture to the next.", unit="steps", low=1, high=100
+    )
+    noise: float = setting(
+        1.0, "Strength of the disturbances in noisy episodes.", low=0.0, high=3.0
+    )
+    clean: int = setting(1, "Share of undisturbed episodes.", low=0, high=100)
+    noisy: int = setting(0, "Share of disturbed episodes.", low=0, high=100)
+    start_spread: float = setting(
+        0.06, "How far from home each joint may start.", unit="rad", low=0.0, high=0.3
+    )
+    expert_share: float = setting(
+        0.0, "Share of the windows in which the expert relieves a policy.", low=0.0, high=1.0
+    )
+    pruned_share: float = setting(
+        0.0, "Share of the windows in which a policy is pruned.", low=0.0, high=1.0
+    )
+    time_limit: float | None = setting(
+        None, "Longest episode; none: 120 s, 30 s with a policy.", unit="s", low=1.0, high=600.0
+    )
+    latency: float = setting(
+        0.1, "Simulated time from the request to the chunk.", unit="s", low=0.0, high=2.0
+    )
+    distractors: str = setting(
+        "auto", "Whether another task's items share the table.", choices=DISTRACTORS
+    )
+    randomisation: str = setting(
+        "default", "How much camera, light and colours differ.", choices=LEVEL_NAMES
+    )
+    robot_type: str = setting("j2n6s300", "Kind of arm.", choices=("j2n6s300", "j2n6s200"))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if self.clean + self.noisy == 0:
+            raise ConfigError("mix is clean:0,noisy:0, one of the two must be above 0")
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Folder of the policy that moves the arm, None for the expert."""
+        return None if self.policy == "expert" else Path(self.policy)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of episodes, in the order in which they come again and again."""
+        if self.checkpoint is not None:
+            return (POLICY,)
+        return ("clean",) * self.clean + ("noisy",) * self.noisy
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for ``json.dumps``."""
+        return asdict(self)
+
+    def random_pruning(self, adp: AdpSettings, seed: int) -> AdpSettings:
+        """Return settings that prune the wanted share of windows, drawn from a seed."""
+        gate = replace(
+            adp.gate,
+            decision_method="random" if self.pruned_share else "never",
+            random_state_prob=self.pruned_share,
+            random_seed=seed,
+        )
+        return replace(adp, gate=gate)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One episode to collect.
+
+    Attributes:
+        task: Name of the task.
+        seed: Of the scene.
+        kind: ``clean``, ``noisy`` or ``policy``.
+    """
+
+    task: str
+    seed: int
+    kind: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Name of its file, without ending."""
+        return f"{self.task}-{self.seed:07d}-{self.kind}"
+
+    def rollout(self, settings: CollectSettings) -> RolloutConfig:
+        """Return how it is run."""
+        limit = settings.time_limit
+        if limit is None:
+            limit = 30.0 if self.kind == POLICY else find_task(self.task).time_limit
+        return RolloutConfig(
+            task=self.task,
+            seed=self.seed,
+            robot_type=settings.robot_type,
+            distractors=settings.distractors,
+            randomisation=settings.randomisation,
+            latency=settings.latency,
+            time_limit=min(limit, _LONGEST),
+            success_hold=0.5,
+            start_offset=self._start(settings.start_spread),
+        )
+
+    def _start(self, spread: float) -> tuple[float, ...]:
+        rng = np.random.default_rng([self.seed, _STREAM, *self.task.encode()])
+        return tuple(rng.uniform(-spread, spread, 6).tolist()) if spread else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What came of one episode.
+
+    Attributes:
+        job: The episode.
+        kept: It is a demonstration now; undisturbed experts that fail are none.
+        success: The task was done.
+        ending: Why it ended, or why it could not be run.
+        error: True when it could not be run.
+        progress: Share of the task that was done.
+        time: Simulated time, in [s].
+        wall: Time that it took, in [s].
+        frames: Kept pictures.
+        bytes: Size of the file.
+    """
+
+    job: Job
+    kept: bool
+    success: bool
+    ending: str
+    error: bool = False
+    progress: float = 0.0
+    time: float = 0.0
+    wall: float = 0.0
+    frames: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CollectPlan:
+    """Episodes to collect.
+
+    Attributes:
+        tasks: Names of the tasks.
+        first_seed: Seed of the first episode of each task.
+        episodes: Episodes of each task.
+        settings: How they are made.
+    """
+
+    tasks: tuple[str, ...]
+    first_seed: int
+    episodes: int
+    settings: CollectSettings
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1:
+            raise ConfigError(f"episodes is {self.episodes}, at least 1 is needed")
+        if self.first_seed < 0:
+            raise ConfigError(f"seed is {self.first_seed}, at least 0 is needed")
+        for task in self.tasks:
+            find_task(task)
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the episodes, the tasks in turn."""
+        kinds = self.settings.kinds
+        for number in range(self.episodes):
+            for task in self.tasks:
+                yield Job(task, self.first_seed + number, kinds[number % len(kinds)])

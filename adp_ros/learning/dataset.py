@@ -1,0 +1,310 @@
+"""A folder of demonstrations that fit together, one file per episode."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DemonstrationError
+from ..policies.conventions import AXES_LAYOUT, StateLayout
+from ..policies.openvla.preprocess import JPEG_QUALITY
+from ..types import ActionConvention
+from .demonstrations import Demonstration, Frames, Landmarks, check_episode
+
+TEMPORARY: Final = ".part"  # ending of a file that is being written
+_PICTURES: Final = ("frame_data", "frame_offset")
+
+
+def write_episode(path: Path, demonstration: Demonstration) -> None:
+    """Write a file; it is there as a whole or not at all.
+
+    Args:
+        path: Ends in ``.npz``; a file that is there is replaced.
+        demonstration: What is written.
+
+    Raises:
+        DemonstrationError: It can't be written.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **_arrays(demonstration))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DemonstrationError(f"{path} can't be written: {error}") from error
+
+
+def read_episode(path: Path, *, pictures: bool = True) -> Demonstration:
+    """Read a file as it is; :func:`adp_ros.learning.demonstrations.check_episode` judges it.
+
+    Args:
+        path: The file.
+        pictures: False leaves the pictures' bytes out, which are nearly all of the file.
+
+    Raises:
+        DemonstrationError: It can't be read, or lacks a field.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            names = [name for name in stored.files if pictures or name not in _PICTURES]
+            fields: dict[str, NDArray[Any]] = {name: stored[name] for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DemonstrationError(f"{path} can't be read, it is damaged: {error}") from error
+    try:
+        return _demonstration(fields if pictures else fields | _no_pictures(fields))
+    except KeyError as error:
+        raise DemonstrationError(f"{path} lacks the field {error.args[0]}") from error
+    except (TypeError, ValueError) as error:
+        raise DemonstrationError(f"{path} has a field of another type: {error}") from error
+
+
+def _no_pictures(fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    offset = np.zeros(len(fields["frame_step"]) + 1, np.int64)
+    return {"frame_data": np.zeros(0, np.uint8), "frame_offset": offset}
+
+
+def _arrays(d: Demonstration) -> dict[str, Any]:
+    arrays: dict[str, Any] = {
+        "instruction": np.array(d.instruction),
+        "task": np.array(d.task),
+        "seed": np.array(d.seed, dtype=np.int64),
+        "source": np.array(d.source),
+        "success": np.array(d.success),
+        "time": d.time,
+        "state": d.state,
+        "action": d.action,
+        "gripper": d.gripper,
+        "frame_step": d.frames.step,
+        "frame_data": d.frames.data,
+        "frame_offset": d.frames.offset,
+    }
+    if d.chunk_label is not None:
+        arrays["chunk_label"] = d.chunk_label
+    if d.landmarks is not None:
+        arrays["landmark_names"] = np.array(d.landmarks.names)
+        arrays["landmarks"] = d.landmarks.positions
+        arrays["landmark_pixels"] = d.landmarks.pixels
+    return arrays
+
+
+def _demonstration(fields: Mapping[str, NDArray[Any]]) -> Demonstration:
+    landmarks = None
+    if "landmarks" in fields:
+        names = tuple(str(name) for name in fields["landmark_names"])
+        landmarks = Landmarks(names, fields["landmarks"], fields["landmark_pixels"])
+    return Demonstration(
+        instruction=str(fields["instruction"]),
+        task=str(fields["task"]),
+        seed=int(fields["seed"]),
+        source=str(fields["source"]),
+        success=bool(fields["success"]),
+        time=fields["time"],
+        state=fields["state"],
+        action=fields["action"],
+        gripper=fields["gripper"],
+        frames=Frames(fields["frame_step"], fields["frame_data"], fields["frame_offset"]),
+        chunk_label=fields.get("chunk_label"),
+        landmarks=landmarks,
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, replacing one that is there.
+
+    Raises:
+        DemonstrationError: It cannot be written.
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DemonstrationError(f"{path} can't be written: {error}") from error
+
+
+VERSION: Final = 1
+INFO_FILE: Final = "dataset.json"
+EPISODES: Final = "episodes"
+_FORMAT: Final = "adp_ros demonstrations"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """What the numbers of all episodes mean; ``dataset.json``.
+
+    Attributes:
+        robot_type: Kind of arm.
+        state: Names of the state's numbers, see :mod:`adp_ros.policies.conventions`.
+        convention: Frames and rotation order of actions and labels.
+        step_period: Time from one step to the next, in [s].
+        chunk_length: Actions of a chunk label.
+        width: Of the pictures, in [px].
+        height: Of the pictures, in [px].
+        source: Where the data come from, in words.
+        made: Settings that they were made with; of no account for reading.
+    """
+
+    robot_type: str = "j2n6s300"
+    state: tuple[str, ...] = AXES_LAYOUT
+    convention: ActionConvention = field(default_factory=ActionConvention)
+    step_period: float = 0.1
+    chunk_length: int = 8
+    width: int = 640
+    height: int = 480
+    source: str = ""
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for ``json.dumps``."""
+        return {
+            "format": _FORMAT,
+            "version": VERSION,
+            **asdict(self),
+            "state": list(self.state),
+            "jpeg_quality": JPEG_QUALITY,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A folder of demonstrations.
+
+    Attributes:
+        directory: The folder.
+        info: What the numbers mean.
+    """
+
+    directory: Path
+    info: DatasetInfo
+
+    def names(self) -> tuple[str, ...]:
+        """Return the episodes' names in alphabetical order; unfinished files are none."""
+        return tuple(sorted(path.stem for path in self._episodes.glob("*.npz")))
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def __iter__(self) -> Iterator[Demonstration]:
+        return (self.read(name) for name in self.names())
+
+    def has(self, name: str) -> bool:
+        """Tell whether an episode is there."""
+        return self.path(name).is_file()
+
+    def path(self, name: str) -> Path:
+        """Return the file of an episode."""
+        return self._episodes / f"{name}.npz"
+
+    def read(self, name: str, *, pictures: bool = True) -> Demonstration:
+        """Read and check an episode.
+
+        Args:
+            name: Its name.
+            pictures: False leaves the pictures' bytes out; the rest is read in no time.
+
+        Raises:
+            DemonstrationError: It is missing, damaged or does not fit the data set.
+        """
+        path, info = self.path(name), self.info
+        episode = read_episode(path, pictures=pictures)
+        check_episode(path, episode, len(info.state), info.step_period, pictures=pictures)
+        return episode
+
+    def write(self, name: str, episode: Demonstration) -> None:
+        """Check and write an episode; it is there as a whole or not at all.
+
+        Raises:
+            DemonstrationError: It does not fit the data set, or cannot be written.
+        """
+        path = self.path(name)
+        check_episode(path, episode, len(self.info.state), self.info.step_period)
+        write_episode(path, episode)
+
+    @property
+    def _episodes(self) -> Path:
+        return self.directory / EPISODES
+
+
+def open_dataset(directory: Path) -> Dataset:
+    """Open a folder for reading.
+
+    Raises:
+        DemonstrationError: It holds no demonstrations, or those of another version; names file
+            and field.
+    """
+    path = directory / INFO_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DemonstrationError(f"{path} can't be read: {error}") from error
+    except ValueError as error:
+        raise DemonstrationError(f"{path} is not JSON: {error}") from error
+    return Dataset(directory, _info(path, values))
+
+
+def create_dataset(directory: Path, info: DatasetInfo) -> Dataset:
+    """Make a folder for writing, or open the one that is there to go on.
+
+    Raises:
+        DemonstrationError: What is there means other things or was made otherwise, or the folder
+            cannot be written; names the field.
+    """
+    if (directory / INFO_FILE).exists():
+        found = open_dataset(directory)
+        _refuse_other(directory / INFO_FILE, found.info.to_json(), info.to_json())
+        return found
+    try:
+        (directory / EPISODES).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemonstrationError(f"{directory} can't be made: {error}") from error
+    write_text(directory / INFO_FILE, json.dumps(info.to_json(), indent=2) + "\n")
+    return Dataset(directory, info)
+
+
+def _refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    wanted = json.loads(json.dumps(wanted))
+    there = json.loads(json.dumps(there))
+    for name, value in wanted.items():
+        if there[name] != value:
+            raise DemonstrationError(
+                f"{path}: {name} is {there[name]!r}, now it would be {value!r}; choose another "
+                "folder"
+            )
+
+
+def _info(path: Path, values: Any) -> DatasetInfo:
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise DemonstrationError(f"{path}: format is not {_FORMAT!r}")
+    if values.get("version") != VERSION:
+        raise DemonstrationError(
+            f"{path}: version is {values.get('version')!r}, this program reads {VERSION}"
+        )
+    taken = {k: v for k, v in values.items() if k not in ("format", "version", "jpeg_quality")}
+    try:
+        info = DatasetInfo(
+            **{
+                **taken,
+                "state": StateLayout(tuple(taken["state"])).names,
+                "convention": ActionConvention(**taken["convention"]),
+            }
+        )
+    except ConfigError as error:
+        raise DemonstrationError(f"{path}: {error}") from error
+    except (KeyError, TypeError) as error:
+        raise DemonstrationError(f"{path}: a field is missing or not allowed: {error}") from error
+    if not info.step_period > 0.0:
+        raise DemonstrationError(f"{path}: step_period is {info.step_period}, above 0 is needed")
+    return info

@@ -1,0 +1,341 @@
+"""A whole run: data and model in, checkpoint out."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import ConfigError
+from ..policies.checkpoints import TRAINING_FILE, read_json
+from ..policies.openvla.create import write_json
+from ..policies.openvla.forward import Clock
+from ..policies.openvla.load import COMPONENTS, source
+from ..policies.openvla.model import OpenVla
+from ..policies.openvla.model_config import DEFAULT_CHUNK_LENGTH, ModelConfig
+from ..policies.openvla.normalisation import STATISTICS_FILE, Statistics, load_statistics
+from ..policies.openvla.tensor_layout import model_shapes
+from ..policies.openvla.weight_files import (
+    ACTION_HEAD,
+    PROPRIO_PROJECTOR,
+    SINGLE_FILE,
+    new_directory,
+)
+from .batch import Collator
+from .demonstrations import NoOpFilter
+from .examples import TrainingSet, load_training_set
+from .initial_model import Start, add_lora, merge_lora, start_from, start_new
+from .metrics import CURVES_FILE, MetricsFile, Scores, draw_curves
+from .network import TrainingNetwork
+from .processes import Processes, joined
+from .recipe import Recipe
+from .trainer import Data, Place, Trainer
+
+_DESCRIPTION: Final = ("*.json", "tokenizer.model")
+
+
+def write_checkpoint(
+    directory: Path,
+    model: OpenVla,
+    config: ModelConfig,
+    *,
+    description: Path,
+    statistics: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint; tensors that the L1 head never reads are zeros.
+
+    Args:
+        directory: New or empty.
+        model: Trained.
+        config: Its sizes.
+        description: Directory with every other file of the checkpoint.
+        statistics: What ``dataset_statistics.json`` holds.
+        training: What ``training.json`` holds: how the checkpoint came about.
+
+    Raises:
+        ConfigError: The directory has files in it.
+        CheckpointError: It cannot be written.
+    """
+    tensors = merged(model)
+    step = int(training["steps"])
+    with new_directory(directory) as work:
+        for pattern in _DESCRIPTION:
+            for path in sorted(description.glob(pattern)):
+                if not path.name.endswith(".index.json"):
+                    shutil.copyfile(path, work / path.name)
+        write_json(work / STATISTICS_FILE, dict(statistics))
+        write_json(work / TRAINING_FILE, dict(training))
+        weights = {
+            key: tensors.get(key, torch.zeros(shape)).to(torch.bfloat16).contiguous()
+            for key, shape in model_shapes(config).items()
+        }
+        save_file(weights, work / SINGLE_FILE, metadata={"format": "pt"})
+        for name in COMPONENTS:
+            _write_component(work, name, tensors, step)
+
+
+def merged(model: OpenVla) -> dict[str, Tensor]:
+    """Return upstream's key -> tensor, with query, key and value of the towers joined."""
+    parts: dict[str, dict[int, Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        origin = source(name)
+        parts.setdefault(origin.key, {})[origin.third or 0] = parameter.detach().cpu()
+    return {
+        key: torch.cat([thirds[i] for i in sorted(thirds)]) if len(thirds) > 1 else thirds[0]
+        for key, thirds in parts.items()
+    }
+
+
+def _write_component(directory: Path, name: str, tensors: Mapping[str, Tensor], step: int) -> None:
+    dtype = torch.float32 if name == PROPRIO_PROJECTOR else torch.bfloat16
+    own = {
+        f"module.{key.removeprefix(f'{name}.')}": tensor.to(dtype)
+        for key, tensor in tensors.items()
+        if key.startswith(f"{name}.")
+    }
+    if own or name == ACTION_HEAD:
+        torch.save(own, directory / f"{name}--{step}_checkpoint.pt")
+
+
+_AVERAGED: Final = 50  # steps whose mean losses make one entry
+
+
+class Progress(Protocol):
+    """Shows a run to a person."""
+
+    def begin(self, text: str, samples: int, done: int) -> None:
+        """The run begins or goes on."""
+        ...
+
+    def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
+        """So many samples are done."""
+        ...
+
+    def validated(self, stage: str, scores: Scores) -> None:
+        """A validation is done."""
+        ...
+
+
+class TrainingLog:
+    """Averages losses, writes them down, and shows them; only in the first process.
+
+    Attributes:
+        scores: Newest validation, empty before there is one.
+    """
+
+    def __init__(
+        self, recipe: Recipe, file: MetricsFile, progress: Progress, processes: Processes
+    ) -> None:
+        self._recipe = recipe
+        self._file = file
+        self._progress = progress
+        self._processes = processes
+        self._recent: list[Mapping[str, float]] = []
+        self.scores: Mapping[str, float] = {}
+
+    def samples(self, place: Place) -> int:
+        """Return how many samples are done at a place."""
+        stages = self._recipe.stages
+        done = sum(s.steps * s.batch for s in stages[: place.stage])
+        return done + (place.step * stages[place.stage].batch if place.step else 0)
+
+    def trained(self, place: Place, losses: Mapping[str, float]) -> None:
+        """One step is done."""
+        if not self._processes.first:
+            return
+        stage = self._recipe.stages[place.stage]
+        self._recent.append(losses)
+        mean = {n: sum(r[n] for r in self._recent) / len(self._recent) for n in losses}
+        self._progress.advance(self.samples(place), stage.name, mean)
+        if len(self._recent) == _AVERAGED or place.step == stage.steps:
+            self._file.add("trained", self.samples(place), stage.name, mean)
+            self._recent.clear()
+
+    def validated(self, place: Place, scores: Scores) -> None:
+        """A validation is done."""
+        stage = self._recipe.stages[place.stage]
+        values: dict[str, Any] = scores.as_dict()
+        self.scores = values
+        self._file.add("validated", self.samples(place), stage.name, values)
+        self._progress.validated(stage.name, scores)
+
+
+CHECKPOINT: Final = "checkpoint"  # directory below the run's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a run is asked for.
+
+    Attributes:
+        recipe: What to do.
+        data: Folders of demonstrations.
+        out: Folder of the run; made when it is not there.
+        checkpoint: What is fine-tuned, None for a new model.
+        device: ``cpu`` or ``cuda``.
+        threads: CPU threads of each process.
+    """
+
+    recipe: Recipe
+    data: Sequence[Path]
+    out: Path
+    checkpoint: Path | None = None
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOutcome:
+    """What came of a run.
+
+    Attributes:
+        finished: False when it was interrupted; it can go on.
+        checkpoint: Where the result lies, None when it is not finished or another process wrote it.
+        steps: Steps done.
+        scores: Last validation, empty when there was none.
+    """
+
+    finished: bool
+    checkpoint: Path | None
+    steps: int
+    scores: Mapping[str, float]
+
+
+def train(
+    request: Request, progress: Progress, interrupted: Callable[[], bool], clock: Clock
+) -> TrainingOutcome:
+    """Train, or go on with a run that was interrupted.
+
+    Raises:
+        ConfigError: The output has a finished checkpoint, or a setting does not fit.
+        DemonstrationError: The data cannot be used.
+        CheckpointError: The checkpoint, or the saved state, cannot be used.
+    """
+    checkpoint = request.out / CHECKPOINT
+    if checkpoint.exists():
+        raise ConfigError(f"{checkpoint} is there already, choose another --out")
+    torch.set_num_threads(request.threads)
+    torch.manual_seed(request.recipe.seed)
+    with ExitStack() as stack:
+        processes = stack.enter_context(joined(request.device, os.environ))
+        request.out.mkdir(parents=True, exist_ok=True)
+        recipe = request.recipe
+        data = load_training_set(request.data, recipe.held_out, DEFAULT_CHUNK_LENGTH, NoOpFilter())
+        _check_landmarks(recipe, data)
+        if request.checkpoint is None:
+            start = start_new(recipe, data.meaning, stack)
+        else:
+            start = start_from(request.checkpoint, recipe, data.meaning, clock)
+        return _train(
+            request,
+            data,
+            start,
+            processes=processes,
+            progress=progress,
+            interrupted=interrupted,
+        )
+
+
+def _train(
+    request: Request,
+    data: TrainingSet,
+    start: Start,
+    *,
+    processes: Processes,
+    progress: Progress,
+    interrupted: Callable[[], bool],
+) -> TrainingOutcome:
+    recipe, parts = request.recipe, start.parts
+    network = TrainingNetwork(start.model, len(data.examples.instructions))
+    wrapped = add_lora(start.model, recipe.lora) if recipe.lora.rank else None
+    statistics = _statistics(recipe, data, start)
+    collator = Collator(data.examples, statistics, parts.preprocessor, parts.tokenizer)
+    log = TrainingLog(recipe, MetricsFile(request.out), progress, processes)
+    trainer = Trainer(
+        network,
+        Data(data.examples, collator),
+        recipe,
+        directory=request.out,
+        processes=processes,
+        log=log,
+    )
+    trainer.resume(_fingerprint(request, data, start))
+    if processes.first:
+        text = f"{start.origin}; {len(data.examples)} pictures of {data.episodes} episodes"
+        progress.begin(text, recipe.total_samples, log.samples(trainer.place))
+    if not trainer.run(interrupted):
+        return TrainingOutcome(False, None, trainer.place.total, log.scores)
+    if not processes.first:
+        return TrainingOutcome(True, None, trainer.place.total, log.scores)
+    model = network.policy if wrapped is None else merge_lora(wrapped)
+    _export(request, model, data, start, steps=trainer.place.total, scores=log.scores)
+    draw_curves(MetricsFile(request.out).read(), request.out / CURVES_FILE)
+    return TrainingOutcome(True, request.out / CHECKPOINT, trainer.place.total, log.scores)
+
+
+def _export(
+    request: Request,
+    model: OpenVla,
+    data: TrainingSet,
+    start: Start,
+    *,
+    steps: int,
+    scores: Mapping[str, float],
+) -> None:
+    training = {
+        "steps": steps,
+        "samples": request.recipe.total_samples,
+        "relevance": request.recipe.relevance,
+        "simulation": data.simulated,
+        "origin": start.origin,
+        "episodes": data.episodes,
+        "pictures": len(data.examples),
+        "validation": {name: float(f"{value:.4g}") for name, value in scores.items()},
+        "recipe": asdict(request.recipe),
+    }
+    write_checkpoint(
+        request.out / CHECKPOINT,
+        model.cpu(),
+        start.parts.config,
+        description=start.description,
+        statistics=_statistics_values(request.recipe, data, start),
+        training=training,
+    )
+
+
+def _statistics_values(recipe: Recipe, data: TrainingSet, start: Start) -> dict[str, Any]:
+    """Return what ``dataset_statistics.json`` holds: the data's ranges, or the checkpoint's."""
+    if recipe.statistics == "checkpoint":
+        return read_json(start.description / STATISTICS_FILE)
+    return {data.name: data.statistics}
+
+
+def _statistics(recipe: Recipe, data: TrainingSet, start: Start) -> Statistics:
+    with TemporaryDirectory() as folder:
+        write_json(Path(folder) / STATISTICS_FILE, _statistics_values(recipe, data, start))
+        return load_statistics(Path(folder))
+
+
+def _check_landmarks(recipe: Recipe, data: TrainingSet) -> None:
+    for stage in recipe.stages:
+        losses = stage.losses
+        if (losses.relevance or losses.patches or losses.readout) and not data.has_landmarks:
+            raise ConfigError(
+                f"stage {stage.name}: losses.relevance, losses.patches and losses.readout need "
+                "demonstrations with true positions, these have none; set the three to 0"
+            )
+
+
+def _fingerprint(request: Request, data: TrainingSet, start: Start) -> str:
+    text = json.dumps([asdict(request.recipe), data.fingerprint, start.origin], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

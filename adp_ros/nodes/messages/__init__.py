@@ -1,1 +1,0 @@
-"""ROS messages to and from the library's types."""

@@ -1,1 +1,0 @@
-"""Nodes that watch a run from outside: demonstration, faults, monitor, calibration."""

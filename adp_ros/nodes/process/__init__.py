@@ -1,1 +1,0 @@
-"""What every node's process needs: start and end, parameters, diagnostics, threads."""

@@ -1,0 +1,1 @@
+"""OpenVLA-OFT, all of it: checkpoint files, network, pruned forward pass, oracle."""

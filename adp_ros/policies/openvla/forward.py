@@ -1,0 +1,302 @@
+"""One forward pass of the language model in stages that each have fixed shapes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ...adp.pruner import Attending, Positions, PruneContext, Pruner, Selection
+from ...errors import ObservationError, PolicyError
+from ..policy import StageTimes
+from .graphs import Runner
+from .llama import Decoded, Rotary
+from .model import OpenVla
+
+Clock = Callable[[], float]
+
+
+class Stopwatch:
+    """Times the stages of one call on the CPU, where work is done when a call returns."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start.
+
+        Args:
+            clock: Monotonic time in [s].
+        """
+        self._clock = clock
+        self._begin = clock()
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage; a stage entered again adds up."""
+        begin = self._clock()
+        yield
+        self._seconds[name] = self._seconds.get(name, 0.0) + self._clock() - begin
+
+    def stop(self) -> StageTimes:
+        """Return all durations; call it when the results are on the host."""
+        total = self._clock() - self._begin
+        stages = ("preprocess", "vision", "scoring", "llm", "head")
+        return StageTimes(**{name: self._seconds.get(name, 0.0) for name in stages}, total=total)
+
+
+class CudaStopwatch(Stopwatch):
+    """Times the stages by events on the CUDA stream, read when all is done."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Start.
+
+        Args:
+            clock: Monotonic time in [s], used for the whole call.
+        """
+        super().__init__(clock)
+        self._marks: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Mark begin and end of a stage on the stream."""
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        yield
+        end.record()
+        self._marks.append((name, begin, end))
+
+    def stop(self) -> StageTimes:
+        """Return all durations; call it when the results are on the host."""
+        for name, begin, end in self._marks:
+            end.synchronize()
+            elapsed = begin.elapsed_time(end) / 1000
+            self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
+        return super().stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Shows one frame to a pruner.
+
+    Attributes:
+        model: The network.
+        pruner: Who chooses.
+        views: Number of views.
+        offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+    """
+
+    model: OpenVla
+    pruner: Pruner
+    views: int
+    offset: int
+
+    def __call__(
+        self,
+        pixels: Tensor,
+        patches: Tensor,
+        text: Tensor,
+        folded: Tensor,
+        hidden: Tensor | None = None,
+    ) -> Selection:
+        """Choose the patches of one frame.
+
+        Args:
+            pixels: Shape (6 * views, H, W).
+            patches: Shape (1, V, D).
+            text: Shape (1, T, D).
+            folded: Shape (D,).
+            hidden: Input of the layer before the cut, shape (1, S, D); None when the pruner
+                chooses before the language model.
+        """
+        attention = None
+        if hidden is not None:
+            attention = partial(self._attention, hidden, patches.shape[1], text.shape[1])
+        return self.pruner.select(
+            PruneContext(self.views, pixels, patches[0], text[0], folded, self.model, attention)
+        )
+
+    def _attention(self, hidden: Tensor, patches: int, text: int, attending: Attending) -> Tensor:
+        length = hidden.shape[1]
+        slots = length - 1 - self.model.slots  # where the empty slots begin
+        rows = {
+            "last": slice(length - 1, length),
+            "text": slice(slots - (text - 2), slots),  # without BOS and stop
+            "actions": self.model.action_rows(length, self.offset),
+        }[attending]
+        rotary = self.model.rotary(hidden)
+        layer = self.model.layer(self.pruner.cut_layer - 1)
+        return layer.attention_received(hidden, rotary, rows)[0, 1 : 1 + patches]  # (V,)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTokens:
+    """One observation on the device.
+
+    Attributes:
+        views: Number of views.
+        pixels: Normalised pixel values, shape (6 * views, H, W).
+        patches: Projected patches, shape (1, V, D).
+        proprio: Shape (1, 1, D), or None.
+        text: Embeddings of BOS, prompt and stop token, shape (1, T, D).
+        folded: The text folded through layer 0, shape (D,).
+    """
+
+    views: int
+    pixels: Tensor
+    patches: Tensor
+    proprio: Tensor | None
+    text: Tensor
+    folded: Tensor
+
+
+class ForwardPass:
+    """Runs the language model on all patches or on those a pruner chooses."""
+
+    def __init__(self, model: OpenVla, run: Runner, offset: int) -> None:
+        """Take a model.
+
+        Args:
+            model: The network.
+            run: Runs the stages.
+            offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+        """
+        self._model = model
+        self._run = run
+        self._offset = offset
+
+    def check(self, views: int, text: int, proprio: bool, pruner: Pruner | None) -> None:
+        """Refuse what cannot run, before any work is done.
+
+        Args:
+            views: Number of views.
+            text: Tokens of BOS, prompt and stop.
+            proprio: True when the sequence has a token of proprioception.
+            pruner: None for all patches.
+
+        Raises:
+            ObservationError: The sequence is longer than the model's positions.
+            ConfigError: The pruner does not fit the model or the number of views.
+        """
+        model = self._model
+        length = views * model.patches_per_view + text + proprio + model.slots
+        if length > model.max_length:
+            raise ObservationError(
+                f"{views} views and the instruction make {length} tokens, the model was made for "
+                f"{model.max_length}"
+            )
+        if pruner is not None:
+            pruner.kept_per_view(views, model.patches_per_view)
+            model.layer(pruner.cut_layer)
+
+    def decode(
+        self, tokens: FrameTokens, pruner: Pruner | None, watch: Stopwatch
+    ) -> tuple[Decoded, Selection | None]:
+        """Run the language model.
+
+        Args:
+            tokens: One observation.
+            pruner: Chooses the patches that go on, None for all.
+            watch: Times scoring and language model.
+
+        Returns:
+            Hidden states of the rows the head reads, and the pruner's choice.
+
+        Raises:
+            PolicyError: The pruner kept another number of patches than its budget.
+        """
+        if pruner is None or pruner.keep >= 1:
+            with watch.stage("llm"):
+                return self._llm(tokens, None, "reindexed"), None
+        if pruner.cut_layer > 0:
+            return self._decode_cut_inside(tokens, pruner, watch)
+        with watch.stage("scoring"):
+            selection = self._choose(tokens, pruner, None)
+        with watch.stage("llm"):
+            return self._llm(tokens, selection.kept, pruner.positions), selection
+
+    def _decode_cut_inside(
+        self, tokens: FrameTokens, pruner: Pruner, watch: Stopwatch
+    ) -> tuple[Decoded, Selection]:
+        cut, patches = pruner.cut_layer, tokens.patches.shape[1]
+        with watch.stage("llm"):
+            stage = partial(self._begin, cut - 1)
+            inputs = (tokens.patches, tokens.proprio, tokens.text)
+            hidden = self._run(("begin", cut), stage, *inputs)  # (1, S, D)
+        with watch.stage("scoring"):
+            selection = self._choose(tokens, pruner, hidden)
+        with watch.stage("llm"):
+            end = partial(self._end, cut, patches, pruner.positions)
+            key = ("end", cut, patches, pruner.positions)
+            return self._run(key, end, hidden, selection.kept), selection
+
+    def _choose(self, tokens: FrameTokens, pruner: Pruner, hidden: Tensor | None) -> Selection:
+        stage = Choose(self._model, pruner, tokens.views, self._offset)
+        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded)
+        if pruner.graph_safe:
+            selection = self._run(("choose", pruner, tokens.views), stage, *inputs, hidden)
+        else:
+            selection = stage(*inputs, hidden)
+        budget = sum(pruner.kept_per_view(tokens.views, self._model.patches_per_view))
+        if selection.kept.shape != (budget,):
+            raise PolicyError(
+                f"pruner {pruner.name} kept {tuple(selection.kept.shape)}, its budget is {budget}"
+            )
+        return selection
+
+    def _llm(self, tokens: FrameTokens, kept: Tensor | None, positions: Positions) -> Decoded:
+        stage = partial(self._whole, positions)
+        inputs = (tokens.patches, tokens.proprio, tokens.text, kept)
+        return self._run(("whole", positions), stage, *inputs)
+
+    def _whole(
+        self,
+        positions: Positions,
+        patches: Tensor,
+        proprio: Tensor | None,
+        text: Tensor,
+        kept: Tensor | None,
+    ) -> Decoded:
+        chosen = patches if kept is None else patches.index_select(1, kept)  # (1, k, D)
+        hidden = self._model.sequence(chosen, proprio, text)  # (1, S, D)
+        if kept is None or positions == "reindexed":
+            return self._rest(hidden, self._model.rotary(hidden), 0)
+        full = hidden.shape[1] + patches.shape[1] - len(kept)
+        places = survivors(kept, patches.shape[1], full)  # (S,)
+        return self._rest(hidden, self._model.rotary(hidden, places), 0)
+
+    def _begin(self, last: int, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
+        hidden = self._model.sequence(patches, proprio, text)  # (1, S, D)
+        return self._model.language_model.run(hidden, self._model.rotary(hidden), 0, last)
+
+    def _end(
+        self, cut: int, patches: int, positions: Positions, hidden: Tensor, kept: Tensor
+    ) -> Decoded:
+        full = hidden.shape[1]
+        hidden = self._model.language_model.run(hidden, self._model.rotary(hidden), cut - 1, cut)
+        places = survivors(kept, patches, full)  # (S,)
+        hidden = hidden.index_select(1, places)  # (1, S, D)
+        rotary = self._model.rotary(hidden, places if positions == "kept" else None)
+        decoded = self._rest(hidden, rotary, cut)
+        return Decoded(decoded.hidden, (full,) * cut + decoded.lengths)
+
+    def _rest(self, hidden: Tensor, rotary: Rotary, first: int) -> Decoded:
+        rows = self._model.action_rows(hidden.shape[1], self._offset)
+        decoded: Decoded = self._model.language_model(hidden, rotary, rows, first)
+        return decoded
+
+
+def survivors(kept: Tensor, patches: int, length: int) -> Tensor:
+    """Return where the tokens that remain stood in the full sequence.
+
+    Args:
+        kept: Indices of the patches that remain, shape (k,).
+        patches: Patches in the full sequence.
+        length: Tokens in the full sequence.
+
+    Returns:
+        Shape (length - patches + k,), int64.
+    """
+    first = torch.zeros(1, dtype=kept.dtype, device=kept.device)
+    tail = torch.arange(1 + patches, length, device=kept.device)
+    return torch.cat([first, kept + 1, tail])

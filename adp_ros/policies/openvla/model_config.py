@@ -1,0 +1,228 @@
+"""Sizes of a checkpoint's model, from ``config.json``.
+
+The file is read as plain JSON: its ``auto_map`` names remote code, which is never run.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ...errors import CheckpointError
+from ..checkpoints import read_json
+
+PATCHES_PER_VIEW: Final = 256  # 224 px pictures in patches of 14 px
+DEFAULT_CHUNK_LENGTH: Final = 8  # actions per chunk, NUM_ACTIONS_CHUNK of OpenVLA-OFT
+
+TowerKind = Literal["dinov2", "siglip"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TowerConfig:
+    """Sizes of one vision tower.
+
+    Attributes:
+        timm_id: Name of the architecture in timm, without its tag.
+        kind: ``dinov2`` has a class token, registers and layer scale; ``siglip`` has none.
+        width: Channels of a token.
+        depth: Blocks. The features come from the one before the last.
+        heads: Attention heads.
+        intermediate: Channels inside the MLP.
+        registers: Register tokens after the class token.
+        patch_size: Side of a patch, in [px].
+        image_size: Side of the picture, in [px].
+    """
+
+    timm_id: str
+    kind: TowerKind
+    width: int
+    depth: int
+    heads: int
+    intermediate: int
+    registers: int = 0
+    patch_size: int = 14
+    image_size: int = 224
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmConfig:
+    """Sizes of the Llama; the defaults are those of Hugging Face's ``LlamaConfig``.
+
+    Upstream's converter leaves keys at their defaults out of ``text_config``, so an absent
+    ``rms_norm_eps`` means 1e-6 (not Llama 2's own 1e-5).
+    """
+
+    hidden_size: int = 4096
+    intermediate_size: int = 11008
+    num_hidden_layers: int = 32
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 32
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1e4
+    max_position_embeddings: int = 2048
+    vocab_size: int = 32064
+
+    @property
+    def head_dim(self) -> int:
+        """Channels of one attention head."""
+        return self.hidden_size // self.num_attention_heads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Sizes of the whole model.
+
+    Attributes:
+        dino: First tower, ``vision_backbone.featurizer``.
+        siglip: Second tower, ``vision_backbone.fused_featurizer``.
+        llm: Language model.
+        chunk_length: Actions per chunk. No weight tells it; ``num_actions_chunk`` of config.json
+            does where it is not upstream's 8.
+        views: Pictures per observation, ``num_images_in_input``, or None where config.json does
+            not tell (upstream's does not).
+    """
+
+    dino: TowerConfig
+    siglip: TowerConfig
+    llm: LlmConfig
+    chunk_length: int = DEFAULT_CHUNK_LENGTH
+    views: int | None = None
+
+    @property
+    def vision_width(self) -> int:
+        """Channels of a fused patch, as the projector takes it."""
+        return self.dino.width + self.siglip.width
+
+
+_TOWERS: Final[Mapping[str, tuple[TowerKind, int, int, int, float, int]]] = {
+    # timm id: kind, width, depth, heads, MLP ratio, registers
+    "vit_large_patch14_reg4_dinov2": ("dinov2", 1024, 24, 16, 4.0, 4),
+    "vit_so400m_patch14_siglip_224": ("siglip", 1152, 27, 16, 3.7362, 0),
+}
+_TOWER_SIZES: Final = ("embed_dim", "depth", "num_heads", "mlp_ratio")
+_NEEDED: Final[Mapping[str, Any]] = {
+    "model_type": "openvla",
+    "use_fused_vision_backbone": True,
+    "arch_specifier": "no-align+fused-gelu-mlp",
+    "image_resize_strategy": "resize-naive",
+    "image_sizes": [224, 224],
+    "timm_override_act_layers": [None, None],
+}
+_LLM_NEEDED: Final[Mapping[str, Any]] = {
+    "model_type": "llama",
+    "hidden_act": "silu",
+    "rope_scaling": None,
+    "rope_parameters": None,
+    "head_dim": None,
+    "attention_bias": False,
+    "mlp_bias": False,
+}
+
+
+def read_config(checkpoint_dir: Path) -> ModelConfig:
+    """Read the sizes of the model in a checkpoint directory.
+
+    Args:
+        checkpoint_dir: Directory that holds ``config.json``.
+
+    Raises:
+        CheckpointError: The file is missing or broken, or describes a model of another kind;
+            names the key, its value and what is supported.
+    """
+    path = checkpoint_dir / "config.json"
+    values = read_json(path)
+    _check_needed(path, "", values, _NEEDED)
+    towers = _towers(path, values)
+    llm = _llm(path, values.get("text_config", {}))
+    length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
+    _check_size(path, "num_actions_chunk", length)
+    views = values.get("num_images_in_input")
+    if views is not None:
+        _check_size(path, "num_images_in_input", views)
+    return ModelConfig(dino=towers[0], siglip=towers[1], llm=llm, chunk_length=length, views=views)
+
+
+def _check_needed(
+    path: Path, prefix: str, values: Mapping[str, Any], needed: Mapping[str, Any]
+) -> None:
+    for name, only in needed.items():
+        value = values.get(name, only)
+        if value != only:
+            raise CheckpointError(f"{path}: {prefix}{name} is {value!r}, supported: {only!r}")
+
+
+def _check_size(path: Path, name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"{path}: {name} is {value!r}, a whole number from 1 is needed")
+
+
+def _check_number(path: Path, name: str, value: object) -> None:
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    if not 0 < number < math.inf:
+        raise CheckpointError(f"{path}: {name} is {value!r}, a number above 0 is needed")
+
+
+def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerConfig]:
+    known = tuple(_TOWERS)
+    ids = values.get("timm_model_ids", list(known))
+    plain = tuple(str(i).split(".")[0] for i in ids) if isinstance(ids, list) else ()
+    if plain != known:
+        raise CheckpointError(
+            f"{path}: timm_model_ids is {ids!r}, supported: {list(known)} in this order"
+        )
+    sizes = values.get("timm_model_overrides", [{}, {}])
+    if not isinstance(sizes, list) or [type(s) for s in sizes] != [dict, dict]:
+        raise CheckpointError(f"{path}: timm_model_overrides is {sizes!r}, two objects are needed")
+    return _tower(path, plain[0], sizes[0]), _tower(path, plain[1], sizes[1])
+
+
+def real_tower(timm_id: str) -> TowerConfig:
+    """Return the sizes that timm gives to one of the two supported towers."""
+    return _sized_tower(timm_id, {})
+
+
+def _tower(path: Path, timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
+    for name, value in sizes.items():
+        if name not in _TOWER_SIZES:
+            raise CheckpointError(
+                f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
+                f"allowed: {', '.join(_TOWER_SIZES)}"
+            )
+        check = _check_number if name == "mlp_ratio" else _check_size
+        check(path, f"{name} of {timm_id}", value)
+    tower = _sized_tower(timm_id, sizes)
+    _check_heads(path, timm_id, tower.width, tower.heads)
+    return tower
+
+
+def _sized_tower(timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
+    kind, width, depth, heads, ratio, registers = _TOWERS[timm_id]
+    width = sizes.get("embed_dim", width)
+    return TowerConfig(
+        timm_id=timm_id,
+        kind=kind,
+        width=width,
+        depth=sizes.get("depth", depth),
+        heads=sizes.get("num_heads", heads),
+        intermediate=int(width * sizes.get("mlp_ratio", ratio)),
+        registers=registers,
+    )
+
+
+def _check_heads(path: Path, name: str, width: int, heads: int) -> None:
+    if width % heads:
+        raise CheckpointError(f"{path}: {name}: width {width} is no multiple of {heads} heads")
+
+
+def _llm(path: Path, values: Any) -> LlmConfig:
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: text_config is {values!r}, an object is needed")
+    _check_needed(path, "text_config.", values, _LLM_NEEDED)
+    given = {f.name: values.get(f.name, f.default) for f in fields(LlmConfig)}
+    given["num_key_value_heads"] = values.get("num_key_value_heads", given["num_attention_heads"])
+    for name, value in given.items():
+        check = _check_number if name in ("rms_norm_eps", "rope_theta") else _check_size
+        check(path, f"text_config.{name}", value)
+    _check_heads(path, "text_config", given["hidden_size"], given["num_attention_heads"])
+    return LlmConfig(**given)

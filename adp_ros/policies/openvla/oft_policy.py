@@ -1,0 +1,245 @@
+"""OpenVLA-OFT as a policy: observation in, chunk in physical units out."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...adp.pruner import Pruner
+from ...errors import ObservationError, PolicyError
+from ...types import ActionConvention, Observation
+from ..policy import Prediction
+from .forward import Clock, CudaStopwatch, ForwardPass, FrameTokens, Stopwatch
+from .graphs import EagerRunner, Runner
+from .model import OpenVla
+from .model_config import ModelConfig
+from .normalisation import ConstantProprio, Statistics
+from .preprocess import Preprocessor
+from .tokenizer import STOP_ID, PromptTokenizer
+
+_CACHED_PROMPTS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointParts:
+    """What a checkpoint consists of, besides its weights.
+
+    Attributes:
+        config: Sizes of the model.
+        statistics: Ranges of actions and state.
+        tokenizer: Turns instructions into ids.
+        preprocessor: Turns pictures into pixel values.
+        convention: Frames and rotation of the actions, None where none is declared.
+        unused_keys: Tensors of the checkpoint that the model doesn't use.
+    """
+
+    config: ModelConfig
+    statistics: Statistics
+    tokenizer: PromptTokenizer
+    preprocessor: Preprocessor
+    convention: ActionConvention | None
+    unused_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    text: Tensor  # BOS, prompt and stop, (1, T, D)
+    folded: Tensor  # the text folded through layer 0, (D,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    views: int
+    pixels: Tensor  # (6 * views, H, W)
+    state: Tensor | None  # (P,)
+    prompt: _Prompt
+
+
+class OpenVlaPolicy:
+    """A loaded checkpoint. Not to be called from several threads at once.
+
+    Attributes:
+        model: The network.
+        parts: What else the checkpoint holds.
+        device: Where the network lives.
+        dtype: Type of its weights.
+        row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+    """
+
+    def __init__(
+        self,
+        model: OpenVla,
+        parts: CheckpointParts,
+        *,
+        run: Runner,
+        clock: Clock,
+        row_offset: int = 0,
+        constant_proprio: ConstantProprio = "inference",
+    ) -> None:
+        """Put the parts together; :func:`.load_policy` does it for a directory.
+
+        Args:
+            model: The network, with its weights.
+            parts: What else the checkpoint holds.
+            run: Runs the stages of a call.
+            clock: Monotonic time in [s].
+            row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+            constant_proprio: What constant dimensions of the state become.
+        """
+        weight = model.language_model.embed_tokens.weight
+        self.model = model
+        self.parts = parts
+        self.device: torch.device = weight.device
+        self.dtype: torch.dtype = weight.dtype
+        self.row_offset = row_offset
+        self._run = run
+        self._clock = clock
+        self._constant_proprio = constant_proprio
+        self._forward = ForwardPass(model, run, row_offset)
+        self._prompt = lru_cache(maxsize=_CACHED_PROMPTS)(self._make_prompt)
+
+    @property
+    def unused_keys(self) -> tuple[str, ...]:
+        """Tensors of the checkpoint that the model doesn't use."""
+        return self.parts.unused_keys
+
+    @property
+    def chunk_length(self) -> int:
+        """Actions per chunk."""
+        return self.parts.config.chunk_length
+
+    @property
+    def state_size(self) -> int | None:
+        """Numbers of the proprioceptive state, None when the checkpoint takes none."""
+        projector = self.model.proprio_projector
+        return None if projector is None else projector.fc1.in_features
+
+    @torch.inference_mode()
+    def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
+        """Plan one chunk.
+
+        Args:
+            observation: Pictures, instruction and state.
+            pruner: Chooses the vision patches that go on, None for all.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+            ConfigError: The pruner does not fit the model or the number of views.
+            PolicyError: The model gave actions that are not finite.
+        """
+        watch = (CudaStopwatch if self.device.type == "cuda" else Stopwatch)(self._clock)
+        with watch.stage("preprocess"):
+            inputs = self._read(observation, pruner)
+        with watch.stage("vision"):
+            tokens = self._tokens(inputs, self._run)
+        decoded, selection = self._forward.decode(tokens, pruner, watch)
+        with watch.stage("head"):
+            actions = self._run("head", self.model.action_head, decoded.hidden)
+        normalized = _on_host(actions[0].float())  # (T, 7)
+        if not np.isfinite(normalized).all():
+            raise PolicyError("the model gave actions that are not finite")
+        scores = None if selection is None else selection.scores
+        return Prediction(
+            actions=self.parts.statistics.unnormalize(normalized),
+            normalized_actions=normalized,
+            kept=None if selection is None else _on_host(selection.kept),
+            scores=None if scores is None else _on_host(scores),
+            sequence_lengths=(decoded.lengths[0], decoded.lengths[-1]),
+            timing=watch.stop(),
+            views=tokens.views,
+            vision_tokens=tokens.patches.shape[1],
+        )
+
+    @torch.inference_mode()
+    def tokens(self, observation: Observation) -> FrameTokens:
+        """Return what enters the language model before anything is pruned.
+
+        Args:
+            observation: Pictures, instruction and state.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+        """
+        return self._tokens(self._read(observation, None), EagerRunner())
+
+    def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
+        views = len(observation.images)
+        self._check_views(views)
+        prompt = self._prompt(observation.instruction)
+        state = self._state(observation)
+        self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
+        pixels = self._on_device(self.parts.preprocessor(observation.images))
+        return _Inputs(views, pixels, state, prompt)
+
+    def _tokens(self, inputs: _Inputs, run: Runner) -> FrameTokens:
+        patches, proprio = run("vision", self.model.perceive, inputs.pixels, inputs.state)
+        prompt = inputs.prompt
+        return FrameTokens(
+            inputs.views, inputs.pixels, patches, proprio, prompt.text, prompt.folded
+        )
+
+    def _state(self, observation: Observation) -> Tensor | None:
+        state, needed = observation.state, self.state_size
+        if needed is None and state is not None:
+            raise ObservationError("state is given, but this checkpoint takes none")
+        if needed is None:
+            return None
+        if state is None:
+            raise ObservationError(f"state is missing, this checkpoint needs {needed} numbers")
+        return self._on_device(
+            self.parts.statistics.normalize_proprio(state, self._constant_proprio)
+        )
+
+    def _check_views(self, views: int) -> None:
+        needed = self.parts.config.views
+        if needed is not None and views != needed:
+            raise ObservationError(
+                f"observation has {views} images, this checkpoint needs {needed}"
+            )
+
+    def _make_prompt(self, instruction: str) -> _Prompt:
+        ids = torch.tensor([*self.parts.tokenizer.encode(instruction), STOP_ID])
+        text = self.model.language_model.embed_tokens(ids.to(self.device))  # (T, D)
+        return _Prompt(text[None], self.model.fold_text(0, text))
+
+    def _on_device(self, values: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(values).to(self.device, self.dtype)
+
+
+def _on_host(values: Tensor) -> NDArray[Any]:
+    """Copy: what a replayed graph gave is overwritten by its next replay."""
+    host: NDArray[Any] = values.cpu().numpy()
+    return host.copy()
+
+
+@torch.inference_mode()
+def layer_scores(policy: OpenVlaPolicy, observation: Observation) -> NDArray[np.float32]:
+    """Score all patches at the input of each layer, as text-driven pruning at it would.
+
+    Proprioception takes no part: scoring passes run without it.
+
+    Args:
+        policy: A loaded checkpoint.
+        observation: Pictures, instruction and, where the checkpoint takes one, any state.
+
+    Returns:
+        Shape (layers, V), float32.
+
+    Raises:
+        ObservationError: The observation does not fit the checkpoint.
+    """
+    model = policy.model
+    tokens = policy.tokens(observation)
+    text, patches = tokens.text.shape[1], tokens.patches.shape[1]
+    hidden = model.sequence(tokens.patches, None, tokens.text)  # (1, S, D)
+    rotary = model.rotary(hidden)
+    scores: list[Tensor] = []
+    for layer in range(len(model.language_model.layers)):
+        words, seen = model.text_and_patches(hidden[0], text, patches)  # (T, D), (V, D)
+        scores.append(model.score_patches(layer, seen, model.fold_text(layer, words)))  # (V,)
+        hidden = model.language_model.run(hidden, rotary, layer, layer + 1)  # (1, S, D)
+    return torch.stack(scores).cpu().numpy()  # (L, V)

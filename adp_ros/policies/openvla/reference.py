@@ -1,0 +1,314 @@
+"""The oracle of the benchmark: the same chunk by the plainest arithmetic, and tokens counted.
+
+Upstream runs all of ``LlamaForCausalLM`` with a mask over the whole sequence, keeps every hidden
+state, computes the logits of every token and reads 56 rows of the last state. This arm does the
+same with ``transformers``' own model and the policy's weights; everything before and after the
+language model is the policy's own code, so that the comparison is about the language model alone.
+
+Written from the equations of Llama and OpenVLA-OFT in float32, one matrix after the other, with
+every attention weight spelled out. It shares the weights with the policy under test, and nothing
+else of its language model: no fused attention, no shortcut in the last layer, no caches.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import silu
+from transformers import LlamaForCausalLM
+
+from ...adp.pruner import Pruner
+from ...types import Observation
+from ..policy import Prediction
+from .forward import Clock, FrameTokens
+from .llama import DecoderLayer
+from .model import OpenVla, llama_config
+from .oft_policy import OpenVlaPolicy
+
+
+class PlainForward:
+    """Full-vision forward pass through the stock model."""
+
+    def __init__(self, policy: OpenVlaPolicy, clock: Clock) -> None:
+        """Share the policy's weights; only the logits' matrix is new, and random.
+
+        Args:
+            policy: Policy to compare with.
+            clock: Monotonic time in [s].
+        """
+        config = llama_config(policy.parts.config.llm)
+        config._attn_implementation = "sdpa"
+        with torch.device("meta"):
+            stock = LlamaForCausalLM(config)
+        ours = policy.model.language_model.state_dict()
+        weights = {f"model.{name}": tensor for name, tensor in ours.items()}
+        weights["lm_head.weight"] = torch.randn_like(ours["embed_tokens.weight"])
+        stock.load_state_dict(weights, strict=True, assign=True)
+        stock.model.rotary_emb = policy.model.language_model.rotary_emb
+        self._stock = stock.eval()
+        self._policy = policy
+        self._clock = clock
+
+    @torch.inference_mode()
+    def __call__(self, observation: Observation) -> Prediction:
+        """Predict with full vision; only the stage ``llm`` differs from the policy's own."""
+        own = self._policy.predict(observation)
+        tokens = self._policy.tokens(observation)
+        model = self._policy.model
+        hidden = model.sequence(tokens.patches, tokens.proprio, tokens.text)  # (1, S, D)
+        self._wait()
+        begin = self._clock()
+        rows = self._run(hidden)  # (1, A, D)
+        self._wait()
+        seconds = self._clock() - begin
+        actions = model.action_head(rows)[0].float().cpu().numpy()  # (T, 7)
+        total = own.timing.total - own.timing.llm + seconds
+        return replace(
+            own,
+            normalized_actions=actions,
+            actions=self._policy.parts.statistics.unnormalize(actions),
+            timing=replace(own.timing, llm=seconds, total=total),
+        )
+
+    def _run(self, hidden: Tensor) -> Tensor:
+        length = hidden.shape[1]
+        mask = hidden.new_zeros(1, 1, length, length)  # every token sees every token
+        out = self._stock(
+            inputs_embeds=hidden,
+            attention_mask=mask,
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        out.logits.float()
+        rows = self._policy.model.action_rows(length, self._policy.row_offset)
+        last: Tensor = out.hidden_states[-1][:, rows]  # (1, A, D)
+        return last
+
+    def _wait(self) -> None:
+        if self._policy.device.type == "cuda":
+            torch.cuda.synchronize(self._policy.device)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Which patches went on, and where they were dropped.
+
+    Attributes:
+        kept: Indices of the patches, in the order they went on, shape (k,).
+        cut_layer: Layer in front of which the others were dropped; 0 is before the model.
+        keep_positions: True when tokens stay at the positions of the full sequence.
+    """
+
+    kept: Tensor
+    cut_layer: int = 0
+    keep_positions: bool = False
+
+
+def reference_chunk(
+    model: OpenVla, tokens: FrameTokens, pruned: Pruned | None, row_offset: int = 0
+) -> Tensor:
+    """Compute normalised actions.
+
+    Args:
+        model: Network whose weights are used.
+        tokens: Input of its language model, for one observation.
+        pruned: None for all patches.
+        row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+
+    Returns:
+        Shape (T, 7), float32.
+    """
+    hidden, positions = _sequence(model, tokens)  # (S, D), (S,)
+    for index in range(len(model.language_model.layers)):
+        if pruned is not None and index == pruned.cut_layer:
+            rest = _remaining(pruned.kept, tokens.patches.shape[1], len(hidden))
+            hidden = hidden[rest]  # (S', D)
+            positions = positions[rest] if pruned.keep_positions else positions[: len(rest)]
+        hidden = _layer(model.layer(index), hidden, positions, model)  # (S, D)
+    hidden = _rms_norm(model.language_model.norm, hidden)  # (S, D)
+    start = len(hidden) - 1 - model.slots - 1 + row_offset  # stop token; rows predict the next one
+    head = hidden[start : start + model.slots].reshape(-1, 7 * hidden.shape[1])  # (T, 7 D)
+    return _head(model.action_head, head)  # (T, 7)
+
+
+def _sequence(model: OpenVla, tokens: FrameTokens) -> tuple[Tensor, Tensor]:
+    text = tokens.text[0].float()  # (T, D)
+    empty = torch.zeros(model.slots, text.shape[1], device=text.device)  # (A, D)
+    parts = [text[:1], tokens.patches[0].float()]
+    if tokens.proprio is not None:
+        parts.append(tokens.proprio[0].float())
+    hidden = torch.cat([*parts, text[1:-1], empty, text[-1:]])  # (S, D)
+    return hidden, torch.arange(len(hidden), device=hidden.device)
+
+
+def _remaining(kept: Tensor, patches: int, length: int) -> Tensor:
+    places = [0, *(1 + int(i) for i in kept), *range(1 + patches, length)]
+    return torch.tensor(places, device=kept.device)
+
+
+def _layer(layer: DecoderLayer, hidden: Tensor, positions: Tensor, model: OpenVla) -> Tensor:
+    attention, mlp = layer.self_attn, layer.mlp
+    normed = _rms_norm(layer.input_layernorm, hidden)  # (S, D)
+    size = int(attention.head_dim)
+    query = _rotate(_heads(_linear(attention.q_proj, normed), size), positions, model)  # (H, S, d)
+    key = _rotate(_heads(_linear(attention.k_proj, normed), size), positions, model)  # (K, S, d)
+    value = _heads(_linear(attention.v_proj, normed), size)  # (K, S, d)
+    groups = len(query) // len(key)
+    mixed = []
+    for head, queries in enumerate(query):
+        weights = (queries @ key[head // groups].T * size**-0.5).softmax(-1)  # (S, S)
+        mixed.append(weights @ value[head // groups])  # (S, d)
+    hidden = hidden + _linear(attention.o_proj, torch.cat(mixed, dim=1))  # (S, D)
+    normed = _rms_norm(layer.post_attention_layernorm, hidden)  # (S, D)
+    gated = silu(_linear(mlp.gate_proj, normed)) * _linear(mlp.up_proj, normed)  # (S, M)
+    return hidden + _linear(mlp.down_proj, gated)  # (S, D)
+
+
+def _heads(rows: Tensor, size: int) -> Tensor:
+    return rows.view(len(rows), -1, size).transpose(0, 1)  # (H, S, d)
+
+
+def _rotate(heads: Tensor, positions: Tensor, model: OpenVla) -> Tensor:
+    half = heads.shape[-1] // 2
+    base = float(model.language_model.rotary_emb.config.rope_parameters["rope_theta"])
+    steps = torch.arange(half, device=heads.device, dtype=torch.float32) / half  # (d/2,)
+    angles = positions.float()[:, None] * base**-steps  # (S, d/2)
+    cos, sin = angles.cos(), angles.sin()  # (S, d/2)
+    first, second = heads[..., :half], heads[..., half:]  # (H, S, d/2)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+
+
+def _rms_norm(norm: Any, rows: Tensor) -> Tensor:
+    mean_square: Tensor = rows.pow(2).mean(-1, keepdim=True)  # (S, 1)
+    scale: Tensor = norm.weight.float()  # (D,)
+    return rows / torch.sqrt(mean_square + norm.variance_epsilon) * scale
+
+
+def _linear(layer: Any, rows: Tensor) -> Tensor:
+    out: Tensor = rows @ layer.weight.float().T
+    return out if layer.bias is None else out + layer.bias.float()
+
+
+def _head(head: Any, rows: Tensor) -> Tensor:
+    rows = _linear(head.fc1, _layer_norm(head.layer_norm1, rows)).clamp(min=0)  # (T, D)
+    for block in head.mlp_resnet_blocks:
+        norm, linear = block.ffn[0], block.ffn[1]
+        rows = rows + _linear(linear, _layer_norm(norm, rows)).clamp(min=0)  # (T, D)
+    return _linear(head.fc2, _layer_norm(head.layer_norm2, rows))  # (T, 7)
+
+
+def _layer_norm(norm: Any, rows: Tensor) -> Tensor:
+    centred = rows - rows.mean(-1, keepdim=True)
+    variance = centred.pow(2).mean(-1, keepdim=True)
+    out: Tensor = (
+        centred / torch.sqrt(variance + norm.eps) * norm.weight.float() + norm.bias.float()
+    )
+    return out
+
+
+# Largest |difference| of normalised actions (they span about -1 to 1) to the float32 reference.
+TOLERANCE: Final = {torch.float32: 1e-3, torch.bfloat16: 1e-1}
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Result of checking one arm.
+
+    Attributes:
+        kept: Patches that went on.
+        kept_expected: Patches that the pruner's budget allows.
+        lengths: Tokens that entered the first and the last layer.
+        lengths_expected: Tokens that should have.
+        difference: Largest absolute difference of the normalised actions to the reference with
+            the same kept patches.
+        tolerance: Largest difference allowed.
+        failures: What does not fit, in words; empty when all does.
+    """
+
+    kept: int
+    kept_expected: int
+    lengths: tuple[int, int]
+    lengths_expected: tuple[int, int]
+    difference: float
+    tolerance: float
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when everything fits."""
+        return not self.failures
+
+
+@torch.inference_mode()
+def audit(
+    policy: OpenVlaPolicy,
+    observation: Observation,
+    prediction: Prediction,
+    pruner: Pruner | None,
+) -> Audit:
+    """Check one prediction.
+
+    Args:
+        policy: What made it.
+        observation: What it was made from.
+        prediction: What came out.
+        pruner: Pruner that was used, None for full vision.
+    """
+    tokens = policy.tokens(observation)
+    views, patches = tokens.views, tokens.patches.shape[1]
+    per_view = (patches // views,) * views
+    if pruner is not None:
+        per_view = pruner.kept_per_view(views, patches // views)
+    kept = _kept(prediction, patches)
+    pruned = None
+    if prediction.kept is not None and pruner is not None:
+        chosen = torch.from_numpy(prediction.kept).to(policy.device)
+        pruned = Pruned(chosen, pruner.cut_layer, pruner.positions == "kept")
+    expected = reference_chunk(policy.model, tokens, pruned, policy.row_offset).cpu().numpy()
+    difference = float(np.abs(expected - prediction.normalized_actions).max())
+    return _judged(
+        kept=len(kept),
+        distinct=len(np.unique(kept)),
+        kept_expected=sum(per_view),
+        lengths=prediction.sequence_lengths,
+        lengths_expected=_lengths(policy, tokens, sum(per_view), pruner),
+        difference=difference,
+        tolerance=TOLERANCE[policy.dtype],
+    )
+
+
+def _kept(prediction: Prediction, patches: int) -> np.ndarray:
+    return np.arange(patches) if prediction.kept is None else prediction.kept
+
+
+def _lengths(
+    policy: OpenVlaPolicy, tokens: FrameTokens, kept: int, pruner: Pruner | None
+) -> tuple[int, int]:
+    others = tokens.text.shape[1] + (tokens.proprio is not None) + policy.model.slots
+    whole = pruner is not None and pruner.cut_layer > 0
+    first = others + (tokens.patches.shape[1] if whole else kept)
+    return first, others + kept
+
+
+def _judged(
+    *,
+    kept: int,
+    distinct: int,
+    kept_expected: int,
+    lengths: tuple[int, int],
+    lengths_expected: tuple[int, int],
+    difference: float,
+    tolerance: float,
+) -> Audit:
+    failures = []
+    if kept != kept_expected or distinct != kept:
+        failures.append(f"{kept} patches kept ({distinct} distinct), {kept_expected} expected")
+    if lengths != lengths_expected:
+        failures.append(f"{lengths} tokens entered first and last layer, not {lengths_expected}")
+    if not difference <= tolerance:
+        failures.append(f"actions differ by {difference:.2g} from the reference, over {tolerance}")
+    return Audit(
+        kept, kept_expected, lengths, lengths_expected, difference, tolerance, tuple(failures)
+    )

@@ -1,0 +1,192 @@
+"""Instruction to prompt ids, with the checkpoint's own ``tokenizer.json`` or a stand-in for it.
+
+Same layout (unk 0, BOS 1, EOS 2, bytes 3 to 258, bare word boundary 29871, padding 32000), same
+file formats, any text can be encoded; but its own small vocabulary, so that other ids come out.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer
+
+from ...errors import CheckpointError, ObservationError
+
+BOS_ID: Final = 1
+STOP_ID: Final = 2
+SPACE_ID: Final = 29871  # the bare word boundary that OpenVLA appends to every prompt
+TOKENIZER_FILE: Final = "tokenizer.json"
+_CACHED_PROMPTS: Final = 64
+
+
+def prompt_text(instruction: str) -> str:
+    """Return the text that OpenVLA-OFT was trained to read."""
+    return f"In: What action should the robot take to {instruction.lower()}?\nOut:"
+
+
+class PromptTokenizer:
+    """Tokeniser of one checkpoint; the ids of an instruction are computed once."""
+
+    def __init__(self, checkpoint_dir: Path) -> None:
+        """Read ``tokenizer.json``.
+
+        Raises:
+            CheckpointError: The file is missing or broken, or its ids are not Llama 2's.
+        """
+        path = checkpoint_dir / TOKENIZER_FILE
+        if not path.is_file():
+            raise CheckpointError(f"{path} is missing")
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the library raises nothing narrower
+            raise CheckpointError(f"{path} is not a tokeniser: {error}") from error
+        self._special = frozenset(self._tokenizer.get_added_tokens_decoder())
+        self._cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
+        if self._cached("move")[0] != BOS_ID or self._tokenizer.id_to_token(SPACE_ID) != "▁":
+            raise CheckpointError(
+                f"{path}: prompts do not start with id {BOS_ID} or id {SPACE_ID} is not the bare "
+                "word boundary; only tokenisers of the Llama 2 layout are supported"
+            )
+
+    def encode(self, instruction: str) -> tuple[int, ...]:
+        """Return the prompt's ids, from BOS (1) to the trailing word boundary (29871).
+
+        Args:
+            instruction: What to do, in plain words; case does not matter.
+
+        Raises:
+            ObservationError: The instruction is empty, no valid text, or spells one of the
+                special tokens.
+        """
+        if not instruction.strip():
+            raise ObservationError("instruction is empty, say in words what the arm should do")
+        try:
+            return self._cached(instruction)
+        except TypeError as error:  # what the library says of text that has no UTF-8 form
+            raise ObservationError(f"instruction {instruction!r} is no valid text") from error
+
+    def _encode(self, instruction: str) -> tuple[int, ...]:
+        ids = tuple(self._tokenizer.encode(prompt_text(instruction)).ids)
+        if special := self._special.intersection(ids[1:]):
+            spelled = ", ".join(str(self._tokenizer.id_to_token(i)) for i in sorted(special))
+            raise ObservationError(f"instruction {instruction!r} contains {spelled}")
+        return ids if ids[-1] == SPACE_ID else (*ids, SPACE_ID)
+
+
+VOCABULARY: Final = 32000
+PAD_ID: Final = 32000
+_BOUNDARY: Final = "▁"
+_FIRST_PIECE: Final = 259  # after <unk>, <s>, </s> and the 256 bytes
+_CHARACTERS: Final = "etaoinshrdlcumwfgypbvkxjqzETAOINSHRDLCUMWFGYPBVKXJQZ0123456789.,-'"
+_WORDS: Final = """
+    in what action should the robot take to a an and at all away back ball bin block blue board
+    bottle bowl box bread carrot clean close cloth cube cup down drawer drop eggplant finger fork
+    from front get grasp green gripper hand hold inside into it item jar left lid lift middle mug
+    move next of off on onto open orange out over pan pick pink place plate pot pour pull purple
+    push put red release right rotate side slide small spoon sponge stack stop surface sweep table
+    then top toward towel tray turn under up upright wait water white wipe with yellow
+""".split()  # noqa: SIM905
+_PLACED: Final = {"Out": 3744, ":": 29901, "?": 29973}  # prompts end with Llama 2's own ids
+
+
+def write_tokenizer(directory: Path) -> None:
+    """Write the tokeniser's files beside a checkpoint's weights.
+
+    Args:
+        directory: Exists; files of the same names are replaced.
+    """
+    _write(directory / TOKENIZER_FILE, _tokenizer())
+    special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<PAD>", "unk_token": "<unk>"}
+    _write(directory / "special_tokens_map.json", special)
+    _write(directory / "added_tokens.json", {"<PAD>": PAD_ID})
+    settings = {
+        "add_bos_token": True,
+        "add_eos_token": False,
+        **special,
+        "legacy": False,
+        "model_max_length": 2048,
+        "padding_side": "right",
+        "processor_class": "PrismaticProcessor",
+        "tokenizer_class": "LlamaTokenizer",
+    }
+    _write(directory / "tokenizer_config.json", settings)
+
+
+def _tokenizer() -> dict[str, Any]:
+    vocabulary, merges = _pieces()
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            _special("<unk>", 0),
+            _special("<s>", BOS_ID),
+            _special("</s>", STOP_ID),
+            _special("<PAD>", PAD_ID),
+        ],
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Prepend", "prepend": _BOUNDARY},
+                {"type": "Replace", "pattern": {"String": " "}, "content": _BOUNDARY},
+            ],
+        },
+        "pre_tokenizer": None,
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [
+                {"SpecialToken": {"id": "<s>", "type_id": 0}},
+                {"Sequence": {"id": "A", "type_id": 0}},
+            ],
+            "pair": [
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+            ],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [BOS_ID], "tokens": ["<s>"]}},
+        },
+        "decoder": None,
+        "model": {
+            "type": "BPE",
+            "unk_token": "<unk>",
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "vocab": vocabulary,
+            "merges": merges,
+        },
+    }
+
+
+def _special(content: str, number: int) -> dict[str, Any]:
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    return {"id": number, "content": content, **flags, "special": True}
+
+
+def _pieces() -> tuple[dict[str, int], list[str]]:
+    """Return the vocabulary and the merges, which grow each word from its left end."""
+    fixed = {"<unk>": 0, "<s>": BOS_ID, "</s>": STOP_ID, **_PLACED}
+    fixed |= {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
+    letters = (n for n in range(SPACE_ID, VOCABULARY) if n not in _PLACED.values())
+    fixed |= dict(zip(_BOUNDARY + _CHARACTERS, letters, strict=False))
+    words = [_BOUNDARY + w for w in (*_WORDS, "In", "What")]
+    merges = list(dict.fromkeys(m for word in (*words, *_PLACED) for m in _merges(word)))
+    grown = [left + right for left, right in merges if left + right not in fixed]
+    free = _unused(fixed.values())
+    vocabulary = fixed | {piece: next(free) for piece in dict.fromkeys(grown)}
+    vocabulary |= {f"<unused {number}>": number for number in free}
+    ordered = sorted(vocabulary.items(), key=lambda item: item[1])
+    return dict(ordered), [f"{left} {right}" for left, right in merges]
+
+
+def _merges(word: str) -> list[tuple[str, str]]:
+    return [(word[:i], word[i]) for i in range(1, len(word))]
+
+
+def _unused(numbers: Iterable[int]) -> Iterator[int]:
+    taken = set(numbers)
+    return (n for n in range(_FIRST_PIECE, VOCABULARY) if n not in taken)
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

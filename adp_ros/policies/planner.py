@@ -1,0 +1,277 @@
+"""One window of an episode: gate, pruner, policy and the motion that closes it.
+
+The node calls this for every request of the controller, replay and evaluation for every
+recorded or simulated window, so that all of them decide alike. Nothing here reads a clock or
+draws a random number: the same windows in the same order give the same results.
+"""
+
+import copy
+import math
+from dataclasses import astuple, dataclass, fields
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adp.cost import collapsed_scoring_flops, llm_flops, scoring_flops
+from ..adp.gate import Gate, chunk_motion
+from ..adp.gate_rules import Decision
+from ..adp.pruner import Pruner
+from ..adp.text_driven import TextDrivenPruner
+from ..errors import ObservationError
+from ..health import LatencySummary, RollingPercentiles
+from ..types import ActionConvention, FloatArray, Observation
+from .openvla.model_config import LlmConfig
+from .policy import Prediction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowTimes:
+    """Time of each stage of one window, in [ms].
+
+    Attributes:
+        frame_age: Capture of the picture to start of work.
+        preprocess: Picture to the towers' input.
+        vision: Both towers and the projector.
+        scoring: Scores and selection of the vision tokens.
+        llm: Language model.
+        head: Action head and un-normalisation.
+        total: Preprocess to head.
+        frame_to_chunk: Capture of the picture to the chunk's publication.
+    """
+
+    frame_age: float
+    preprocess: float
+    vision: float
+    scoring: float
+    llm: float
+    head: float
+    total: float
+    frame_to_chunk: float
+
+
+STAGES: Final = tuple(item.name for item in fields(WindowTimes))
+
+
+class StageLog:
+    """Remembers the last windows, each stage on its own."""
+
+    def __init__(self) -> None:
+        self._stages = tuple(RollingPercentiles() for _ in STAGES)
+
+    def add(self, times: WindowTimes) -> tuple[LatencySummary, ...]:
+        """Take one window and return the statistics per stage, in the order of :data:`STAGES`."""
+        for stage, value in zip(self._stages, astuple(times), strict=True):
+            stage.add(value)
+        return self.summaries()
+
+    def summaries(self) -> tuple[LatencySummary, ...]:
+        """Return the statistics per stage, in the order of :data:`STAGES`."""
+        return tuple(stage.summary() for stage in self._stages)
+
+
+NO_PRUNER: Final = "none"  # name in reports of windows with full vision
+
+
+class PrunablePolicy(Protocol):
+    """A policy that can be told which vision tokens to drop."""
+
+    def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
+        """Plan one chunk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredMotion:
+    """How far the tool really moved in the window that ends.
+
+    Attributes:
+        path: Path length in [m]; NaN when unknown.
+        net: Distance from start to end in [m]; NaN when unknown.
+    """
+
+    path: float = math.nan
+    net: float = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """Audit of one forward pass.
+
+    Attributes:
+        pruner: Name of the pruner, ``none`` with full vision.
+        tokens_total: Vision tokens before pruning.
+        kept: Indices into the views' concatenated patches in the order they entered the model,
+            shape (k,); None with full vision.
+        kept_per_view: Vision tokens of each view that entered.
+        sequence_length: Tokens that entered the first and the last layer.
+        flops: Language model and scoring, 2 FLOPs a multiply-accumulate.
+        flops_full: The same forward with full vision.
+    """
+
+    pruner: str
+    tokens_total: int
+    kept: NDArray[np.int64] | None
+    kept_per_view: tuple[int, ...]
+    sequence_length: tuple[int, int]
+    flops: float
+    flops_full: float
+
+    @property
+    def tokens_kept(self) -> int:
+        """Vision tokens that entered the model."""
+        return sum(self.kept_per_view)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """One planned window.
+
+    Attributes:
+        window: Its number, from 0.
+        actions: What is executed, shape (T, 7): the policy's actions, or those it was told.
+        prediction: What the policy returned.
+        decision: The gate's decision when a window closed with this call: this window when
+            motion comes from the commanded chunk, the one before when it is measured. None when
+            none closed.
+        closed: Number of the window that closed with this call, None when none did.
+        report: What was pruned.
+    """
+
+    window: int
+    actions: FloatArray
+    prediction: Prediction
+    decision: Decision | None
+    closed: int | None
+    report: PruneReport
+
+
+class WindowPlanner:
+    """Plans window after window; window 0 starts a new episode."""
+
+    def __init__(
+        self,
+        policy: PrunablePolicy,
+        llm: LlmConfig,
+        pruner: Pruner,
+        gate: Gate,
+        convention: ActionConvention,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            policy: Plans chunks.
+            llm: Sizes of its language model, for the cost.
+            pruner: Used in windows that the gate prunes.
+            gate: Chooses those windows; its settings say where motion comes from.
+            convention: Frames of the actions whose motion the gate gets.
+        """
+        self._policy = policy
+        self._llm = llm
+        self._pruner = pruner
+        self._gate = gate
+        self._convention = convention
+        self._before = copy.deepcopy(gate)  # the gate as it was when the newest window was asked
+        self._window = -1
+
+    def plan(
+        self,
+        observation: Observation,
+        window: int,
+        measured: MeasuredMotion | None = None,
+        executed: FloatArray | None = None,
+    ) -> WindowResult:
+        """Plan one window.
+
+        A window that is asked for again (its chunk was lost, or the policy failed) is planned
+        anew from the gate's state at the first time.
+
+        Args:
+            observation: What the policy sees.
+            window: Number of the window; 0 starts a new episode.
+            measured: Motion in the window before, needed when the gate's motion is measured.
+            executed: Actions that are executed in place of the policy's, shape (T, 7).
+
+        Raises:
+            ObservationError: The window is older than the last one, or its measured motion is
+                needed and unknown.
+            PolicyError: The policy failed.
+        """
+        self._begin(window)
+        decision = self._close_measured(window, measured)
+        closed = None if decision is None else window - 1
+        pruner = self._pruner if self._gate.prune else None
+        prediction = self._policy.predict(observation, pruner)
+        actions = prediction.actions if executed is None else executed
+        if self._gate.config.motion_source == "commanded":
+            decision, closed = self._gate.close_window(self._commanded(actions)), window
+        report = self._report(prediction)
+        return WindowResult(window, actions, prediction, decision, closed, report)
+
+    def _begin(self, window: int) -> None:
+        if window == self._window:
+            self._gate = copy.deepcopy(self._before)
+            return
+        if window == 0:
+            self._gate.reset()
+            self._pruner.reset()
+        elif window < self._window:
+            raise ObservationError(
+                f"window {window} was asked for after window {self._window}; "
+                "a new episode starts with window 0"
+            )
+        self._window = window
+        self._before = copy.deepcopy(self._gate)
+
+    def _close_measured(self, window: int, measured: MeasuredMotion | None) -> Decision | None:
+        config = self._gate.config
+        if config.motion_source == "commanded" or window == 0:
+            return None
+        motion = math.nan
+        if measured is not None:
+            motion = measured.net if config.delta_method == "net" else measured.path
+        if not math.isfinite(motion):
+            raise ObservationError(
+                f"motion_source is 'measured', but the measured motion before window {window} "
+                "is unknown; the controller sends it with its request"
+            )
+        return self._gate.close_window(motion)
+
+    def _commanded(self, actions: FloatArray) -> float:
+        config = self._gate.config
+        return chunk_motion(
+            actions,
+            config.delta_method,
+            min_step=config.min_delta_pos,
+            convention=self._convention,
+        )
+
+    def _report(self, prediction: Prediction) -> PruneReport:
+        kept, total = prediction.kept, prediction.vision_tokens
+        lengths = first, last = prediction.sequence_lengths
+        per_view = prediction.kept_per_view
+        uncut = last if kept is None else last + total - len(kept)
+        layers = self._llm.num_hidden_layers
+        full = self._layers_flops(uncut, layers)
+        if kept is None:
+            return PruneReport(NO_PRUNER, total, None, per_view, lengths, full, full)
+        pruner = self._pruner
+        flops = self._layers_flops(first, pruner.cut_layer)
+        flops += self._layers_flops(last, layers - pruner.cut_layer)
+        flops += self._scoring(total, uncut)
+        return PruneReport(pruner.name, total, kept, per_view, lengths, flops, full)
+
+    def _layers_flops(self, tokens: int, layers: int) -> float:
+        llm = self._llm
+        return llm_flops(tokens, llm.hidden_size, llm.intermediate_size, layers)
+
+    def _scoring(self, vision: int, sequence: int) -> float:
+        pruner = self._pruner
+        if not isinstance(pruner, TextDrivenPruner):
+            return 0.0
+        hidden = self._llm.hidden_size
+        if pruner.layer == 0:
+            return collapsed_scoring_flops(vision, hidden)
+        one_layer = self._layers_flops(sequence, 1)
+        text = sequence - vision
+        return scoring_flops(vision, text, hidden, layer=pruner.layer, layer_flops=one_layer)

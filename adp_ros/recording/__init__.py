@@ -1,1 +1,0 @@
-"""Bags: written while the nodes run, read and replayed without them."""

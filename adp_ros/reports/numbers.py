@@ -1,0 +1,254 @@
+"""What a report says in numbers, and the windows that are worth a picture."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ..errors import BagError
+from ..types import ACTION_SIZE, FloatArray
+from .run_record import (
+    ComparisonRow,
+    GateRecord,
+    LatencyRecord,
+    ReportedWindow,
+    RunRecord,
+    SafetyRecord,
+)
+
+FIRST: Final = "first window"
+NOT_HEARD: Final = "not heard"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One window on the timeline.
+
+    Attributes:
+        record: The window.
+        end: Time at which the next window begins; for the last one, a typical length later.
+        cause: Decision that gave the window its state; None for the first of an episode, and
+            when it was not heard.
+    """
+
+    record: ReportedWindow
+    end: float
+    cause: GateRecord | None
+
+    @property
+    def reason(self) -> str:
+        """Why the window has its state."""
+        if self.cause is not None:
+            return self.cause.reason
+        return FIRST if self.record.window == 0 else NOT_HEARD
+
+
+@dataclass(frozen=True, slots=True)
+class StagePercentiles:
+    """Times of one stage over all windows, in [ms]."""
+
+    stage: str
+    p50: float
+    p95: float
+    p99: float
+    maximum: float
+
+
+def segments(windows: Sequence[ReportedWindow], gates: Sequence[GateRecord]) -> list[Segment]:
+    """Give each window its end and the decision that led to it.
+
+    Window numbers begin again with each episode: the decision is the newest one about the
+    window before that is no younger than the window itself.
+    """
+    starts = [record.time for record in windows]
+    typical = float(np.median(np.diff(starts))) if len(starts) > 1 else 1.0
+    ends = [*starts[1:], starts[-1] + typical] if starts else []
+    found: list[Segment] = []
+    decided: dict[int, GateRecord] = {}
+    waiting = sorted(gates, key=lambda gate: gate.time)
+    for record, end in zip(windows, ends, strict=True):
+        while waiting and waiting[0].time <= record.time:
+            gate = waiting.pop(0)
+            decided[gate.window] = gate
+        if record.window == 0:
+            decided = {w: g for w, g in decided.items() if g.time == record.time}
+        found.append(Segment(record, end, decided.get(record.window - 1)))
+    return found
+
+
+def stage_percentiles(latencies: Sequence[LatencyRecord]) -> list[StagePercentiles]:
+    """Return the percentiles of each stage, in the order of the stages."""
+    stages = latencies[0].stages if latencies else ()
+    rows = []
+    for stage in stages:
+        values = np.array([record.stages[stage] for record in latencies])
+        rows.append(StagePercentiles(stage, *map(float, np.percentile(values, (50, 95, 99, 100)))))
+    return rows
+
+
+def safety_events(states: Sequence[SafetyRecord]) -> list[SafetyRecord]:
+    """Return the states at which status or cause changed."""
+    return [
+        state
+        for before, state in zip((None, *states), states, strict=False)
+        if before is None or (before.status, before.cause) != (state.status, state.cause)
+    ]
+
+
+def torque_share(states: Sequence[SafetyRecord], bins: int) -> tuple[FloatArray, FloatArray]:
+    """Return residual torques as shares of the level that stops the arm.
+
+    Args:
+        states: With torques and levels of as many joints each.
+        bins: No more points than this; of neighbours the largest is kept, never a mean.
+
+    Returns:
+        Times, shape (n,), and shares, shape (n, joints).
+    """
+    known = [state for state in states if state.residual and len(state.residual) == len(state.stop)]
+    if not known:
+        return np.zeros(0), np.zeros((0, 0))
+    times = np.array([state.time for state in known])
+    residual = np.array([state.residual for state in known])  # (N, J)
+    shares = np.abs(residual) / np.array([state.stop for state in known])
+    parts = np.array_split(np.arange(len(known)), min(bins, len(known)))
+    return (
+        np.array([times[part[0]] for part in parts]),
+        np.array([shares[part].max(axis=0) for part in parts]),
+    )
+
+
+def full_vision_rows(log: RunRecord) -> list[ComparisonRow]:
+    """Return the table of this run against the same windows with full vision.
+
+    FLOPs are counted for every window both ways; times are those of the run's own pruned and
+    full windows, so that they exist only where both do.
+    """
+    rows = []
+    if log.windows:
+        here = float(np.mean([record.flops for record in log.windows]))
+        full = float(np.mean([record.flops_full for record in log.windows]))
+        quantity = "FLOPs per window, mean [GFLOP]"
+        rows.append(ComparisonRow(quantity, f"{here / 1e9:,.2f}", f"{full / 1e9:,.2f}"))
+        here = float(np.mean([record.tokens_kept for record in log.windows]))
+        full = float(np.mean([record.tokens_total for record in log.windows]))
+        rows.append(ComparisonRow("vision tokens per window, mean", f"{here:.1f}", f"{full:.1f}"))
+    rows += _time_rows(log)
+    return [*rows, *log.comparison]
+
+
+def _time_rows(log: RunRecord) -> list[ComparisonRow]:
+    state = {(record.time, record.window): record.pruned for record in log.windows}
+    rows = []
+    for stage in ("llm", "total"):
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for record in log.latencies:
+            key = (record.time, record.window)
+            if key in state and stage in record.stages:
+                times[state[key]].append(record.stages[stage])
+        if times[True] and times[False]:
+            pruned, full = (float(np.median(times[kind])) for kind in (True, False))
+            quantity = f"{stage}, median of pruned and of full windows [ms]"
+            rows.append(ComparisonRow(quantity, f"{pruned:.1f}", f"{full:.1f}"))
+    return rows
+
+
+MOST: Final = 12
+
+
+def decision_points(log: RunRecord, most: int = MOST) -> list[Segment]:
+    """Return the windows whose state differs from the one before, and the first of the run.
+
+    Args:
+        log: The run.
+        most: No more than this, evenly chosen from all of them; pruned and full ones in turn.
+    """
+    parts = segments(log.windows, log.gates)
+    states = [part.record.pruned for part in parts]
+    changes = [
+        part
+        for part, before in zip(parts, (None, *states), strict=False)
+        if before is None or before is not part.record.pruned
+    ]
+    step = max(1, -(-len(changes) // most))
+    step += 1 - step % 2  # states alternate: an even step would show one of them only
+    return changes[::step]
+
+
+def decision_caption(part: Segment) -> str:
+    """Say what the window saw and why."""
+    record, cause = part.record, part.cause
+    state = f"pruned to {record.tokens_kept}" if record.pruned else f"full, {record.tokens_kept}"
+    why = part.reason if cause is None else f"{cause.reason}, {1e3 * cause.motion:.1f} mm"
+    return f"window {record.window} {state} tokens ({why})"
+
+
+Actions = Mapping[tuple[int, int], FloatArray]
+"""(stamp in [ns], window) -> the policy's actions, shape (T, 7)."""
+
+
+def read_replay(path: Path) -> Actions:
+    """Read the policy's actions from a log of ``adp-ros replay``.
+
+    Raises:
+        BagError: It is no such log, or no policy ran for it.
+    """
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        windows = [line for line in lines if line["kind"] == "window" and "policy_actions" in line]
+        found = {
+            (int(line["stamp_ns"]), int(line["window"])): _array(line["policy_actions"])
+            for line in windows
+            if not line["repeated"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BagError(f"{path} is no log of adp-ros replay: {error}") from error
+    if not found:
+        raise BagError(f"{path}: no window in it was planned by a policy")
+    return found
+
+
+def _array(numbers: object) -> FloatArray:
+    actions = np.array(numbers, dtype=np.float64)
+    if actions.ndim != 2 or actions.shape[1] != ACTION_SIZE:
+        raise ValueError(f"actions of shape {actions.shape}, (steps, {ACTION_SIZE}) is needed")
+    return actions
+
+
+def action_rows(here: Actions, other: Actions) -> list[ComparisonRow]:
+    """Return mean differences over the windows that both have.
+
+    The end point is the sum of a chunk's translations: where it would take the tool.
+
+    Raises:
+        BagError: They have no window in common.
+    """
+    common = [key for key in here if key in other and here[key].shape == other[key].shape]
+    if not common:
+        raise BagError("the two replay logs have no window in common: are they of one bag?")
+    pairs = [(here[key], other[key]) for key in common]
+    ends = [float(np.linalg.norm((a - b)[:, :3].sum(axis=0))) for a, b in pairs]
+    differences = np.concatenate([np.abs(a - b) for a, b in pairs])  # (N T, 7)
+    cosines = [_chunk_cosine(a[:, :6].ravel(), b[:, :6].ravel()) for a, b in pairs]
+    count = f"over {len(common)} windows"
+    return [
+        _row(f"translation, mean L1 per axis [mm], {count}", 1e3 * differences[:, :3].mean()),
+        _row("rotation, mean L1 per axis [mrad]", 1e3 * differences[:, 3:6].mean()),
+        _row("gripper, mean L1", differences[:, 6].mean()),
+        _row("end point of a chunk, median distance [mm]", 1e3 * float(np.median(ends))),
+        _row("end point of a chunk, 95th percentile [mm]", 1e3 * float(np.percentile(ends, 95))),
+        ComparisonRow("direction of motion, mean cosine", f"{np.mean(cosines):.4f}", "1"),
+    ]
+
+
+def _row(quantity: str, value: float) -> ComparisonRow:
+    return ComparisonRow(f"difference of the actions: {quantity}", f"{value:.3g}", "0")
+
+
+def _chunk_cosine(a: FloatArray, b: FloatArray) -> float:
+    """Return the cosine of two vectors; two that are zero agree."""
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths > 0 else float(not a.any() and not b.any())

@@ -1,0 +1,397 @@
+"""Summary of a run, alone and beside full vision: JSON for machines, tables for people."""
+
+import json
+import textwrap
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from .run_record import ComparisonRow
+
+TITLE: Final = "the same scene in simulated time"
+_WIDTH: Final = 94  # of a line of text
+_SETTING: Final = (
+    "Two runs in one process, in the loop that the nodes run, with the settings that they have by "
+    "default. One scene proves nothing: adp-ros eval runs many."
+)
+_HEADS: Final = (
+    "success",
+    "time [s]",
+    "path [m]",
+    "windows",
+    "pruned",
+    "tokens/window",
+    "FLOPs",
+    "forward [ms]",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunNumbers:
+    """One run in simulated time. What needs a planned window is None where none was.
+
+    Attributes:
+        success: The task was done in time.
+        progress: Share of the task that was done, 0 to 1.
+        ending: ``success``, ``time_limit`` or ``safety_stop``.
+        stop: Cause of the safety stop, empty when there was none.
+        time_s: Simulated time from start to end, in [s].
+        path_length_m: Way of the tool, in [m].
+        windows: Windows planned.
+        windows_pruned: Those with dropped vision tokens.
+        tokens_per_window: Vision tokens that entered the language model, mean.
+        flops_share: FLOPs of language model and scoring, of those with full vision.
+        forward_ms_p50: Median wall time of a forward pass, in [ms].
+    """
+
+    success: bool
+    progress: float
+    ending: str
+    stop: str
+    time_s: float
+    path_length_m: float
+    windows: int
+    windows_pruned: int
+    tokens_per_window: float | None
+    flops_share: float | None
+    forward_ms_p50: float | None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts of a row of the table."""
+        share = f" ({self.windows_pruned / self.windows:.0%})" if self.windows else ""
+        return (
+            self._outcome(),
+            f"{self.time_s:.1f}",
+            f"{self.path_length_m:.2f}",
+            str(self.windows),
+            f"{self.windows_pruned}{share}",
+            _shown_or_dash(self.tokens_per_window, ".1f"),
+            _shown_or_dash(self.flops_share, ".0%"),
+            _shown_or_dash(self.forward_ms_p50, ".1f"),
+        )
+
+    def _outcome(self) -> str:
+        if self.success:
+            return "yes"
+        return f"no ({self.progress:.0%}" + (f", stop: {self.stop})" if self.stop else ")")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """ADP and full vision in the scene of a demonstration.
+
+    Attributes:
+        adp: With the demonstration's settings of gate and pruning.
+        full: With full vision in every window.
+        simulation: Sentence that says what success means here.
+        relevance: How the relevance of patches was learnt, in the checkpoint's own words.
+        wall_s: Time that both took to compute, in [s].
+    """
+
+    adp: RunNumbers
+    full: RunNumbers
+    simulation: str
+    relevance: str
+    wall_s: float
+
+    @property
+    def note(self) -> str:
+        """What stands beside the numbers."""
+        return f"{_SETTING} {self.simulation} How relevance was learnt: {self.relevance}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``summary.json`` holds; its keys are a stable interface."""
+        return {
+            "time": "simulated",
+            "simulation": self.simulation,
+            "relevance": self.relevance,
+            "adp": asdict(self.adp),
+            "full": asdict(self.full),
+            "wall_s": self.wall_s,
+        }
+
+    def to_text(self) -> str:
+        """Return the table and what must be said beside it."""
+        rows = [("", *_HEADS), ("  adp", *self.adp.cells()), ("  full vision", *self.full.cells())]
+        note = textwrap.wrap(self.note, _WIDTH - 4, initial_indent="    ", subsequent_indent="    ")
+        return "\n".join([f"  {TITLE}", *_aligned(rows), *note]) + "\n"
+
+    def report_rows(self) -> tuple[ComparisonRow, ...]:
+        """Return the lines for the report's table against full vision."""
+        cells = zip(_HEADS, self.adp.cells(), self.full.cells(), strict=True)
+        return tuple(ComparisonRow(f"{TITLE}: {head}", *pair) for head, *pair in cells)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
+        for row in rows
+    ]
+
+
+def _shown_or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Median and 99th percentile, in [ms]."""
+
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimedSafetyEvent:
+    """The safety machine slowed or stopped the arm.
+
+    Attributes:
+        time: Seconds since the start of the run.
+        status: ``slowed`` or ``stopped``.
+        cause: Stable short name.
+        message: The same in words.
+    """
+
+    time: float
+    status: str
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Outcome of one run. A number that nobody reported is None.
+
+    Attributes:
+        task: Name of the task.
+        seed: Seed of the scene.
+        policy: Which policy moved the arm.
+        success: True when the task was done in time.
+        progress: Share of the task that was done, 0 to 1.
+        duration: From start to end of the motion, in [s].
+        windows: Chunks that were planned.
+        windows_pruned: Those with pruned vision tokens.
+        steps: 10 Hz policy steps that were due.
+        steps_missed: Those without an action in time.
+        stream_on_time_share: Share of 100 Hz messages sent within 5 ms of their time.
+        frame_rate: Frames per second at the inference node, in [Hz].
+        transport_p50: Median time from capture to the inference node, in [ms].
+        latency: Stage -> percentiles.
+        safety_events: In the order of time.
+        problem: What ended the run early, empty when nothing did.
+        comparison: The same scene with ADP and with full vision, None where that was not run.
+    """
+
+    task: str
+    seed: int
+    policy: str
+    success: bool
+    progress: float
+    duration: float
+    windows: int
+    windows_pruned: int
+    steps: int | None
+    steps_missed: int | None
+    stream_on_time_share: float | None
+    frame_rate: float | None
+    transport_p50: float | None
+    latency: Mapping[str, Percentiles]
+    safety_events: tuple[TimedSafetyEvent, ...]
+    problem: str = ""
+    comparison: Comparison | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contents of ``summary.json``; its keys are a stable interface."""
+        return {
+            "success": self.success,
+            "task": self.task,
+            "seed": self.seed,
+            "wiped_share": self.progress if self.task == "wipe_table" else None,
+            "progress": self.progress,
+            "duration_s": self.duration,
+            "policy": self.policy,
+            "windows": self.windows,
+            "windows_pruned": self.windows_pruned,
+            "steps": self.steps,
+            "steps_missed": self.steps_missed,
+            "stream_on_time_share": self.stream_on_time_share,
+            "frame_rate_hz": self.frame_rate,
+            "transport_ms_p50": self.transport_p50,
+            "latency_ms": {
+                stage: {"p50": value.p50, "p99": value.p99} for stage, value in self.latency.items()
+            },
+            "safety_events": len(self.safety_events),
+            "safety_log": [
+                {"time_s": e.time, "status": e.status, "cause": e.cause, "message": e.message}
+                for e in self.safety_events
+            ],
+            "problem": self.problem,
+            "comparison": None if self.comparison is None else self.comparison.to_json(),
+        }
+
+    def write(self, path: Path) -> None:
+        """Write ``summary.json``."""
+        text = json.dumps(self.to_json(), indent=2, allow_nan=False)
+        path.write_text(text + "\n", encoding="utf-8")
+
+    def to_text(self) -> str:
+        """Return a table of all results, one line each."""
+        rows = [("result", self.result), ("moved by", self.policy)]
+        share = f"{self.windows_pruned / self.windows:.0%}" if self.windows else "-"
+        rows.append(("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"))
+        steps = f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}"
+        rows.append(("10 Hz steps missed", steps))
+        on_time = _shown(self.stream_on_time_share, ".2%")
+        rows.append(("100 Hz messages on time", on_time))
+        rows.append(("frames at the policy", f"{_shown(self.frame_rate, '.1f')} Hz"))
+        rows.append(("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"))
+        rows.append(("safety events", str(len(self.safety_events))))
+        lines = [f"  {name:<24} {value}" for name, value in rows]
+        lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in self.safety_events]
+        compared = "" if self.comparison is None else self.comparison.to_text()
+        return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
+
+    @property
+    def result(self) -> str:
+        """How it ended, in one line."""
+        done = f"{self.progress:.0%} " + ("wiped" if self.task == "wipe_table" else "done")
+        verdict = "success" if self.success else "no success"
+        reason = f": {self.problem}" if self.problem else ""
+        return f"{self.task}: {verdict}, {done} in {self.duration:.0f} s{reason}"
+
+    def _latency_lines(self) -> list[str]:
+        if not self.latency:
+            return []
+        head = f"  {'latency per window [ms]':<24} {'p50':>8} {'p99':>8}"
+        rows = [
+            f"    {stage:<22} {value.p50:8.1f} {value.p99:8.1f}"
+            for stage, value in self.latency.items()
+        ]
+        return [head, *rows]
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "unknown" if value is None else format(value, form)
+
+
+@dataclass(frozen=True, slots=True)
+class TwinProgress:
+    """State of the task.
+
+    Attributes:
+        share: Share that is done, 0 to 1.
+        success: True once the task is done.
+    """
+
+    share: float = 0.0
+    success: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    time: float
+    values: Mapping[str, str]
+
+    def number(self, key: str) -> float | None:
+        if key not in self.values:
+            return None
+        value = float(self.values[key])
+        return value if np.isfinite(value) else None
+
+
+class RunNotes:
+    """Everything that the summary is made from."""
+
+    def __init__(self, before: "RunNotes | None" = None) -> None:
+        """Start empty; growth counts from the last reports in `before`."""
+        self.progress = TwinProgress()
+        self._windows: dict[int, bool] = {}
+        self._latency: dict[str, list[float]] = {}
+        self._safety: list[TimedSafetyEvent] = []
+        self._first: dict[str, _Report] = {} if before is None else dict(before._last)
+        self._last: dict[str, _Report] = {}
+        self._reports: Counter[str] = Counter()
+
+    @property
+    def windows(self) -> int:
+        """Windows that were planned."""
+        return len(self._windows)
+
+    @property
+    def windows_pruned(self) -> int:
+        """Windows with fewer vision tokens than there were."""
+        return sum(self._windows.values())
+
+    @property
+    def safety_events(self) -> tuple[TimedSafetyEvent, ...]:
+        """Times at which the safety machine slowed or stopped the arm."""
+        return tuple(self._safety)
+
+    def note_window(self, window: int, total: int, kept: int) -> None:
+        """Note the tokens of one window."""
+        self._windows[window] = kept < total
+
+    def note_latency(self, times: Mapping[str, float]) -> None:
+        """Note the times of one window: stage -> [ms]."""
+        for stage, value in times.items():
+            self._latency.setdefault(stage, []).append(value)
+
+    def note_safety(self, event: TimedSafetyEvent) -> None:
+        """Note a state of the safety machine; the same state and cause again is no new event."""
+        last = self._safety[-1] if self._safety else None
+        if last is None or (last.status, last.cause) != (event.status, event.cause):
+            self._safety.append(event)
+
+    def note_health(self, component: str, time: float, values: Mapping[str, str]) -> None:
+        """Note the values of one component's diagnostics, stamped `time` [s]; the newest count."""
+        self._last[component] = _Report(time, values)
+        self._first.setdefault(component, self._last[component])
+        self._reports[component] += 1
+
+    def reports(self, component: str) -> int:
+        """Return how often a component's diagnostics were heard."""
+        return self._reports[component]
+
+    def number(self, component: str, key: str) -> float | None:
+        """Return a value of a component's diagnostics, None when it was never heard."""
+        report = self._last.get(component)
+        return None if report is None else report.number(key)
+
+    def growth(self, component: str, key: str) -> float | None:
+        """Return how much a counter grew during the run, None when it was not heard twice."""
+        first, last = self._first.get(component), self._last.get(component)
+        if first is None or last is None or last.time <= first.time:
+            return None
+        start, end = first.number(key), last.number(key)
+        return None if start is None or end is None else end - start
+
+    def rate(self, component: str, key: str) -> float | None:
+        """Return how fast a counter grew, in [1/s]."""
+        grown = self.growth(component, key)
+        if grown is None:
+            return None
+        return grown / (self._last[component].time - self._first[component].time)
+
+    def on_time_share(self, component: str) -> float | None:
+        """Return the share of a stream's messages that were neither late nor skipped."""
+        grown = [self.growth(component, key) for key in ("delivered", "late", "skipped")]
+        if any(count is None for count in grown):
+            return None
+        delivered, late, skipped = (count for count in grown if count is not None)
+        due = delivered + skipped
+        return 1.0 - (late + skipped) / due if due > 0 else None
+
+    def latency(self) -> dict[str, Percentiles]:
+        """Return the percentiles of each stage over the whole run, in [ms]."""
+        percentiles = {
+            stage: np.percentile(values, (50, 99)) for stage, values in self._latency.items()
+        }
+        return {
+            stage: Percentiles(float(p50), float(p99)) for stage, (p50, p99) in percentiles.items()
+        }

@@ -1,0 +1,1 @@
+"""Arms that a policy can drive; each is one folder."""

@@ -1,0 +1,1 @@
+"""Kinova Jaco2: the driver's interface and units, kinematics, gravity."""

@@ -1,0 +1,291 @@
+"""The driver's topics and services from the driver's side, and the twin's true state.
+
+Names, types, units and quirks are those of kinova-ros. The twin uses it; the real driver is
+somebody else's program.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from math import pi, radians
+from typing import Final
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, Vector3, WrenchStamped
+from kinova_msgs.msg import (
+    FingerPosition,
+    JointAngles,
+    JointVelocity,
+    KinovaPose,
+    PoseVelocity,
+    PoseVelocityWithFingers,
+    PoseVelocityWithFingerVelocity,
+)
+from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+
+from ..cameras.twin_camera import TwinSnapshot
+from ..geometry import euler_xyz_from_rotation
+from ..msg import TwinState
+from ..robots.jaco2.interface import Robot, radians_from_ticks
+from ..robots.jaco2.kinematics import arm_model, forward
+from ..robots.jaco2.messages import (
+    finger_position_message,
+    joint_angles_message,
+    joint_state_message,
+    pose_message,
+)
+from ..sim.base_controller import DriverMode, VelocityPoint
+from ..sim.shared_twin import SharedTwin
+from ..sim.twin import ArmReading
+from ..types import FloatArray
+from .messages import seconds
+from .picture_messages import twin_snapshot
+
+_HISTORY: Final = 100  # states: 2 s at 50 Hz, more than a picture may be old
+_SAME: Final = 1e-6  # [s]; stamps pass through floating-point seconds on their way
+
+
+class StateFeed:
+    """Keeps the last states; a reader waits until one is due, or asks for an earlier one."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._states: deque[TwinState] = deque(maxlen=_HISTORY)
+
+    def put(self, message: TwinState) -> None:
+        """Take a state as it arrives."""
+        with self._changed:
+            self._states.append(message)
+            self._changed.notify_all()
+
+    def wait(self, due: float, timeout: float) -> TwinSnapshot | None:
+        """Wait for a state stamped at or after ``due`` [s], at most ``timeout`` [s]."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._is_due(due), timeout):
+                return None
+            message = self._states[-1]
+        return twin_snapshot(message)
+
+    def at(self, stamp: float) -> TwinSnapshot | None:
+        """Return the newest state stamped at or before ``stamp`` [s], else the oldest known.
+
+        None while no state has come.
+        """
+        with self._changed:
+            if not self._states:
+                return None
+            latest = stamp + _SAME
+            before = (s for s in reversed(self._states) if seconds(s.header.stamp) <= latest)
+            message = next(before, self._states[0])
+        return twin_snapshot(message)
+
+    def _is_due(self, due: float) -> bool:
+        return bool(self._states) and seconds(self._states[-1].header.stamp) >= due
+
+
+_POLL = 0.05  # [s] between looks whether the arm is home
+
+
+class DriverServices:
+    """Offers stop, start, home_arm and clear_trajectories.
+
+    ``home_arm`` answers when the arm is there, as the driver's does; each service has a callback
+    group of its own, so that ``stop`` does not wait for it. It waits as a coroutine: an executor
+    with several threads would cost more than the whole physics.
+    """
+
+    def __init__(self, node: Node, robot: Robot, twin: SharedTwin) -> None:
+        """Create the services.
+
+        Args:
+            node: Owner.
+            robot: The arm, for names.
+            twin: What they act on.
+        """
+        self._node = node
+        self._twin = twin
+        for name, kind, callback in (
+            ("stop", Stop, self._on_stop),
+            ("start", Start, self._on_start),
+            ("home_arm", HomeArm, self._on_home),
+            ("clear_trajectories", ClearTrajectories, self._on_clear),
+        ):
+            group = MutuallyExclusiveCallbackGroup()
+            node.create_service(kind, robot.topic_in(name), callback, callback_group=group)
+
+    def _on_stop(self, _: Stop.Request, answer: Stop.Response) -> Stop.Response:
+        self._twin.stop()
+        answer.stop_result = "stopped, trajectory queue erased"
+        return answer
+
+    def _on_start(self, _: Start.Request, answer: Start.Response) -> Start.Response:
+        self._twin.start()
+        answer.start_result = "started"
+        return answer
+
+    def _on_clear(
+        self, _: ClearTrajectories.Request, answer: ClearTrajectories.Response
+    ) -> ClearTrajectories.Response:
+        self._twin.clear()
+        return answer  # the driver leaves the text empty
+
+    async def _on_home(self, _: HomeArm.Request, answer: HomeArm.Response) -> HomeArm.Response:
+        if not self._twin.home():
+            answer.homearm_result = "nothing done: stopped, or home already"
+            return answer
+        await self._way_home()
+        at_home = self._twin.mode() is DriverMode.READY
+        answer.homearm_result = "arm is home" if at_home else "stopped on the way home"
+        return answer
+
+    async def _way_home(self) -> None:
+        ended: Future[None] = Future()
+
+        def look() -> None:
+            if self._twin.mode() is not DriverMode.HOMING and not ended.done():
+                ended.set_result(None)
+
+        group = MutuallyExclusiveCallbackGroup()
+        timer = self._node.create_timer(_POLL, look, callback_group=group)
+        try:
+            await ended
+        finally:
+            self._node.destroy_timer(timer)
+
+
+COMMAND_DEPTH = 10  # the real driver's is 1, but its thread is never kept waiting by Python
+STATUS_DEPTH = 2
+
+_STAMPED = (JointState, PoseStamped, WrenchStamped)
+
+SendPoint = Callable[[VelocityPoint], None]
+FingerSpeeds = Callable[[float], FloatArray]
+
+
+def point_from_pose_velocity(
+    msg: PoseVelocity | PoseVelocityWithFingers | PoseVelocityWithFingerVelocity,
+    fingers: FloatArray | None = None,
+) -> VelocityPoint:
+    """Turn a Cartesian velocity command into a point; the frames are the driver's business.
+
+    Args:
+        msg: Any of the three messages with a twist.
+        fingers: Finger speeds, shape (3,), in [ticks/s], or None.
+    """
+    return VelocityPoint(
+        linear=np.array([msg.twist_linear_x, msg.twist_linear_y, msg.twist_linear_z]),
+        angular=np.array([msg.twist_angular_x, msg.twist_angular_y, msg.twist_angular_z]),
+        fingers=fingers,
+    )
+
+
+def point_from_joint_velocity(msg: JointVelocity) -> VelocityPoint:
+    """Turn a joint velocity command (degrees per second) into a point."""
+    speeds = [msg.joint1, msg.joint2, msg.joint3, msg.joint4, msg.joint5, msg.joint6]
+    return VelocityPoint(joints=np.radians(speeds))
+
+
+def wrench_message(reading: ArmReading, robot: Robot) -> WrenchStamped:
+    """Make ``out/tool_wrench``: a good force, and the moment as the driver spoils it.
+
+    It takes the moment for an angle in radians, wraps it to one turn, and converts it from
+    degrees once more (kinova-ros source). Nobody should use it.
+    """
+    msg = WrenchStamped()
+    msg.header.frame_id = robot.base_frame
+    x, y, z = map(float, reading.wrench[:3])
+    msg.wrench.force = Vector3(x=x, y=y, z=z)
+    x, y, z = (radians(float((m + pi) % (2.0 * pi) - pi)) for m in reading.wrench[3:])
+    msg.wrench.torque = Vector3(x=x, y=y, z=z)
+    return msg
+
+
+def _in_degrees(joints: FloatArray) -> JointAngles:
+    return joint_angles_message(np.degrees(joints))
+
+
+class DriverTopics:
+    """Subscribes to the driver's commands and publishes its measurements."""
+
+    def __init__(
+        self, node: Node, robot: Robot, send: SendPoint, finger_speeds: FingerSpeeds
+    ) -> None:
+        """Create all publishers and subscriptions.
+
+        Args:
+            node: Owner.
+            robot: The arm, for names.
+            send: Takes each point that a command becomes.
+            finger_speeds: Closure percentage -> finger speeds in [ticks/s].
+        """
+        self._node = node
+        self._robot = robot
+        self._arm = arm_model(robot.robot_type)
+        self._send = send
+        self._finger_speeds = finger_speeds
+        # Torque and angles first: who watches the torque should not wait for the rest.
+        self._out = [
+            (node.create_publisher(kind, robot.topic_out(name), STATUS_DEPTH), make)
+            for name, kind, make in (
+                ("joint_torques", JointAngles, lambda r: joint_angles_message(r.torques)),
+                ("joint_angles", JointAngles, lambda r: _in_degrees(r.joints)),
+                ("tool_pose", PoseStamped, lambda r: pose_message(r.pose, robot)),
+                ("joint_state", JointState, self._joint_state),
+                ("finger_position", FingerPosition, lambda r: finger_position_message(r.fingers)),
+                ("joint_command", JointAngles, lambda r: _in_degrees(r.commanded)),
+                ("tool_wrench", WrenchStamped, lambda r: wrench_message(r, robot)),
+                ("cartesian_command", KinovaPose, self._commanded_pose),
+            )
+        ]
+        for name, kind, callback in (
+            ("cartesian_velocity", PoseVelocity, self._on_velocity),
+            ("cartesian_velocity_with_fingers", PoseVelocityWithFingers, self._on_closure),
+            (
+                "cartesian_velocity_with_finger_velocity",
+                PoseVelocityWithFingerVelocity,
+                self._on_finger_velocity,
+            ),
+            ("joint_velocity", JointVelocity, self._on_joint_velocity),
+        ):
+            node.create_subscription(kind, robot.topic_in(name), callback, COMMAND_DEPTH)
+
+    def publish(self, reading: ArmReading) -> None:
+        """Publish one set of measurements, stamped now, on the topics that somebody listens to."""
+        stamp = self._node.get_clock().now().to_msg()
+        for publisher, make in self._out:
+            if publisher.get_subscription_count() > 0:
+                message = make(reading)
+                if isinstance(message, _STAMPED):
+                    message.header.stamp = stamp
+                publisher.publish(message)
+
+    def _joint_state(self, reading: ArmReading) -> JointState:
+        fingers = np.array([radians_from_ticks(t) for t in reading.fingers])
+        return joint_state_message(
+            self._robot, reading.joints, reading.speeds, reading.torques, fingers
+        )
+
+    def _commanded_pose(self, reading: ArmReading) -> KinovaPose:
+        pose = forward(self._arm, reading.commanded)
+        turn = euler_xyz_from_rotation(pose.rotation)
+        names = ("x", "y", "z", "theta_x", "theta_y", "theta_z")
+        values = map(float, (*pose.position, *turn))
+        return KinovaPose(**dict(zip(names, values, strict=True)))
+
+    def _on_velocity(self, msg: PoseVelocity) -> None:
+        self._send(point_from_pose_velocity(msg))
+
+    def _on_closure(self, msg: PoseVelocityWithFingers) -> None:
+        fingers = self._finger_speeds(msg.fingers_closure_percentage)
+        self._send(point_from_pose_velocity(msg, fingers))
+
+    def _on_finger_velocity(self, msg: PoseVelocityWithFingerVelocity) -> None:
+        fingers = np.array([msg.finger1, msg.finger2, msg.finger3])
+        self._send(point_from_pose_velocity(msg, fingers))
+
+    def _on_joint_velocity(self, msg: JointVelocity) -> None:
+        self._send(point_from_joint_velocity(msg))

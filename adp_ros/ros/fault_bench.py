@@ -1,0 +1,331 @@
+"""Node between driver, policy and controller: passes messages on, tampers with them, watches."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from kinova_msgs.msg import JointAngles, PoseVelocityWithFingers
+from kinova_msgs.srv import Start
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from ..control.safety_settings import TorqueConfig
+from ..control.torque import TorqueLevel, TorqueMonitor
+from ..errors import ArmError, SafetyError
+from ..faults.judge import Trace
+from ..faults.plan import Patrol
+from ..msg import ActionChunk, ChunkRequest, SafetyState, TwinState
+from ..reports.run_record import STATUS_NAMES
+from ..reports.summary import RunNotes, TimedSafetyEvent, TwinProgress
+from ..robots.jaco2.interface import robot_named
+from ..robots.jaco2.kinematics import arm_model, gravity_torque
+from ..robots.jaco2.messages import joints_from_angles, pose_from_message, torque_from_angles
+from ..types import FloatArray, Pose
+from .fault_filters import Filter
+from .messages import seconds, time_message
+
+SERVICES: Final = ("start", "stop", "reset", "tare")
+_KEPT: Final = 6000  # messages of each kind: a minute
+_LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
+
+
+class FaultObserver(Node):
+    """Keeps commands, tool positions and safety states; times are monotonic, in [s].
+
+    Subscribes: the driver's commands, /adp/safety_state, /diagnostics
+    Calls: the controller's services, the driver's start
+
+    Args:
+        robot_type: Kinova's name of the arm.
+        arguments: Further arguments of :class:`rclpy.node.Node`.
+    """
+
+    def __init__(self, robot_type: str, **arguments: Any) -> None:
+        super().__init__("fault_bench", **arguments)
+        self.force = 0.0
+        self.watching = True
+        self.status = ""
+        self.cause = ""
+        self._commands: deque[tuple[float, float, float]] = deque(maxlen=_KEPT)
+        self._tool: deque[FloatArray] = deque(maxlen=_KEPT)
+        self._states: deque[tuple[float, str, str]] = deque(maxlen=_KEPT)
+        robot = robot_named(robot_type)
+        velocity = robot.topic_in("cartesian_velocity_with_fingers")
+        self.create_subscription(PoseVelocityWithFingers, velocity, self._on_command, 100)
+        self._velocity = self.create_publisher(PoseVelocityWithFingers, velocity, 1)
+        self.create_subscription(SafetyState, "/adp/safety_state", self._on_state, _LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
+        self._asks = {n: self.create_client(Trigger, f"/adp/{n}") for n in SERVICES}
+        self._driver_start = self.create_client(Start, robot.topic_in("start"))
+
+    def trace(self, since: float) -> Trace:
+        """Return what was seen since a moment."""
+        commands = [c for c in tuple(self._commands) if c[0] >= since]
+        tool = [t for t in tuple(self._tool) if t[0] >= since]
+        states = tuple(s for s in tuple(self._states) if s[0] >= since)
+        return Trace(np.array(commands).reshape(-1, 3), np.array(tool).reshape(-1, 4), states)
+
+    def commanded_speed(self) -> float:
+        """Return the newest command's linear speed in [m/s]; 0 when none came lately."""
+        if not self._commands or time.monotonic() - self._commands[-1][0] > 0.1:
+            return 0.0
+        return self._commands[-1][1]
+
+    def rests(self) -> bool:
+        """Tell whether the newest command was to stand still."""
+        return bool(self._commands) and self._commands[-1][1:] == (0.0, 0.0)
+
+    def call(self, name: str) -> "Future[Trigger.Response]":
+        """Call a service of the controller."""
+        return self._asks[name].call_async(Trigger.Request())
+
+    def offers(self, name: str) -> bool:
+        """Tell whether a service of the controller is there."""
+        return bool(self._asks[name].service_is_ready())
+
+    def release(self) -> None:
+        """Let the driver take velocities again, as a person at the joystick would."""
+        self._driver_start.call_async(Start.Request())
+
+    def lift(self, speed: float) -> None:
+        """Send the driver one velocity straight up, in [m/s], past the controller."""
+        self._velocity.publish(PoseVelocityWithFingers(twist_linear_z=speed))
+
+    def _on_command(self, message: PoseVelocityWithFingers, info: Mapping[str, Any]) -> None:
+        """Note a command and when the controller sent it, however long it waited here."""
+        age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
+        now, m = time.monotonic() - age, message
+        linear = (m.twist_linear_x, m.twist_linear_y, m.twist_linear_z)
+        angular = (m.twist_angular_x, m.twist_angular_y, m.twist_angular_z)
+        if self.watching:
+            norms = (float(np.linalg.norm(linear)), float(np.linalg.norm(angular)))
+            self._commands.append((now, *norms))
+
+    def _on_state(self, message: SafetyState) -> None:
+        self.status, self.cause = _NAMES[message.status], message.cause
+        self._states.append((time.monotonic(), self.status, message.cause))
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for pair in status.values:
+                if pair.key == "contact_force_max_n":
+                    self.force = max(self.force, float(pair.value))
+
+
+TOPICS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "joint_torques": JointAngles,
+        "joint_angles": JointAngles,
+        "joint_state": JointState,
+        "tool_pose": PoseStamped,
+    }
+)
+CHUNKS: Final = "/adp/action_chunk"
+_FRAME_AGE: Final = 0.05  # [s] of the pictures that there are not
+
+
+def tampered(topic: str) -> str:
+    """Return the name under which the controller hears a topic of a campaign."""
+    return "/faults/" + topic.removeprefix("/")
+
+
+class FaultBench(FaultObserver):
+    """Stands between the nodes; times are monotonic, in [s].
+
+    Subscribes: the driver's samples and commands, /adp/action_chunk or, without a policy,
+        /adp/chunk_request; /adp/safety_state, /diagnostics
+    Publishes: /faults/..., the same as the controller hears it
+
+    Args:
+        robot_type: Kinova's name of the arm.
+        answers: True to answer the controller's requests: there is no inference node.
+        arguments: Further arguments of :class:`rclpy.node.Node`.
+    """
+
+    def __init__(self, robot_type: str, *, answers: bool, **arguments: Any) -> None:
+        super().__init__(robot_type, **arguments)
+        self.patrol = Patrol()
+        self.filters: dict[str, Filter] = {}
+        self.changed_at: dict[str, list[float]] = {}
+        self.passed_at: dict[str, float] = {}
+        self.pose: Pose | None = None
+        self.monitor = TorqueMonitor(TorqueConfig())
+        self.over_at: list[float] = []
+        self.tare_wanted = False
+        self.chunk_delay = 0.0
+        self._model = arm_model(robot_type)
+        self._joints: FloatArray | None = None
+        self._robot = robot = robot_named(robot_type)
+        self._out: dict[str, Any] = {}
+        for name, kind in TOPICS.items():
+            self._relay(name, robot.topic_out(name), kind, 2)
+        self._chunks = self.create_publisher(ActionChunk, tampered(CHUNKS), 1)
+        if answers:
+            self.create_subscription(ChunkRequest, "/adp/chunk_request", self._on_request, 1)
+        else:
+            self.create_subscription(ActionChunk, CHUNKS, self._on_chunk, 1)
+
+    def clear(self) -> None:
+        """Pass everything on as it is from now on."""
+        self.filters = {}
+        self.chunk_delay = 0.0
+        self.patrol.pressing = False
+
+    def _relay(self, name: str, topic: str, kind: type, depth: int) -> None:
+        self._out[name] = self.create_publisher(kind, tampered(topic), depth)
+        self.create_subscription(kind, topic, self._passing(name), 10)
+
+    def _passing(self, name: str) -> Callable[[Any], None]:
+        look = self._looks().get(name)
+
+        def take(message: Any) -> None:
+            for passed in self._filtered(name, message):
+                at = time.monotonic()
+                self._out[name].publish(passed)
+                if name == "joint_torques":
+                    self._judge_torque(passed, at)
+            if look is not None:
+                look(message)
+
+        return take
+
+    def _filtered(self, name: str, message: Any) -> list[Any]:
+        change = self.filters.get(name)
+        now = time.monotonic()
+        if change is None:
+            self.passed_at[name] = now
+            return [message]
+        self.changed_at.setdefault(name, []).append(now)
+        return change(message)
+
+    def _looks(self) -> dict[str, Callable[[Any], None]]:
+        return {"tool_pose": self._on_pose, "joint_angles": self._on_angles}
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        try:
+            self.pose = pose_from_message(message)
+        except ArmError as error:
+            self.get_logger().error(str(error), throttle_duration_sec=1.0)
+            return
+        age = float(self.get_clock().now().nanoseconds) * 1e-9 - seconds(message.header.stamp)
+        self._tool.append(np.array([time.monotonic() - age, *self.pose.position]))
+
+    def _on_angles(self, message: JointAngles) -> None:
+        self._joints = joints_from_angles(message)
+
+    def _judge_torque(self, message: JointAngles, at: float) -> None:
+        """Judge a sample as the controller is to judge it, to know which one is decisive."""
+        torque, joints = torque_from_angles(message), self._joints
+        if joints is None or not np.isfinite(torque).all():
+            return
+        gravity = gravity_torque(self._model, joints)
+        if self.tare_wanted:
+            self._take_tare(at)
+        if self.monitor.take(torque, gravity, joints, at) is TorqueLevel.STOP:
+            self.over_at.append(at)
+
+    def _take_tare(self, at: float) -> None:
+        try:
+            self.monitor.capture_tare(at)
+        except SafetyError:  # not at rest yet: with a later sample
+            return
+        self.tare_wanted = False
+
+    def _on_request(self, message: ChunkRequest) -> None:
+        answer = ActionChunk(window=message.window, step_period=0.1, policy="patrol")
+        now = float(self.get_clock().now().nanoseconds) * 1e-9
+        answer.header.stamp = time_message(now - _FRAME_AGE)
+        self._on_chunk(answer)
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        """Let the patrol move the arm whatever the policy planned; its timing stays."""
+        if self.pose is None:
+            return
+        message.actions = self.patrol.plan(self.pose).ravel().tolist()
+        message.translation_frame = message.rotation_frame = "base"
+        message.rotation = "rotvec"
+        passed = self._filtered("chunk", message)
+        if self.chunk_delay > 0.0:
+            threading.Timer(self.chunk_delay, self._send_chunks, [passed]).start()
+        else:
+            self._send_chunks(passed)
+
+    def _send_chunks(self, messages: list[ActionChunk]) -> None:
+        for message in messages:
+            self._chunks.publish(message)
+
+
+_NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_CALLS: Final = {"start": "/adp/start", "stop": "/adp/stop", "reset": "/adp/reset"}
+_POLICY: Final = "inference_node: policy"
+
+
+class NominalObserver(Node):
+    """Collects one episode after the other.
+
+    Subscribes: /sim/state, /adp/safety_state, /diagnostics
+    Calls: /adp/start, /adp/stop, /adp/reset, /sim/reset
+    """
+
+    def __init__(self) -> None:
+        super().__init__("nominal_observer")
+        self.log = RunNotes()
+        self.status = ""
+        self.heard: set[str] = set()
+        self._begun = time.monotonic()
+        self._watching = False
+        calls = {**_CALLS, "scene": "/sim/reset"}
+        self._asks = {name: self.create_client(Trigger, path) for name, path in calls.items()}
+        self.create_subscription(TwinState, "/sim/state", self._on_twin, _NEWEST)
+        self.create_subscription(SafetyState, "/adp/safety_state", self._on_safety, _LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
+
+    def begin(self) -> None:
+        """Take everything from now on as one episode."""
+        self.log = RunNotes(before=self.log)
+        self._begun, self._watching = time.monotonic(), True
+
+    def end(self) -> None:
+        """Take no more safety events: what comes now was asked for."""
+        self._watching = False
+
+    @property
+    def elapsed(self) -> float:
+        """Time since the episode began, in [s]."""
+        return time.monotonic() - self._begun
+
+    @property
+    def ready(self) -> bool:
+        """True when every service is there and the policy has reported."""
+        offered = all(client.service_is_ready() for client in self._asks.values())
+        return offered and self.status != "" and _POLICY in self.heard
+
+    def call(self, name: str) -> "Future[Trigger.Response]":
+        """Call ``start``, ``stop``, ``reset`` or ``scene``."""
+        return self._asks[name].call_async(Trigger.Request())
+
+    def _on_twin(self, message: TwinState) -> None:
+        self.log.progress = TwinProgress(message.progress, message.success)
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self.status = STATUS_NAMES[message.status]
+        if self._watching and message.status in (SafetyState.SLOWED, SafetyState.STOPPED):
+            event = TimedSafetyEvent(self.elapsed, self.status, message.cause, message.message)
+            self.log.note_safety(event)
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        at = seconds(message.header.stamp)
+        for status in message.status:
+            self.heard.add(status.name)
+            values = {pair.key: pair.value for pair in status.values}
+            self.log.note_health(status.name, at, values)

@@ -1,0 +1,213 @@
+"""What the inference node publishes about one window, and the health of what it does."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import Image, JointState
+
+from ..adp.adp_settings import OverlaySettings
+from ..adp.overlay import draw_pruned, pruned_patches
+from ..health import Health, LatencySummary, Level, Value, latency_values
+from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
+from ..policies.planner import STAGES, StageLog, WindowResult, WindowTimes
+from ..types import ActionConvention, FloatArray, Rgb
+from .messages import chunk_message, gate_message, latency_message, prune_message
+from .picture_messages import image_message
+
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One window with the picture it was planned from.
+
+    Attributes:
+        result: What was planned.
+        stamp: Capture time of the picture.
+        camera_frame: Frame of the picture.
+        rgb: The main camera's picture.
+        state: The policy's proprioceptive state, None when it takes none.
+    """
+
+    result: WindowResult
+    stamp: Time
+    camera_frame: str
+    rgb: Rgb
+    state: FloatArray | None = None
+
+
+class InferenceTopics:
+    """Publishers of the inference node; used from the thread that plans."""
+
+    def __init__(
+        self,
+        node: Node,
+        base_frame: str,
+        overlay: OverlaySettings,
+        crop_area: float,
+        state_names: Sequence[str] = (),
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            node: Node that publishes.
+            base_frame: Frame of the chunks' header.
+            overlay: How pruned patches are shown.
+            crop_area: Share of the picture's area that the policy sees.
+            state_names: Names of the state's numbers.
+        """
+        self._state_names = list(state_names)
+        self._base_frame = base_frame
+        self._overlay_settings = overlay
+        self._crop_area = crop_area
+        self._last_stamp = Time()
+        self._chunk = node.create_publisher(ActionChunk, "/adp/action_chunk", 1)
+        self._gate = node.create_publisher(GateState, "/adp/gate_state", _LATCHED)
+        self._prune = node.create_publisher(PruneState, "/adp/prune_state", 10)
+        self._latency = node.create_publisher(InferenceLatency, "/adp/latency", 10)
+        self._state = node.create_publisher(JointState, "/adp/policy_state", 10)
+        self._overlay = node.create_publisher(Image, "/adp/overlay", qos_profile_sensor_data)
+        self.stages = StageLog()
+
+    def publish_chunk(
+        self, planned: Planned, convention: ActionConvention, step_period: float, policy: str
+    ) -> None:
+        """Publish the chunk; everything else can wait until the arm has it."""
+        result = planned.result
+        message = chunk_message(
+            result.actions,
+            convention,
+            window=result.window,
+            step_period=step_period,
+            pruned=result.prediction.pruned,
+            policy=policy,
+        )
+        message.header.stamp = planned.stamp
+        message.header.frame_id = self._base_frame
+        self._chunk.publish(message)
+
+    def publish_audit(self, planned: Planned, times: WindowTimes) -> None:
+        """Publish decision, pruning, latency, state and overlay of a window."""
+        result = planned.result
+        if planned.state is not None:
+            state = JointState(name=self._state_names, position=planned.state.tolist())
+            state.header.stamp = planned.stamp
+            self._state.publish(state)
+        if result.decision is not None and result.closed is not None:
+            gate = gate_message(result.decision, result.closed)
+            gate.header.stamp = (
+                planned.stamp if result.closed == result.window else self._last_stamp
+            )
+            self._gate.publish(gate)
+        prune = prune_message(result.report, result.window)
+        prune.header.stamp = planned.stamp
+        self._prune.publish(prune)
+        latency = latency_message(times, result.window, self.stages.add(times))
+        latency.header.stamp = planned.stamp
+        self._latency.publish(latency)
+        self._last_stamp = planned.stamp
+        if self._overlay_settings.overlay_pruned and self._overlay.get_subscription_count() > 0:
+            self._publish_overlay(planned)
+
+    def _publish_overlay(self, planned: Planned) -> None:
+        settings = self._overlay_settings
+        drawn = draw_pruned(
+            planned.rgb,
+            pruned_patches(planned.result.prediction.kept, view=0),
+            self._crop_area,
+            settings.overlay_pruned_color,
+            settings.overlay_pruned_alpha,
+        )
+        self._overlay.publish(image_message(drawn, planned.stamp, planned.camera_frame))
+
+
+class InferenceHealth:
+    """Remembers the last window and the last failure."""
+
+    def __init__(self, mover: str, checkpoint: str) -> None:
+        self._lock = threading.Lock()
+        self._fixed: dict[str, Value] = {"moves_arm": mover, "checkpoint": checkpoint}
+        self._failure: str | None = None
+        self._failures = 0
+        self._windows = 0
+        self._pruned = 0
+        self._result: WindowResult | None = None
+        self._latency: dict[str, Value] = {}
+
+    def planned(self, result: WindowResult, summaries: tuple[LatencySummary, ...]) -> str | None:
+        """Take a window; returns the failure that it ends, None when there was none."""
+        latency: dict[str, Value] = {}
+        for name, summary in zip(STAGES, summaries, strict=True):
+            latency.update(latency_values(f"{name}_ms", summary))
+        with self._lock:
+            ended, self._failure = self._failure, None
+            self._windows += 1
+            self._pruned += int(result.prediction.pruned)
+            self._result = result
+            self._latency = latency
+        return ended
+
+    def failed(self, message: str) -> bool:
+        """Take a failure; returns True when planning had worked before."""
+        with self._lock:
+            first = self._failure is None
+            self._failure = message
+            self._failures += 1
+        return first
+
+    def policy(self) -> Health:
+        """Return whether chunks are planned, and how fast."""
+        with self._lock:
+            values = {
+                **self._fixed,
+                "windows": self._windows,
+                "failures": self._failures,
+                **self._latency,
+            }
+            if self._failure is not None:
+                return Health(Level.ERROR, f"no chunk: {self._failure}", values)
+            if self._result is None:
+                return Health(Level.OK, "loaded, no chunk asked for yet", values)
+            total = self._latency["total_ms_p50"]
+            message = f"window {self._result.window} planned, {total:.0f} ms (median)"
+            return Health(Level.OK, message, values)
+
+    def pruning(self) -> Health:
+        """Return what was pruned."""
+        with self._lock:
+            if self._result is None:
+                return Health(Level.OK, "no window yet")
+            report = self._result.report
+            values: dict[str, Value] = {
+                "windows_pruned": self._pruned,
+                "pruned_share": self._pruned / self._windows,
+                "pruner": report.pruner,
+                "tokens_kept": report.tokens_kept,
+                "tokens_total": report.tokens_total,
+                "flops_share": report.flops / report.flops_full,
+            }
+            message = f"{report.tokens_kept} of {report.tokens_total} vision tokens"
+            return Health(Level.OK, message, values)
+
+    def gate(self) -> Health:
+        """Return what the gate decided last and from what."""
+        with self._lock:
+            decision = None if self._result is None else self._result.decision
+            if decision is None:
+                return Health(Level.OK, "no decision yet")
+            values: dict[str, Value] = {
+                "rule": decision.rule,
+                "next_pruned": decision.prune,
+                "reason": str(decision.reason),
+                "motion_m": decision.motion,
+                "upper_m": decision.upper,
+                "lower_m": decision.lower,
+                "pruned_run": decision.pruned_run,
+            }
+            state = "pruned" if decision.prune else "full vision"
+            message = f"next {state}, {decision.reason}: motion {1e3 * decision.motion:.2f} mm"
+            return Health(Level.OK, message, values)

@@ -1,0 +1,325 @@
+"""Arguments of ``jaco2_task``: default, meaning, what is allowed, and what they add up to.
+
+``launch/jaco2_task.launch.py`` and ``adp-ros launch`` both read this table, so that the two ways
+to start the package take the same arguments and refuse the same mistakes in the same words.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+from ..adp.adp_settings import AdpSettings
+from ..errors import ConfigError
+from ..policies.checkpoints import learnt_in_simulation, shipped_policy
+from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..sim.experts import EXPERTS
+from ..sim.tasks import task_names
+
+AUTO: Final = "auto"
+MAX_SEED: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchArgument:
+    """One argument ``name:=value``.
+
+    Attributes:
+        name: What stands left of ``:=``.
+        default: Value when it is not given.
+        description: One sentence for ``--show-args`` and ``--help``.
+        choices: Values allowed, empty for any.
+    """
+
+    name: str
+    default: str
+    description: str
+    choices: tuple[str, ...] = ()
+
+
+TABLE: Final = (
+    LaunchArgument(
+        name="task", default="wipe_table", description="Task to perform", choices=task_names()
+    ),
+    LaunchArgument(
+        name="robot",
+        default="sim",
+        description="Arm: MuJoCo twin, Kinova driver, or none: camera and arm are played from a "
+        "bag, nothing is sent to an arm",
+        choices=("sim", "kinova", "none"),
+    ),
+    LaunchArgument(
+        name="robot_type",
+        default="j2n6s300",
+        description="Kinova's name of the arm, prefix of the driver's topics",
+        choices=ROBOT_TYPES,
+    ),
+    LaunchArgument(
+        name="policy",
+        default=AUTO,
+        description="What moves the arm; auto: oft in the twin and with a checkpoint given, else "
+        "hold",
+        choices=(AUTO, "expert", "oft", "hold"),
+    ),
+    LaunchArgument(
+        name="checkpoint",
+        default=AUTO,
+        description="OpenVLA-OFT checkpoint directory; auto: in the twin the trained one of the "
+        "package, elsewhere a small one with random weights, made on first use; neither moves a "
+        "real arm",
+    ),
+    LaunchArgument(
+        name="camera",
+        default=AUTO,
+        description="twin, none, a device (/dev/video0), a video file or a folder of pictures; "
+        "auto: the twin's camera with robot:=sim, /dev/video0 with robot:=kinova, none with "
+        "robot:=none",
+    ),
+    LaunchArgument(
+        name="adp",
+        default="config/adp.yaml",
+        description="YAML file with the settings of gate and pruning (names of Table 14)",
+    ),
+    LaunchArgument(
+        name="dry_run",
+        default="false",
+        description="true: everything runs, but no velocity is sent to the arm",
+        choices=("true", "false"),
+    ),
+    LaunchArgument(
+        name="seed", default="0", description=f"Seed of the scene in the twin, 0 to {MAX_SEED}"
+    ),
+    LaunchArgument(
+        name="use_sim_time",
+        default="false",
+        description="true: the nodes' clock is /clock, for a bag that is played (robot:=none)",
+        choices=("true", "false"),
+    ),
+    LaunchArgument(
+        name="record",
+        default="false",
+        description="true: record a bag for adp-ros replay, see config/record.yaml",
+        choices=("true", "false"),
+    ),
+    LaunchArgument(
+        name="log_level",
+        default="info",
+        description="Lowest level that the nodes log",
+        choices=("debug", "info", "warn", "error", "fatal"),
+    ),
+)
+
+
+def launch_arguments(share: Path) -> tuple[LaunchArgument, ...]:
+    """Return the table; the default of ``adp`` is the file below `share`."""
+    return tuple(
+        replace(argument, default=str(share / argument.default))
+        if argument.name == "adp"
+        else argument
+        for argument in TABLE
+    )
+
+
+def parse_assignments(words: Iterable[str], arguments: Iterable[LaunchArgument]) -> dict[str, str]:
+    """Split ``name:=value`` words; the last of equal names wins, as in ``ros2 launch``.
+
+    Raises:
+        ConfigError: A word is no assignment, or names no argument.
+    """
+    known = [argument.name for argument in arguments]
+    values: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition(":=")
+        if not sign or not name:
+            raise ConfigError(f"argument {word!r} is not of the form name:=value")
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(known)}"
+            raise ConfigError(f"argument {name!r} does not exist, {hint}")
+        values[name] = value
+    return values
+
+
+NO_CAMERA: Final = "none"
+TWIN_CAMERA: Final = "twin"
+FIRST_DEVICE: Final = "/dev/video0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSettings:
+    """Arguments after checking, with every ``auto`` resolved.
+
+    Attributes:
+        task: Name of the task.
+        robot: ``sim``, ``kinova`` or ``none``.
+        robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
+        policy: ``expert``, ``oft`` or ``hold``.
+        checkpoint: Checkpoint directory, None for the small one with random weights that the
+            package generates.
+        camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
+        adp: File with the settings of gate and pruning.
+        dry_run: Everything runs, but no velocity reaches the arm; always without one.
+        seed: Seed of the scene in the twin.
+        use_sim_time: The nodes' clock is ``/clock``.
+        record: A bag is recorded.
+        log_level: Lowest level that the nodes log.
+    """
+
+    task: str
+    robot: str
+    robot_type: str
+    policy: str
+    checkpoint: Path | None
+    camera: str
+    adp: Path
+    dry_run: bool
+    seed: int
+    use_sim_time: bool
+    record: bool
+    log_level: str
+
+
+def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
+    """Check every argument and resolve each ``auto``.
+
+    Args:
+        given: Argument name -> text; names that are missing take their default.
+        share: Directory that holds ``config/``.
+
+    Raises:
+        ConfigError: Names the argument, its value and what is allowed.
+        CheckpointError: What the checkpoint says of its training can't be read.
+    """
+    text: dict[str, str] = {}
+    for argument in launch_arguments(share):
+        value = given.get(argument.name, argument.default)
+        if argument.choices and value not in argument.choices:
+            allowed = ", ".join(argument.choices)
+            raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
+        text[argument.name] = value
+    checkpoint = _checkpoint(text["checkpoint"], text["robot"], share)
+    policy = _policy(text["policy"], text["robot"], text["task"], checkpoint)
+    return LaunchSettings(
+        task=text["task"],
+        robot=text["robot"],
+        robot_type=text["robot_type"],
+        policy=policy,
+        checkpoint=checkpoint,
+        camera=_camera(text["camera"], text["robot"]),
+        adp=_adp_file(text["adp"]),
+        dry_run=text["dry_run"] == "true" or text["robot"] == "none",
+        seed=_seed(text["seed"]),
+        use_sim_time=_use_sim_time(text["use_sim_time"], text["robot"]),
+        record=text["record"] == "true",
+        log_level=text["log_level"],
+    )
+
+
+def _use_sim_time(value: str, robot: str) -> bool:
+    if value == "true" and robot != "none":
+        raise ConfigError(
+            f"use_sim_time is 'true' with robot:={robot}: the arm moves in real time, "
+            "allowed with robot:=none only"
+        )
+    return value == "true"
+
+
+def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:
+    if value == AUTO:
+        value = _auto_policy(robot, task, checkpoint)
+    if value == "expert":
+        _refuse_expert(robot, task)
+    if value == "oft" and robot == "kinova":
+        _refuse_on_real_arm(checkpoint)
+    return value
+
+
+def _auto_policy(robot: str, task: str, checkpoint: Path | None) -> str:
+    if checkpoint is not None:
+        return "oft"
+    return "expert" if robot == "sim" and task in EXPERTS else "hold"
+
+
+def _refuse_expert(robot: str, task: str) -> None:
+    if robot != "sim":
+        raise ConfigError(
+            f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
+            "allowed: oft, hold"
+        )
+    if task not in EXPERTS:
+        raise ConfigError(
+            f"policy is 'expert' with task:={task}: there is an expert for {', '.join(EXPERTS)} "
+            "only, allowed: oft, hold"
+        )
+
+
+def _refuse_on_real_arm(checkpoint: Path | None) -> None:
+    if checkpoint is None:
+        raise ConfigError(
+            "checkpoint is 'auto' with robot:=kinova policy:=oft: random weights must not move "
+            "a real arm, give checkpoint:=DIRECTORY"
+        )
+    if learnt_in_simulation(checkpoint):
+        raise ConfigError(
+            f"checkpoint is {str(checkpoint)!r} with robot:=kinova policy:=oft: it was trained in "
+            "simulation, as its training.json says, and must not move a real arm; give another "
+            "checkpoint, or policy:=hold"
+        )
+
+
+def _checkpoint(value: str, robot: str, share: Path) -> Path | None:
+    if value == AUTO:
+        return shipped_policy(share) if robot == "sim" else None
+    path = Path(value).expanduser().resolve()
+    if not value or not path.is_dir():
+        raise ConfigError(
+            f"checkpoint is {value!r}: no such directory, a directory with config.json, "
+            "dataset_statistics.json and *.safetensors is needed"
+        )
+    if not (path / "config.json").is_file():
+        raise ConfigError(f"checkpoint is {value!r}: there is no config.json in it")
+    if not any(path.glob("*.safetensors")):
+        raise ConfigError(f"checkpoint is {value!r}: {_no_weights(path)}")
+    return path
+
+
+def _no_weights(path: Path) -> str:
+    if (path / "lora_adapter").is_dir():
+        return (
+            "it has no merged weights, only lora_adapter/; merge it into its base model with "
+            "'adp-ros checkpoint merge-lora'"
+        )
+    return "there are no weights (*.safetensors) in it"
+
+
+def _camera(value: str, robot: str) -> str:
+    if value == AUTO:
+        return {"sim": TWIN_CAMERA, "kinova": FIRST_DEVICE, "none": NO_CAMERA}[robot]
+    if value == TWIN_CAMERA and robot != "sim":
+        raise ConfigError(
+            f"camera is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
+        )
+    if value in (TWIN_CAMERA, NO_CAMERA):
+        return value
+    path = Path(value).expanduser()
+    if not value or not path.exists():
+        raise ConfigError(
+            f"camera is {value!r}: no such file, allowed: auto, twin, none, a video device, "
+            "a video file, a folder of pictures"
+        )
+    return str(path.absolute())
+
+
+def _adp_file(value: str) -> Path:
+    path = Path(value).expanduser().absolute()
+    if not value or not path.is_file():
+        raise ConfigError(f"adp is {value!r}: no such file, a YAML file is needed")
+    AdpSettings.load(path)  # refuses what the inference node would refuse
+    return path
+
+
+def _seed(value: str) -> int:
+    if not value.isdecimal() or int(value) > MAX_SEED:
+        raise ConfigError(f"seed is {value!r}, allowed: a whole number from 0 to {MAX_SEED}")
+    return int(value)

@@ -1,0 +1,296 @@
+"""Which processes make up ``jaco2_task``, and the check of their parameters before any starts.
+
+ROS drops parameters that no node declares without a word. Here a misspelled name is refused, and
+a value that is not allowed is named with its file.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import yaml
+
+from ..errors import ConfigError
+from ..settings import config_from_mapping, setting_names
+from ..sim.tasks import find_task
+from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
+
+Parameter = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSpec:
+    """One process of the table.
+
+    Attributes:
+        name: Name of the node.
+        executable: Name in ``lib/adp_ros``, also the module in ``adp_ros.nodes``.
+        parameter_file: YAML file that the node reads first.
+        parameters: Parameters from the launch arguments; they win over the file.
+        log_level: Lowest level that is logged.
+    """
+
+    name: str
+    executable: str
+    parameter_file: Path
+    parameters: Mapping[str, Parameter]
+    log_level: str = "info"
+
+    def ros_arguments(self) -> list[str]:
+        """Return the command line that gives the node its name and parameters."""
+        words = [
+            "--ros-args",
+            "-r",
+            f"__node:={self.name}",
+            "--log-level",
+            self.log_level,
+        ]
+        words += ["--params-file", str(self.parameter_file)]
+        for name, value in self.parameters.items():
+            words += ["-p", f"{name}:={yaml_scalar(value)}"]
+        return words
+
+
+def yaml_scalar(value: Parameter) -> str:
+    """Write a parameter so that rcl reads back the same type and value."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        mantissa, exponent, power = repr(value).partition("e")
+        dot = ".0" if exponent and "." not in mantissa else ""  # YAML 1.1 wants a dot in a float
+        return f"{mantissa}{dot}{exponent}{power}"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple[NodeSpec, ...]:
+    """Return the processes to start, the twin first.
+
+    Args:
+        settings: Checked launch arguments.
+        checkpoint: Checkpoint directory for the inference node.
+        share: Directory that holds ``config/``.
+    """
+    nodes = []
+    if settings.robot == "sim":
+        nodes.append(_sim(settings, share))
+    if settings.camera != NO_CAMERA:
+        nodes.append(_camera(settings, share))
+    nodes.append(_controller(settings, share))
+    nodes.append(_inference(settings, checkpoint, share))
+    if settings.record:
+        nodes.append(_record(settings, share))
+    if settings.use_sim_time:
+        nodes = [_with_sim_time(node) for node in nodes]
+    return tuple(nodes)
+
+
+def _with_sim_time(node: NodeSpec) -> NodeSpec:
+    return replace(node, parameters={**node.parameters, "use_sim_time": True})
+
+
+def _sim(settings: LaunchSettings, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="sim_node",
+        executable="sim_node",
+        parameter_file=share / "config" / "sim.yaml",
+        parameters={
+            "task": settings.task,
+            "robot_type": settings.robot_type,
+            "seed": settings.seed,
+        },
+        log_level=settings.log_level,
+    )
+
+
+def _camera(settings: LaunchSettings, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="camera_node",
+        executable="camera_node",
+        parameter_file=share / "config" / "camera.yaml",
+        parameters={
+            **_camera_source(settings.camera),
+            "robot_type": settings.robot_type,
+        },
+        log_level=settings.log_level,
+    )
+
+
+def _camera_source(camera: str) -> dict[str, Parameter]:
+    if camera == TWIN_CAMERA:
+        return {"source": "twin"}
+    path = Path(camera)
+    if path.is_dir():
+        return {"source": "images", "path": camera}
+    if path.is_file():
+        return {"source": "video", "path": camera}
+    return {"source": "v4l2", "video_device": camera}
+
+
+def _controller(settings: LaunchSettings, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="controller_node",
+        executable="controller_node",
+        parameter_file=share / "config" / "controller.yaml",
+        parameters={"robot_type": settings.robot_type, "dry_run": settings.dry_run},
+        log_level=settings.log_level,
+    )
+
+
+def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="inference_node",
+        executable="inference_node",
+        parameter_file=share / "config" / "inference.yaml",
+        parameters={
+            "policy": settings.policy,
+            "checkpoint": str(checkpoint),
+            "adp": str(settings.adp),
+            "instruction": find_task(settings.task).instruction,
+            "robot_type": settings.robot_type,
+        },
+        log_level=settings.log_level,
+    )
+
+
+def _record(settings: LaunchSettings, share: Path) -> NodeSpec:
+    return NodeSpec(
+        name="record_node",
+        executable="record_node",
+        parameter_file=share / "config" / "record.yaml",
+        parameters={"launch": json.dumps(asdict(settings), default=str)},
+        log_level=settings.log_level,
+    )
+
+
+ROS_NAMES: Final = ("use_sim_time", "start_type_description_service")
+Groups = Mapping[str, type[Any]]
+"""Prefix of the parameters, empty for none -> dataclass of settings."""
+
+
+def check_parameters(specs: Iterable[NodeSpec]) -> None:
+    """Check files and arguments of every node of a table.
+
+    Raises:
+        ConfigError: Names file, parameter, value and what is allowed.
+    """
+    for spec in specs:
+        values = read_parameters(spec.parameter_file, spec.name) | dict(spec.parameters)
+        _check(values, GROUPS[spec.executable](), spec.parameter_file.name)
+
+
+def read_parameters(path: Path, node: str) -> dict[str, Any]:
+    """Read a ROS parameter file; nested names are joined with dots.
+
+    Args:
+        path: The file.
+        node: Name of the node; ``/**`` in the file stands for every node.
+
+    Raises:
+        ConfigError: The file is missing, is not YAML, or has nothing for the node.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"parameter file {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"parameter file {path} is not YAML: {reason}") from error
+    values: dict[str, Any] = {}
+    for name in ("/**", node):
+        section = content.get(name) if isinstance(content, dict) else None
+        inner = section.get("ros__parameters") if isinstance(section, dict) else None
+        if isinstance(inner, dict):
+            values.update(_flat(inner))
+    if not values:
+        raise ConfigError(f"parameter file {path} has no {node}: ros__parameters: with values")
+    return values
+
+
+def _flat(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _check(values: Mapping[str, Any], groups: Groups, where: str) -> None:
+    known = {
+        f"{prefix}.{name}" if prefix else name: (prefix, name)
+        for prefix, config in groups.items()
+        for name in setting_names(config)
+    }
+    split: dict[str, dict[str, Any]] = {prefix: {} for prefix in groups}
+    for full_name, value in values.items():
+        if full_name in ROS_NAMES:
+            continue
+        if full_name not in known:
+            near = get_close_matches(full_name, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: unknown parameter {full_name!r}{hint}")
+        prefix, name = known[full_name]
+        split[prefix][name] = value
+    for prefix, config in groups.items():
+        try:
+            config_from_mapping(config, split[prefix], where)
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+
+def _camera_groups() -> Groups:
+    from ..cameras.camera import CameraSettings
+
+    return {"": CameraSettings}
+
+
+def _controller_groups() -> Groups:
+    from ..control.chunk_steps import ChunkConfig
+    from ..control.controller_settings import ArmConfig, StopConfig, StreamConfig
+    from ..control.envelope import EnvelopeConfig
+    from ..control.safety_settings import FeedConfig, TorqueConfig, WatchConfig
+    from ..control.velocity import VelocityConfig
+
+    return {
+        "": ArmConfig,
+        "chunk": ChunkConfig,
+        "velocity": VelocityConfig,
+        "envelope": EnvelopeConfig,
+        "torque": TorqueConfig,
+        "feed": FeedConfig,
+        "watch": WatchConfig,
+        "stream": StreamConfig,
+        "stop": StopConfig,
+    }
+
+
+def _inference_groups() -> Groups:
+    from ..policies.policy import InferenceSettings
+
+    return {"": InferenceSettings}
+
+
+def _record_groups() -> Groups:
+    from ..bags.recorder import RecordSettings
+
+    return {"": RecordSettings}
+
+
+def _sim_groups() -> Groups:
+    from ..sim.sim_settings import DriverConfig, SensorConfig, SimSettings
+
+    return {"": SimSettings, "driver": DriverConfig, "sensors": SensorConfig}
+
+
+GROUPS: Final[Mapping[str, Callable[[], Groups]]] = MappingProxyType(
+    {
+        "camera_node": _camera_groups,
+        "controller_node": _controller_groups,
+        "inference_node": _inference_groups,
+        "record_node": _record_groups,
+        "sim_node": _sim_groups,
+    }
+)

@@ -1,0 +1,166 @@
+"""The package's own messages to and from the library's types."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import import_module
+from typing import Any, Literal, cast
+
+import numpy as np
+from builtin_interfaces.msg import Time
+
+from ..adp.gate_rules import Decision
+from ..control.safety_machine import Status
+from ..control.supervisor import SafetySnapshot
+from ..errors import PolicyError
+from ..health import LatencySummary
+from ..msg import ActionChunk, GateState, InferenceLatency, PruneState, SafetyState
+from ..policies.planner import STAGES, PruneReport, WindowTimes
+from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
+
+
+def seconds(stamp: Time) -> float:
+    """Return a stamp in [s]."""
+    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
+
+
+def time_message(stamp: float) -> Time:
+    """Return a stamp in [s] as a message."""
+    whole, nanoseconds = divmod(round(stamp * 1e9), 1_000_000_000)
+    return Time(sec=int(whole), nanosec=int(nanoseconds))
+
+
+def message_class(type_name: str) -> type[Any]:
+    """Return the class of a type such as ``sensor_msgs/msg/Image``.
+
+    Raises:
+        ImportError, KeyError: It is not installed.
+        ValueError: The name is none of a message.
+    """
+    package, kind, name = type_name.split("/")
+    found: type[Any] = vars(import_module(f"{package}.{kind}"))[name]
+    return found
+
+
+_Frame = Literal["base", "tool"]
+_Rotation = Literal["euler_xyz", "rpy", "rotvec"]
+
+
+def chunk_from_message(msg: ActionChunk, clock_offset: float) -> Chunk:
+    """Read a chunk.
+
+    Args:
+        msg: The message.
+        clock_offset: Added to its stamp, to get from ROS time to the controller's clock, in [s].
+
+    Raises:
+        PolicyError: When the actions are not rows of 7.
+        ConfigError: When a frame or the rotation order is unknown.
+    """
+    actions = np.array(msg.actions, dtype=np.float64)
+    if actions.size == 0 or actions.size % ACTION_SIZE:
+        raise PolicyError(
+            f"chunk has {actions.size} numbers, a multiple of {ACTION_SIZE} is needed"
+        )
+    convention = ActionConvention(
+        cast(_Frame, msg.translation_frame),
+        cast(_Frame, msg.rotation_frame),
+        cast(_Rotation, msg.rotation),
+    )
+    return Chunk(
+        actions=actions.reshape(-1, ACTION_SIZE),
+        stamp=seconds(msg.header.stamp) + clock_offset,
+        window=int(msg.window),
+        step_period=float(msg.step_period),
+        convention=convention,
+        pruned=bool(msg.pruned),
+    )
+
+
+def safety_message(state: SafetySnapshot) -> SafetyState:
+    """Pack the safety state; the header is left to the caller."""
+    return SafetyState(
+        status=int(state.status),
+        cause=state.cause,
+        message=state.message,
+        residual_torque=state.residual.tolist(),
+        slow_torque=state.slow.tolist(),
+        stop_torque=state.stop.tolist(),
+        armed=state.status in (Status.ARMED, Status.RUNNING, Status.SLOWED),
+        latched=state.status is Status.STOPPED,
+    )
+
+
+def chunk_message(
+    actions: FloatArray,
+    convention: ActionConvention,
+    *,
+    window: int,
+    step_period: float,
+    pruned: bool,
+    policy: str,
+) -> ActionChunk:
+    """Pack a chunk; the header is left to the caller.
+
+    Args:
+        actions: Shape (T, 7).
+        convention: Frames and rotation order of the increments.
+        window: Number of the window.
+        step_period: Time from one action to the next in [s].
+        pruned: Vision tokens were pruned for it.
+        policy: Which policy planned it.
+    """
+    return ActionChunk(
+        window=window,
+        step_period=step_period,
+        actions=np.ascontiguousarray(actions, dtype=np.float64).ravel().tolist(),
+        pruned=pruned,
+        policy=policy,
+        translation_frame=convention.translation_frame,
+        rotation_frame=convention.rotation_frame,
+        rotation=convention.rotation,
+    )
+
+
+def gate_message(decision: Decision, window: int) -> GateState:
+    """Pack a decision of the gate about the window that closed."""
+    return GateState(
+        window=window,
+        state=GateState.PRUNED if decision.state else GateState.FULL,
+        next_state=GateState.PRUNED if decision.prune else GateState.FULL,
+        rule=decision.rule,
+        reason=str(decision.reason),
+        motion=decision.motion,
+        upper=decision.upper,
+        lower=decision.lower,
+        pruned_run=decision.pruned_run,
+    )
+
+
+def prune_message(report: PruneReport, window: int) -> PruneState:
+    """Pack the audit of one forward pass."""
+    return PruneState(
+        window=window,
+        pruner=report.pruner,
+        tokens_total=report.tokens_total,
+        tokens_kept=report.tokens_kept,
+        kept_per_view=list(report.kept_per_view),
+        kept_indices=[] if report.kept is None else report.kept.tolist(),
+        sequence_length=np.array(report.sequence_length, dtype=np.uint32),
+        flops=report.flops,
+        flops_full=report.flops_full,
+    )
+
+
+def latency_message(
+    times: WindowTimes, window: int, summaries: Sequence[LatencySummary]
+) -> InferenceLatency:
+    """Pack the stage times of one window and the statistics of the last ones, in [ms]."""
+    return InferenceLatency(
+        window=window,
+        **asdict(times),
+        stages=list(STAGES),
+        mean=[s.mean for s in summaries],
+        p50=[s.p50 for s in summaries],
+        p95=[s.p95 for s in summaries],
+        p99=[s.p99 for s in summaries],
+    )

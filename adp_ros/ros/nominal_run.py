@@ -1,0 +1,211 @@
+"""``adp-ros faults --nominal``: every task in turn with the real nodes, and nothing is injected."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from ..faults.campaign_report import NominalEpisode, NominalSummary
+from ..reports.progress import progress_display
+from ..settings import share_directory
+from ..sim.experts import EXPERTS
+from ..sim.tasks import find_task
+from .fault_bench import NominalObserver
+from .launch_arguments import resolve_settings
+from .launch_table import NodeSpec
+from .runner import NodeLog, Runner, StopRequest, node_log, node_program, prepare_nodes
+from .twin_run import STEPS, STREAM, RunError, new_directory, refusal, use_private_domain
+
+_READY: Final = 300.0  # [s]
+_START: Final = 60.0  # [s] in which the arm must start again
+_ANSWER: Final = 5.0  # [s]
+_NEWS: Final = 3.0  # [s]; diagnostics come once a second
+_SPIN: Final = 0.05  # [s]
+
+Spin = Callable[[], None]
+
+
+def run_nominal(arguments: argparse.Namespace) -> int:
+    """Move without faults; return 0 without false trip, missed step or late stream."""
+    environment = use_private_domain(pictures=False)
+    directory = new_directory(arguments.runs, datetime.now())
+    sys.stderr.write(f"{arguments.nominal:g} min of motion, no faults; log in {directory}\n")
+    episodes: list[NominalEpisode] = []
+    echo = sys.stderr if arguments.verbose else None
+    with (
+        StopRequest().listening() as request,
+        node_log(directory / "nodes.log", echo) as log,
+        progress_display("nominal", sys.stderr) as show,
+    ):
+        total = 60.0 * arguments.nominal
+        for task in EXPERTS:
+            if request.asked:
+                break
+
+            def shown(words: str) -> None:
+                moved = NominalSummary(tuple(episodes)).total("duration")
+                show(moved, min(1.0, moved / total), words)
+
+            for episode in _task(
+                task, total / len(EXPERTS), log, request, shown, environment=environment
+            ):
+                episodes.append(episode)
+    summary = NominalSummary(tuple(episodes))
+    text = json.dumps(summary.to_json(), indent=2) + "\n"
+    (directory / "nominal.json").write_text(text, encoding="utf-8")
+    sys.stdout.write(text if arguments.json else summary.to_text())
+    whole = summary.total("duration") >= total
+    return 0 if summary.passed and whole else 1
+
+
+def _task(
+    task: str,
+    seconds: float,
+    log: NodeLog,
+    request: StopRequest,
+    show: Callable[[str], None],
+    *,
+    environment: Mapping[str, str],
+) -> Iterator[NominalEpisode]:
+    """Do one task again and again until the arm has moved for a time."""
+    share = share_directory(os.environ)
+    specs = _nodes(task, share)
+    runner = Runner([node_program(spec) for spec in specs], environment, log.write_line)
+    runner.start()
+    moved = 0.0
+    try:
+        with _observing() as (observer, spin):
+            run = _Run(runner, observer, spin, request)
+            run.wait(lambda: observer.ready, _READY, "the nodes")
+            while moved < seconds and not request.asked:
+                show(f"{task}, {moved:.0f} of {seconds:.0f} s")
+                episode = run.episode(task, min(find_task(task).time_limit, seconds - moved))
+                moved += episode.duration
+                yield episode
+    finally:
+        runner.stop(request.asked_again)
+
+
+def _nodes(task: str, share: Path) -> tuple[NodeSpec, ...]:
+    settings = resolve_settings({"task": task, "policy": "expert"}, share)
+    return prepare_nodes(settings, share)
+
+
+class _Run:
+    def __init__(
+        self, runner: Runner, observer: NominalObserver, spin: Spin, request: StopRequest
+    ) -> None:
+        self._runner = runner
+        self._observer = observer
+        self._spin = spin
+        self._request = request
+
+    def episode(self, task: str, longest: float) -> NominalEpisode:
+        """Start, wait for success, stop, and put the arm into the next scene."""
+        observer = self._observer
+        self._start()
+        while observer.elapsed < longest and not observer.log.progress.success:
+            self._step()
+            if self._request.asked or observer.status == "stopped":
+                break
+        duration, log = observer.elapsed, observer.log
+        observer.end()
+        self._ask("stop")
+        heard = log.reports(STREAM)
+        self._until(lambda: log.reports(STREAM) > heard, _NEWS)
+        result = _episode(task, duration, observer)
+        self._ask("scene")
+        return result
+
+    def wait(self, condition: Callable[[], bool], timeout: float, what: str) -> None:
+        """Wait for something.
+
+        Raises:
+            RunError: It does not come, or a node has ended.
+        """
+        if not self._until(condition, timeout):
+            raise RunError(f"waited {timeout:.0f} s in vain for {what}")
+
+    def _start(self) -> None:
+        observer, refused = self._observer, ""
+        deadline = time.monotonic() + _START
+        while time.monotonic() < deadline and not self._request.asked:
+            if observer.status == "stopped":
+                self._ask("reset")
+            observer.begin()
+            refused = self._ask("start")
+            if not refused:
+                self._until(lambda: observer.status in ("running", "slowed"), 1.0)
+                return
+            self._until(lambda: False, 0.5)
+        observer.end()
+        if not self._request.asked:
+            raise RunError(f"the arm does not start: {refused}")
+
+    def _ask(self, name: str) -> str:
+        future = self._observer.call(name)
+        self._until(future.done, _ANSWER)
+        return refusal(name, future)
+
+    def _until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self._step()
+        return True
+
+    def _step(self) -> None:
+        ended = self._runner.ended()
+        if ended is not None and not self._request.asked:
+            raise RunError(str(ended))
+        self._spin()
+
+
+def _episode(task: str, duration: float, observer: NominalObserver) -> NominalEpisode:
+    log = observer.log
+
+    def count(component: str, key: str) -> int:
+        return int(log.number(component, key) or 0)
+
+    def grown(key: str) -> int:
+        return int(log.growth(STREAM, key) or 0)
+
+    events = log.safety_events
+    stops = [event.cause for event in events if event.status == "stopped"]
+    return NominalEpisode(
+        task=task,
+        duration=duration,
+        success=log.progress.success,
+        steps=count(STEPS, "steps"),
+        missed=count(STEPS, "steps_missed"),
+        delivered=grown("delivered"),
+        late=grown("late"),
+        skipped=grown("skipped"),
+        slowed=sum(event.cause == "torque_slow" for event in events),
+        stop=stops[0] if stops else "",
+    )
+
+
+@contextmanager
+def _observing() -> Iterator[tuple[NominalObserver, Spin]]:
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    observer = NominalObserver()
+    executor = SingleThreadedExecutor()
+    executor.add_node(observer)
+    try:
+        yield observer, lambda: executor.spin_once(timeout_sec=_SPIN)
+    finally:
+        executor.shutdown()
+        observer.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,302 @@
+"""Plays a bag into running nodes: camera and arm as recorded, with the recording's own clock."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, TypeVar
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import Trigger
+
+from ..bags.bag_reader import BagReader
+from ..bags.bag_writer import Definitions, TopicInfo
+from ..bags.pictures import JPEG_SUFFIX, rgb_from_jpeg
+from ..bags.playback import CLOCK, PICTURE_TYPES, Act, Cue, Score, Timed
+from ..errors import BagError, ConfigError
+from .messages import message_class
+from .node_process import StopSignals, complete_environment
+from .picture_messages import image_message
+
+T = TypeVar("T", bound=Enum)
+
+_DEPTH: Final = 10
+_PICTURES: Final = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+class Playable:
+    """Judges which topics of a bag can be published on this machine."""
+
+    def __init__(self) -> None:
+        self._definitions = Definitions(os.environ)
+
+    def refused(self, topic: TopicInfo) -> str:
+        """Say why a topic can't be published, empty when it can."""
+        try:
+            message_class(topic.type_name)
+            installed = self._definitions.type_hash(topic.type_name)
+        except (ConfigError, ImportError, KeyError, ValueError) as error:
+            return f"{topic.name} is not played: {error}"
+        if topic.type_hash and topic.type_hash != installed:
+            return f"{topic.name} is not played: {topic.type_name} is of another version"
+        return ""
+
+
+class PlayTopics:
+    """One publisher per topic, with the quality of service that was recorded.
+
+    Args:
+        node: Owner of the publishers.
+        reader: The bag, read through once.
+        topics: What is played.
+    """
+
+    def __init__(self, node: Node, reader: BagReader, topics: Mapping[str, TopicInfo]) -> None:
+        self._node = node
+        self._reader = reader
+        self._publishers = {
+            name: node.create_publisher(message_class(topic.type_name), name, _profile(topic))
+            for name, topic in topics.items()
+        }
+        self.sent = 0
+
+    def send(self, message: Timed) -> None:
+        """Publish one message.
+
+        Raises:
+            BagError: A picture can't be unpacked.
+        """
+        publisher = self._publishers.get(message.topic)
+        if publisher is None:
+            return
+        data = self._reader.fetch(message.place)
+        publisher.publish(data)
+        self.sent += 1
+        if message.act is Act.UNPACK:
+            self._send_unpacked(message.topic, deserialize_message(data, CompressedImage))
+
+    def _send_unpacked(self, topic: str, jpeg: CompressedImage) -> None:
+        name = topic.removesuffix(JPEG_SUFFIX)
+        if name not in self._publishers:
+            self._publishers[name] = self._node.create_publisher(Image, name, _PICTURES)
+        rgb = rgb_from_jpeg(bytes(jpeg.data), topic)
+        header = jpeg.header
+        self._publishers[name].publish(image_message(rgb, header.stamp, header.frame_id))
+
+
+def _profile(topic: TopicInfo) -> QoSProfile:
+    """Return what the first of the recorded publishers offered, else what suits the topic."""
+    if not topic.qos:
+        return _PICTURES if topic.type_name in PICTURE_TYPES else QoSProfile(depth=_DEPTH)
+    first = topic.qos[0]
+    return QoSProfile(
+        history=_policy(HistoryPolicy, first.history),
+        depth=max(first.depth, _DEPTH),
+        reliability=_policy(ReliabilityPolicy, first.reliability),
+        durability=_policy(DurabilityPolicy, first.durability),
+    )
+
+
+def _policy(kind: type[T], word: str) -> T:
+    """Return the policy of a word, the system's own for ``unknown``, which can't be offered."""
+    known = {policy.name.lower(): policy for policy in kind if policy.name != "UNKNOWN"}
+    return known.get(word, known["system_default"])
+
+
+_CLOCK_PERIOD: Final = 0.01  # [s] of the recording from one clock message to the next
+_LOOK: Final = 0.1  # [s] between two looks at the graph
+_START_TIME: Final = 2.0  # [s] of the recording for which a refused start is tried again
+_ANSWER_TIME: Final = 5.0  # [s] to wait for an answer when the bag has ended
+_SECOND: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaySettings:
+    """How a bag is played.
+
+    Attributes:
+        rate: Seconds of the recording per second.
+        starts: ``/adp/start`` is called where the recorded arm was started.
+        listeners: Topics of which one must have a subscriber before anything is sent.
+        patience: Longest wait for that in [s].
+    """
+
+    rate: float = 1.0
+    starts: bool = False
+    listeners: tuple[str, ...] = (CLOCK,)
+    patience: float = 20.0
+
+
+@dataclass(slots=True)
+class Played:
+    """What came of it.
+
+    Attributes:
+        messages: That were sent.
+        complete: The whole bag was sent.
+        answers: What ``/adp/start`` said.
+        late: Largest delay of a message in [s].
+        problems: What could not be sent, in words.
+    """
+
+    messages: int = 0
+    complete: bool = False
+    answers: list[str] = field(default_factory=list)
+    late: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+def play(
+    reader: BagReader, score: Score, settings: PlaySettings, say: Callable[[str], None]
+) -> Played:
+    """Play until the bag or the user ends it.
+
+    Args:
+        reader: The bag, read through once.
+        score: What is played.
+        settings: How.
+        say: Gets a line when the playing begins.
+
+    Raises:
+        ConfigError: Nobody listens, or another node publishes what is to be played.
+    """
+    complete_environment(pictures=True)
+    asked = threading.Event()
+    with StopSignals() as signals:
+        rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+        signals.stops(asked.set)
+        try:
+            player = Player(rclpy.create_node("player"), settings, asked.is_set)
+            player.meet(score.topics)
+            if not asked.is_set():
+                say(f"playing {len(score.topics)} topics, {score.duration:.0f} s")
+            return player.perform(reader, score)
+        finally:
+            rclpy.try_shutdown()
+
+
+class Player:
+    """Sends each message when it is due.
+
+    Args:
+        node: Owner of publishers and client.
+        settings: How the bag is played.
+        ended: Tells that the user wants no more.
+    """
+
+    def __init__(self, node: Node, settings: PlaySettings, ended: Callable[[], bool]) -> None:
+        self._node = node
+        self._settings = settings
+        self._ended = ended
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+        self._clock = node.create_publisher(Clock, CLOCK, 10)
+        self._start = node.create_client(Trigger, "/adp/start")
+        self._start_until = -1.0  # [s] of the recording
+        self._asking = False
+        self._played = Played()
+
+    def meet(self, topics: Iterable[str]) -> None:
+        """Wait for listeners, and make sure that nobody else publishes the same.
+
+        Raises:
+            ConfigError: There is nobody, or somebody else.
+        """
+        deadline = time.monotonic() + self._settings.patience
+        while not self._met() and not self._ended():
+            if time.monotonic() > deadline:
+                raise ConfigError(self._missing())
+            self._executor.spin_once(timeout_sec=_LOOK)
+        for topic in topics:
+            others = self._node.get_publishers_info_by_topic(topic)
+            if others:
+                raise ConfigError(
+                    f"{topic} is already published by {others[0].node_name}: end camera and arm "
+                    "(robot:=none), or set another ROS_DOMAIN_ID"
+                )
+
+    def perform(self, reader: BagReader, score: Score) -> Played:
+        """Send everything, with the clock between the messages."""
+        topics = PlayTopics(self._node, reader, score.topics)
+        begun, clock_due = time.monotonic(), 0.0
+        for cue in score.cues:
+            while clock_due <= cue.due and self._wait(begun, clock_due):
+                self._tell_time(cue, clock_due)
+                clock_due += _CLOCK_PERIOD
+            if not self._wait(begun, cue.due):
+                break
+            self._played.late = max(self._played.late, self._now(begun) - cue.due)
+            self._take(topics, cue)
+        else:
+            self._played.complete = True
+        self._await_answer()
+        self._played.messages = topics.sent
+        return self._played
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + _ANSWER_TIME
+        while self._asking and not self._ended() and time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=_LOOK)
+
+    def _met(self) -> bool:
+        heard = any(self._node.count_subscribers(name) for name in self._settings.listeners)
+        return heard and (not self._settings.starts or bool(self._start.service_is_ready()))
+
+    def _missing(self) -> str:
+        waited = f"{self._settings.patience:g} s"
+        if CLOCK in self._settings.listeners:
+            return (
+                f"no node follows /clock, waited {waited}: start the nodes with robot:=none "
+                "use_sim_time:=true, in the same ROS_DOMAIN_ID"
+            )
+        return f"nobody listens, waited {waited}: is it the same ROS_DOMAIN_ID?"
+
+    def _now(self, begun: float) -> float:
+        """Return the time of the recording in [s]."""
+        return (time.monotonic() - begun) * self._settings.rate
+
+    def _wait(self, begun: float, due: float) -> bool:
+        """Wait for a time of the recording; False when the user wants no more."""
+        while (left := due - self._now(begun)) > 0.0 and not self._ended():
+            self._executor.spin_once(timeout_sec=min(left / self._settings.rate, _LOOK))
+        return not self._ended()
+
+    def _tell_time(self, following: Cue, due: float) -> None:
+        time_then = following.message.arrival - round((following.due - due) * _SECOND)
+        sec, nanosec = divmod(max(time_then, 0), _SECOND)
+        self._clock.publish(Clock(clock=Time(sec=sec, nanosec=nanosec)))
+
+    def _take(self, topics: PlayTopics, cue: Cue) -> None:
+        if cue.message.act is Act.START:
+            if self._settings.starts:
+                self._start_until = cue.due + _START_TIME
+                self._ask(cue.due)
+            return
+        try:
+            topics.send(cue.message)
+        except BagError as error:
+            if str(error) not in self._played.problems:
+                self._played.problems.append(str(error))
+
+    def _ask(self, now: float) -> None:
+        asked_at, self._asking = time.monotonic(), True
+
+        def note(answer: "rclpy.Future[Trigger.Response]") -> None:
+            response = answer.result()
+            self._played.answers.append(response.message)
+            then = now + (time.monotonic() - asked_at) * self._settings.rate
+            self._asking = False
+            if not response.success and then < self._start_until:
+                self._ask(then)
+
+        self._start.call_async(Trigger.Request()).add_done_callback(note)

@@ -1,1 +1,0 @@
-"""Plugin for rqt. Only the modules that draw need Qt; none is needed to run the arm."""

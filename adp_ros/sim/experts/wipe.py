@@ -1,0 +1,194 @@
+"""Expert for wiping: lane after lane over the stain, the sponge pressed lightly.
+
+It has no memory: the next step follows from the tool pose and the cells that are still dirty. A
+lane lies along the dirt's present edge and is narrower than the sponge; a column that it missed
+belongs to the next one. A lane is entered at its nearer end, and with dirt on both sides the
+shorter side comes first: each step there makes it shorter, so no rest is left behind for which
+the sponge would have to turn round.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import TwinError
+from ...robots.jaco2.kinematics import arm_model, forward
+from ...types import ACTION_SIZE, FloatArray, Pose
+from ..arm_model import SPONGE_BOTTOM, sponge_underside, wiped_cells
+from ..placement import place
+from ..tasks.task import Task
+from .motion import STEPS, Step, angle_between, towards, turning
+
+# Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
+_DOWN: Final = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
+_PRESS: Final = 0.011  # [m] that the sponge gives way: 3.9 N
+_RAISED: Final = 0.15  # [m], tool height for turning and for long ways
+_DONE: Final = 0.22  # [m], tool height when all is clean
+_FREE_SPEED: Final = 0.10  # [m/s]
+_WIPE_SPEED: Final = 0.045  # [m/s]
+_LOWER_SPEED: Final = 0.03  # [m/s], down to the table
+_TURN_SPEED: Final = 0.28  # [rad/s]
+_NEAR: Final = 0.13  # [m] to a dirty cell: the sponge stays on the table
+_OVER: Final = 0.03  # [m] to a dirty cell: the sponge comes down
+_CLEAR: Final = 0.02  # [m] from the table, above which it comes down only over a dirty cell
+_ALIGNED: Final = 0.12  # [rad] from tool-down within which the sponge may touch
+_LANE: Final = 0.060  # [m], width of a lane; the sponge is 0.1 m wide
+_EDGE: Final = 0.030  # [m] from the outermost dirty cells of a lane to its middle
+_LAST: Final = 0.025  # [m] from the outermost cells of the stain to the middle of its last lane
+_SPOTS: Final = 2  # dirty cells of a lane for which the sponge comes only at the end
+_REST: Final = 6  # the same once it is _LEFT away from the lane's middle
+_LEFT: Final = 0.045  # [m]
+_ASIDE: Final = 0.020  # [m] from a lane's middle: it heads for an end of the lane
+
+
+class WipeExpert:
+    """Plans chunks for one scene of a wiping task."""
+
+    def __init__(self, task: Task, seed: int, robot_type: str) -> None:
+        """Learn where the stain is.
+
+        Args:
+            task: A task with a stain.
+            seed: Seed of the scene.
+            robot_type: Kind of arm.
+
+        Raises:
+            TwinError: When the task has no stain.
+        """
+        placement = place(task, seed)
+        if task.dirt is None or placement.dirt is None:
+            raise TwinError(f"task {task.name!r} has no stain to wipe")
+        self.task = task.name
+        self.seed = seed
+        self._arm = arm_model(robot_type)
+        self._cells = placement.dirt + task.dirt.offsets()
+
+    def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
+        """Plan one chunk.
+
+        Args:
+            qpos: Positions of the twin's model, shape (nq,).
+            cleaned: Per cell of the stain: wiped, shape (cells,).
+
+        Returns:
+            Increments at 10 Hz, shape (8, 7): base frame, rotation vectors; [m], [rad], gripper
+            0 to 1.
+
+        Raises:
+            TwinError: When the cells are not those of this scene.
+        """
+        clean = self._checked(cleaned)
+        pose = forward(self._arm, qpos[:6])
+        chunk = np.empty((STEPS, ACTION_SIZE))
+        for i in range(STEPS):
+            step = self._step(pose, clean)
+            chunk[i] = step.as_action()
+            pose = step.after(pose)
+            clean |= self._wiped(pose)
+        return chunk
+
+    def landmarks(
+        self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
+    ) -> dict[str, FloatArray]:
+        """Return the true places that matter, see :meth:`Expert.landmarks`.
+
+        The item is where the sponge's middle goes next, the receptacle the middle of all dirty
+        cells; of all cells once everything is clean.
+
+        Raises:
+            TwinError: When the cells are not those of this scene.
+        """
+        clean = self._checked(np.zeros(len(self._cells)) if cleaned is None else cleaned)
+        dirty = self._cells if clean.all() else self._cells[~clean]
+        tool = forward(self._arm, qpos[:6]).position
+        return {
+            "item": np.array([*self._next(dirty, tool), 0.0]),
+            "receptacle": np.array([*dirty.mean(axis=0), 0.0]),
+            "tool": tool,
+        }
+
+    def _checked(self, cleaned: NDArray[Any]) -> NDArray[np.bool_]:
+        if len(cleaned) != len(self._cells):
+            raise TwinError(f"state has {len(cleaned)} cells, the scene {len(self._cells)}")
+        return np.array(cleaned, dtype=bool)
+
+    def _step(self, pose: Pose, clean: NDArray[np.bool_]) -> Step:
+        down = _nearest_down(pose.rotation)
+        turn = turning(pose.rotation, down, _TURN_SPEED)
+        aligned = angle_between(pose.rotation, down) < _ALIGNED
+        target = self._target(pose, clean, aligned)
+        way = towards(pose.position, target, _speed(pose, target))
+        if target[2] < SPONGE_BOTTOM and pose.position[2] < SPONGE_BOTTOM + _CLEAR:
+            way[2] = _lowered(float(pose.position[2]), float(target[2]))
+        return Step(way, turn, 0.0)
+
+    def _target(self, pose: Pose, clean: NDArray[np.bool_], aligned: bool) -> FloatArray:
+        if clean.all():
+            return np.array([*pose.position[:2], _DONE])
+        over = self._next(self._cells[~clean], pose.position)
+        away = float(np.linalg.norm(over - pose.position[:2]))
+        pressed = SPONGE_BOTTOM - _PRESS
+        if not aligned:
+            return np.array([*over, _RAISED])
+        height = pressed + float(np.clip(1.5 * (away - _NEAR), 0.0, _RAISED - pressed))
+        if pose.position[2] > SPONGE_BOTTOM + _CLEAR and _OVER < away < _NEAR:
+            height = max(height, min(float(pose.position[2]), _RAISED))  # first over it, then down
+        return np.array([*over, height])
+
+    def _next(self, dirty: FloatArray, tool: FloatArray) -> FloatArray:
+        """Return where the sponge's middle goes next.
+
+        Args:
+            dirty: Centres of the dirty cells, at least one, shape (n, 2), in [m].
+            tool: Where the tool is, shape (3,), in [m].
+
+        Returns:
+            Shape (2,), in [m]: across in the middle of the lane; along at the nearest dirt of the
+            side that has less, from above or from beside the lane at its nearer end.
+        """
+        edge = float(dirty[:, 0].min())
+        in_lane = dirty[:, 0] < edge + _LANE
+        middle = min(edge + _EDGE, float(self._cells[:, 0].max()) - _LAST)
+        bearable = _REST if abs(tool[0] - middle) > _LEFT else _SPOTS
+        if in_lane.sum() <= bearable and not in_lane.all():
+            return self._next(dirty[~in_lane], tool)
+        along = dirty[in_lane, 1] - tool[1]
+        if tool[2] > SPONGE_BOTTOM + _CLEAR or abs(tool[0] - middle) > _ASIDE:
+            along = np.array([along.min(), along.max()])
+        else:
+            along = _shorter_side(along)
+        return np.array([middle, tool[1] + along[np.argmin(np.abs(along))]])
+
+    def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
+        underside, rotation = sponge_underside(pose.position, pose.rotation)
+        underside[2] = max(underside[2], 0.0)  # the table does not give way
+        return wiped_cells(underside, rotation, self._cells)
+
+
+def _shorter_side(along: FloatArray) -> FloatArray:
+    """Return what lies on the side with less: the dirt's short end is not left behind."""
+    back, on = along[along < 0.0], along[along >= 0.0]
+    return min((side for side in (back, on) if len(side)), key=len)
+
+
+def _nearest_down(rotation: FloatArray) -> FloatArray:
+    """Return tool-down, turned by half a turn where that is nearer: the sponge is symmetric."""
+    down = np.array(_DOWN)
+    other = down @ np.diag([-1.0, -1.0, 1.0])
+    return min(down, other, key=lambda r: angle_between(rotation, r))
+
+
+def _lowered(height: float, target: float) -> float:
+    """Return the way down or up of one step close to the table, however far it is sideways.
+
+    A sponge that hovers wipes nothing, so this does not wait for the way along the lane.
+    """
+    return float(towards(np.array([height]), np.array([target]), _LOWER_SPEED)[0])
+
+
+def _speed(pose: Pose, target: FloatArray) -> float:
+    low = pose.position[2] < _RAISED - 0.03
+    if not low:
+        return _FREE_SPEED
+    return _LOWER_SPEED if target[2] < pose.position[2] - 0.01 else _WIPE_SPEED

@@ -1,0 +1,142 @@
+"""The twin for several threads: physics in real time in one, commands from others."""
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from ..types import FloatArray
+from .base_controller import DriverMode, VelocityPoint
+from .twin import ArmReading, Twin, TwinTruth
+
+MAX_CATCH_UP: Final = 10  # ticks that are made up for at once; more are given up
+
+
+class TickPacer:
+    """Counts ticks of equal length against a clock that is given with each call.
+
+    Deadlines are absolute: a late tick does not delay those after it. After a long stall only
+    :data:`MAX_CATCH_UP` ticks are made up for; the rest is lost time, and counted.
+    """
+
+    def __init__(self, period: float, now: float) -> None:
+        """Start the first tick one period from now.
+
+        Args:
+            period: Length of a tick, in [s].
+            now: Monotonic time, in [s].
+        """
+        self._period = period
+        self._asked_at, self._asked_ticks = now, 0
+        self.deadline = now + period
+        self.ticks = 0
+        self.late = 0
+        self.skipped = 0
+
+    def due(self, now: float) -> int:
+        """Return how many ticks to run now, 0 before the deadline.
+
+        Args:
+            now: Monotonic time, in [s].
+        """
+        if now < self.deadline:
+            return 0
+        count = 1 + int((now - self.deadline) / self._period)
+        run = min(count, MAX_CATCH_UP)
+        self.late += run - 1
+        self.skipped += count - run
+        self.ticks += run
+        self.deadline += count * self._period
+        return run
+
+    def real_time_factor(self, now: float) -> float:
+        """Return simulated over real time since the last call, or since the start."""
+        elapsed, ticks = now - self._asked_at, self.ticks - self._asked_ticks
+        self._asked_at, self._asked_ticks = now, self.ticks
+        return ticks * self._period / elapsed if elapsed > 0.0 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DriverCounts:
+    """What happened to commands.
+
+    Attributes:
+        mode: Whether commands are taken.
+        queued: Points that wait.
+        taken: Points that were queued since the start.
+        ignored: Points that were not: stopped, on the way home, or not finite.
+        lost: Points that a full queue refused.
+    """
+
+    mode: DriverMode
+    queued: int
+    taken: int
+    ignored: int
+    lost: int
+
+
+class SharedTwin:
+    """A twin behind a lock."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._ignored = 0
+
+    def step(self, *, read: bool, truth: bool) -> tuple[ArmReading | None, TwinTruth | None]:
+        """Let 10 ms pass, then measure and look where asked to."""
+        with self._lock:
+            self._twin.step()
+            reading = self._twin.read() if read else None
+            return reading, self._twin.truth() if truth else None
+
+    def send(self, point: VelocityPoint) -> None:
+        """Give the driver a point; it may ignore it."""
+        with self._lock:
+            if self._twin.driver.send(point):
+                self._taken += 1
+            else:
+                self._ignored += 1
+
+    def finger_speeds(self, closure: float) -> FloatArray:
+        """Return the finger speeds that follow a closure percentage, shape (3,), in [ticks/s]."""
+        with self._lock:
+            return self._twin.driver.finger_speeds(closure)
+
+    def counts(self) -> DriverCounts:
+        """Return what happened to commands so far."""
+        with self._lock:
+            driver = self._twin.driver
+            return DriverCounts(driver.mode, driver.queued, self._taken, self._ignored, driver.lost)
+
+    def mode(self) -> DriverMode:
+        """Return whether commands are taken."""
+        with self._lock:
+            return self._twin.driver.mode
+
+    def stop(self) -> None:
+        """Erase all points and ignore commands until :meth:`start`."""
+        with self._lock:
+            self._twin.driver.stop()
+
+    def start(self) -> None:
+        """Take commands again."""
+        with self._lock:
+            self._twin.driver.start()
+
+    def clear(self) -> None:
+        """Erase all points."""
+        with self._lock:
+            self._twin.driver.clear()
+
+    def home(self) -> bool:
+        """Begin the way home. Returns False when nothing is done: stopped, or there."""
+        with self._lock:
+            return self._twin.driver.home()
+
+    def next_scene(self) -> int:
+        """Start again in the scene of the next seed, which is returned."""
+        with self._lock:
+            seed = self._twin.scene.seed + 1
+            self._twin.reset(seed)
+            return seed

@@ -1,1 +1,0 @@
-"""Fine-tuning of OpenVLA-OFT policies on demonstrations. Importing this imports no torch."""

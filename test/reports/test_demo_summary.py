@@ -1,0 +1,268 @@
+"""The demonstration's log, summary and video: numbers, keys, and what a picture shows."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import simplejpeg
+
+from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, PrunedView, VideoLog
+from adp_ros.reports.progress import progress_display
+from adp_ros.reports.summary import (
+    Comparison,
+    Percentiles,
+    RunNotes,
+    RunNumbers,
+    Summary,
+    TimedSafetyEvent,
+    TwinProgress,
+)
+from adp_ros.ros.runner import node_log
+from adp_ros.ros.twin_run import new_directory
+
+SUMMARY = Summary(
+    task="wipe_table",
+    seed=3,
+    policy="expert",
+    success=True,
+    progress=0.85,
+    duration=61.0,
+    windows=70,
+    windows_pruned=35,
+    steps=610,
+    steps_missed=0,
+    stream_on_time_share=0.998,
+    frame_rate=29.9,
+    transport_p50=3.2,
+    latency={"vision": Percentiles(101.0, 140.5)},
+    safety_events=(TimedSafetyEvent(1.5, "slowed", "torque", "joint 2: 9.1 N m"),),
+)
+FULL = RunNumbers(
+    success=False, progress=0.4, ending="time_limit", stop="", time_s=60.0, path_length_m=5.0,
+    windows=200, windows_pruned=0, tokens_per_window=256.0, flops_share=1.0, forward_ms_p50=61.25,
+)  # fmt: skip
+ADP = replace(
+    FULL, success=True, progress=0.85, ending="success", time_s=20.1, path_length_m=3.456,
+    windows=50, windows_pruned=31, tokens_per_window=176.6, flops_share=0.714, forward_ms_p50=48.2,
+)  # fmt: skip
+COMPARISON = Comparison(
+    adp=ADP, full=FULL, simulation="Simulation only.", relevance="By patch labels.", wall_s=12.0
+)
+KEYS = {
+    "success",
+    "wiped_share",
+    "policy",
+    "windows",
+    "windows_pruned",
+    "steps",
+    "steps_missed",
+    "stream_on_time_share",
+    "frame_rate_hz",
+    "transport_ms_p50",
+    "latency_ms",
+    "safety_events",
+    "comparison",
+}
+
+
+def test_summary_file_holds_every_promised_key(tmp_path: Path) -> None:
+    """summary.json is strict JSON with every key of the interface."""
+    SUMMARY.write(tmp_path / "summary.json")
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert set(written) >= KEYS
+    assert written["success"] is True
+    assert written["wiped_share"] == 0.85
+    assert written["latency_ms"] == {"vision": {"p50": 101.0, "p99": 140.5}}
+    assert written["safety_events"] == 1
+    assert written["safety_log"][0]["cause"] == "torque"
+
+
+def test_numbers_that_nobody_reported_are_null(tmp_path: Path) -> None:
+    """A run that ended before the first diagnostics has nulls, never invented zeros."""
+    broken = replace(
+        SUMMARY, success=False, steps=None, steps_missed=None, stream_on_time_share=None
+    )
+    broken.write(tmp_path / "summary.json")
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert written["steps_missed"] is None
+    assert "10 Hz steps missed       unknown of unknown" in broken.to_text()
+
+
+def test_text_names_result_and_cause() -> None:
+    """The text says what was reached, and what ended a run that failed."""
+    assert "wipe_table: success, 85% wiped in 61 s" in SUMMARY.to_text()
+    assert "35 of 70 (50%)" in SUMMARY.to_text()
+    assert "slowed: joint 2: 9.1 N m" in SUMMARY.to_text()
+    failed = replace(SUMMARY, success=False, problem="time limit of 60 s")
+    assert "no success, 85% wiped in 61 s: time limit of 60 s" in failed.to_text()
+
+
+def test_comparison_is_beside_the_live_run(tmp_path: Path) -> None:
+    """Both runs stand in summary.json, in full, with what must be said of them."""
+    replace(SUMMARY, comparison=COMPARISON).write(tmp_path / "summary.json")
+    written = json.loads((tmp_path / "summary.json").read_text())["comparison"]
+    assert (written["simulation"], written["relevance"]) == ("Simulation only.", "By patch labels.")
+    assert written["time"] == "simulated"
+    assert written["adp"] == asdict(ADP)
+    assert written["full"] == asdict(FULL)
+
+
+def test_comparison_is_a_table_with_its_caveats() -> None:
+    """A line for each run, and beside it: simulated, one scene, how relevance was learnt."""
+    text = replace(SUMMARY, comparison=COMPARISON).to_text()
+    said = " ".join(text.split())
+    assert "adp yes 20.1 3.46 50 31 (62%) 176.6 71% 48.2 " in said
+    assert "full vision no (40%) 60.0 5.00 200 0 (0%) 256.0 100% 61.2 " in said
+    assert "the same scene in simulated time" in said
+    assert "One scene proves nothing" in said
+    assert said.endswith("Simulation only. How relevance was learnt: By patch labels.")
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_stopped_run_says_why() -> None:
+    """A run that the safety machine ended is told from one that ran out of time."""
+    stopped = replace(FULL, ending="safety_stop", stop="torque", time_s=14.0)
+    text = replace(COMPARISON, full=stopped).to_text()
+    assert "no (40%, stop: torque)  " in text
+    assert "no (40%)" in COMPARISON.to_text()
+
+
+def test_live_run_alone_has_no_comparison(tmp_path: Path) -> None:
+    """Left out, it is null, and the text says nothing of it."""
+    SUMMARY.write(tmp_path / "summary.json")
+    assert json.loads((tmp_path / "summary.json").read_text())["comparison"] is None
+    assert "simulated" not in SUMMARY.to_text()
+
+
+def test_windows_count_once_and_percentiles_cover_the_run() -> None:
+    """A window reported twice counts once; percentiles are those of all windows."""
+    log = RunNotes()
+    for window in (0, 1, 1, 2):
+        log.note_window(window, 256, 128 if window else 256)
+    values = np.random.default_rng(0).uniform(1, 9, 300)
+    for value in values:
+        log.note_latency({"llm": value})
+    assert (log.windows, log.windows_pruned) == (3, 2)
+    assert log.latency()["llm"].p50 == pytest.approx(np.median(values))
+    assert log.latency()["llm"].p99 == pytest.approx(np.percentile(values, 99))
+
+
+def test_repeated_safety_state_is_one_event() -> None:
+    """The latched state is published again and again; an event is a change of state or cause."""
+    log = RunNotes()
+    for time, cause in ((1.0, "torque"), (1.1, "torque"), (2.0, "workspace"), (3.0, "torque")):
+        log.note_safety(TimedSafetyEvent(time, "slowed", cause, ""))
+    assert [event.time for event in log.safety_events] == [1.0, 2.0, 3.0]
+
+
+def test_diagnostics_that_are_no_number_are_unknown() -> None:
+    """Values that were never heard or not finite are unknown."""
+    log = RunNotes()
+    log.note_health("a: b", 1.0, {"rate_hz": "29.8", "age_ms": "nan"})
+    assert log.number("a: b", "rate_hz") == 29.8
+    assert log.number("a: b", "age_ms") is None
+    assert log.number("a: b", "missing") is None
+    assert log.number("never heard", "rate_hz") is None
+    assert log.rate("a: b", "rate_hz") is None
+    assert log.reports("a: b") == 1
+
+
+def test_stream_counts_only_the_run() -> None:
+    """What was late before the run does not count; what was skipped counts as not on time."""
+    before = RunNotes()
+    counts = {"delivered": "100", "late": "50", "skipped": "9"}
+    before.note_health("controller_node: stream", 1.0, counts)
+    log = RunNotes(before)
+    assert log.on_time_share("controller_node: stream") is None
+    counts = {"delivered": "1090", "late": "52", "skipped": "19"}
+    log.note_health("controller_node: stream", 11.0, counts)
+    assert log.on_time_share("controller_node: stream") == pytest.approx(1 - (2 + 10) / 1000)
+
+
+def test_rate_is_the_growth_of_a_counter() -> None:
+    """A counter of 300 at 10 s and 1500 at 50 s grew by 30 per second."""
+    log = RunNotes()
+    for time, count in ((10.0, "300"), (20.0, "400"), (50.0, "1500")):
+        log.note_health("inference_node: camera", time, {"received": count})
+    assert log.rate("inference_node: camera", "received") == 30.0
+    assert log.number("inference_node: camera", "received") == 1500
+
+
+def jpeg(level: int) -> bytes:
+    """Return a grey picture."""
+    picture = np.full((480, 640, 3), level, dtype=np.uint8)
+    return bytes(simplejpeg.encode_jpeg(picture, quality=95))
+
+
+def test_video_keeps_ten_pictures_a_second() -> None:
+    """Of 30 pictures a second ten are kept, evenly."""
+    video = VideoLog()
+    for i in range(90):
+        video.note_picture(i / 30, b"", "")
+    assert video.pictures == pytest.approx(3 * FRAME_RATE, abs=1)
+
+
+def test_video_plays_and_shows_pruned_patches(tmp_path: Path) -> None:
+    """The file is H.264 of the right length; pruned patches are blue from their window on."""
+    video = VideoLog()
+    for i in range(20):
+        video.note_picture(i * 0.1 + (i % 3) * 0.02, jpeg(128), f"{i * 0.1:.1f} s")
+    kept = np.arange(128, dtype=np.int64)  # the upper half of the 16 x 16 patches
+    video.note_view(PrunedView(0.0, 256, None))
+    video.note_view(PrunedView(0.95, 256, kept))
+    video.write(tmp_path / "video.mp4", crop_area=0.9)
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert (stream.width, stream.height) == (640, 480 + CAPTION_HEIGHT)
+        frames = [frame.to_ndarray(format="rgb24").astype(int) for frame in container.decode()]
+    assert len(frames) == 20
+    for number, frame in enumerate(frames):
+        upper, lower = frame[120, 320], frame[360, 320]
+        assert np.ptp(upper) < 12
+        is_blue = lower[2] - lower[0] > 60
+        assert is_blue == (number >= 10)
+
+
+def test_empty_video_is_refused(tmp_path: Path) -> None:
+    """Nothing is written when no picture came."""
+    with pytest.raises(ValueError, match="no picture was kept"):
+        VideoLog().write(tmp_path / "video.mp4", crop_area=0.9)
+    assert not (tmp_path / "video.mp4").exists()
+
+
+def test_node_log_keeps_lines_and_last_error(tmp_path: Path) -> None:
+    """What the nodes say is in the file; the last error of each is at hand."""
+    with node_log(tmp_path / "nodes.log") as log:
+        log.write_line("camera_node", "INFO twin camera")
+        log.write_line("camera_node", "error: path is ''")
+        assert log.last_error("camera_node") == "path is ''"
+        assert log.last_error("sim_node") == ""
+    assert "[camera_node] INFO twin camera\n" in (tmp_path / "nodes.log").read_text()
+
+
+def test_progress_without_terminal_is_a_line_every_five_seconds(tmp_path: Path) -> None:
+    """Into a file go plain lines, not one for every update."""
+    path = tmp_path / "out"
+    with path.open("w") as output, progress_display("wipe_table", output) as show:
+        for tenth in range(120):
+            show(tenth / 10, tenth / 120, f"{tenth / 10:.0f} s")
+    lines = path.read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[1] == "wipe_table   42%  5 s"
+
+
+def test_runs_never_share_a_directory(tmp_path: Path) -> None:
+    """Two runs in the same second get two directories."""
+    now = datetime(2026, 1, 2, 3, 4, 5)
+    names = [new_directory(tmp_path / "runs", now).name for _ in range(3)]
+    assert names == ["20260102-030405", "20260102-030405-1", "20260102-030405-2"]
+
+
+def test_run_log_starts_with_no_progress() -> None:
+    """Before the first state of the twin nothing is done."""
+    assert RunNotes().progress == TwinProgress(0.0, False)

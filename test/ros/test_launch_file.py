@@ -1,0 +1,92 @@
+"""The launch file through launch_ros itself; skipped where there is no launch_ros."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("launch_ros")
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
+
+from adp_ros.ros.launch_arguments import launch_arguments
+from launch import LaunchContext, LaunchDescription
+
+ROOT = Path(__file__).parents[2]
+LAUNCH_FILE = ROOT / "launch" / "jaco2_task.launch.py"
+LAUNCH_IT = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+source = PythonLaunchDescriptionSource({path!r})
+include = IncludeLaunchDescription(source, launch_arguments=[("seed", "-1")])
+service = LaunchService()
+service.include_launch_description(LaunchDescription([include]))
+sys.exit(service.run())
+"""
+
+
+@pytest.fixture
+def description() -> LaunchDescription:
+    """The launch file's description, as launch itself loads it."""
+    source = PythonLaunchDescriptionSource(str(LAUNCH_FILE))
+    return source.get_launch_description(LaunchContext())
+
+
+def nodes(description: LaunchDescription, **given: str) -> list[Node]:
+    """Visit the description with arguments; return the nodes that it would start."""
+    context = LaunchContext()
+    context.launch_configurations.update(given)
+    for entity in description.entities:
+        result = entity.visit(context)
+        if isinstance(entity, OpaqueFunction):
+            return list(result)
+    raise AssertionError("the launch file starts nothing")
+
+
+def test_arguments_are_those_of_the_table(description: LaunchDescription) -> None:
+    """Every argument of the table is declared with its description and choices."""
+    declared = {a.name: a for a in description.entities if isinstance(a, DeclareLaunchArgument)}
+    for argument in launch_arguments(ROOT):
+        entry = declared.pop(argument.name)
+        assert entry.description.startswith(argument.description)
+        assert list(entry.choices or []) == list(argument.choices)
+    assert not declared
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({}, ["sim_node", "camera_node", "controller_node", "inference_node"]),
+        ({"robot": "kinova"}, ["camera_node", "controller_node", "inference_node"]),
+        ({"robot": "none"}, ["controller_node", "inference_node"]),
+    ],
+)
+def test_arguments_decide_which_nodes_start(
+    given: dict[str, str], names: list[str], description: LaunchDescription
+) -> None:
+    """launch_ros gets the rows of the node table."""
+    assert [node.node_executable for node in nodes(description, **given)] == names
+
+
+def test_bad_value_is_one_line_and_a_failure(tmp_path: Path) -> None:
+    """A wrong value ends ``ros2 launch`` with a line that names it and a status that isn't 0."""
+    script = tmp_path / "launch_it.py"
+    script.write_text(LAUNCH_IT.format(path=str(LAUNCH_FILE)))
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "ROS_LOG_DIR": str(tmp_path)},
+        check=False,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode != 0
+    assert "seed is '-1', allowed: a whole number" in output
+    assert "Traceback" not in output
