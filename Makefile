@@ -21,7 +21,7 @@ TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test policy lint format clean
+.PHONY: help setup demo test policy lint format structure clean
 
 help:
 	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
@@ -29,6 +29,7 @@ help:
 	@echo 'make policy  train the policy of the twin from nothing into OUT=$(OUT), for hours'
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'
+	@echo 'make structure  modules, lines and imports between folders, with their limits'
 	@echo 'make setup   set up .venv only'
 	@echo 'make clean   remove .venv and everything that was built; runs/ stays'
 	@echo 'Variables: PYTHON=$(PYTHON) (3.10 to 3.13), ARGS= (for demo: adp-ros demo, for test: pytest)'
@@ -56,6 +57,9 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+structure:
+	@$(PYTHON) test/package_structure.py
 
 setup: $(VENV)/made-package $(VENV)/made-egl
 
