@@ -129,7 +129,7 @@ def test_executables_are_where_ros_looks_for_them(name):
 def test_executables_lead_to_a_main_function(name):
     """The executable imports a main() that exists."""
     script = installed(f"lib/adp_ros/{name}").read_text()
-    module = re.search(r"adp_ros\.(nodes\.\w+_node|cli)", script)[0]
+    module = re.search(r"adp_ros\.(ros\.\w+_node|cli)", script)[0]
     assert callable(importlib.import_module(module).main)
 
 

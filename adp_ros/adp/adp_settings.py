@@ -86,7 +86,7 @@ class PruningSettings:
 
     @property
     def pruner_settings(self) -> Mapping[str, Any]:
-        """What ``adp_ros.pruning.make_pruner`` needs besides the name."""
+        """What :func:`.make_pruner` needs besides the name."""
         fastv = self.pruner == "fastv"
         every = {
             "keep": self.qk_keep_ratio,

@@ -129,7 +129,7 @@ class Gate:
 
         Args:
             motion: Motion of the tool over the window in [m], see
-                :func:`adp_ros.gate.chunk_motion` and :func:`adp_ros.gate.window_motion`.
+                :func:`chunk_motion` and :func:`window_motion`.
 
         Returns:
             The decision with its reason and inputs; :attr:`prune` holds the new state.

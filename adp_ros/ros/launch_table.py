@@ -28,7 +28,7 @@ class NodeSpec:
 
     Attributes:
         name: Name of the node.
-        executable: Name in ``lib/adp_ros``, also the module in ``adp_ros.nodes``.
+        executable: Name in ``lib/adp_ros``, also the module in ``adp_ros.ros``.
         parameter_file: YAML file that the node reads first.
         parameters: Parameters from the launch arguments; they win over the file.
         log_level: Lowest level that is logged.

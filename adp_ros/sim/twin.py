@@ -28,13 +28,12 @@ from .arm_model import (
     STIFFNESS,
     TOOL_SITE,
     finger_joints,
-    sponge_underside,
-    wiped_cells,
 )
 from .base_controller import TICK, ArmState, Driver, Reference
 from .scene import Scene, build_scene
 from .sim_settings import DriverConfig, SensorConfig
 from .tasks.task import ItemState, SceneState
+from .wiping import sponge_underside, wiped_cells
 
 _ENGINE: Final = ("mujoco", "dm_control")  # physics, and the arm's model
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adp_ros.adp import registry
 from adp_ros.adp.adp_settings import AdpSettings
 from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.errors import ConfigError
@@ -111,11 +112,12 @@ def test_other_names_of_the_path_length():
 
 def test_every_pruner_takes_its_settings():
     """The settings of each pruner are those that make_pruner takes, and arrive there."""
-    pruning = pytest.importorskip("adp_ros.pruning")
-    for name in pruning.PRUNERS:
+    for name in registry.PRUNERS:
         values = {"pruner": name, "qk_keep_ratio": 0.25, "keep_positions": "kept", "qk_layer": 3}
         values |= {"fastv_layer": 5, "keep_order": "score", "pruner_seed": 9}
-        made = pruning.make_pruner(name, **AdpSettings.from_mapping(values).pruning.pruner_settings)
+        made = registry.make_pruner(
+            name, **AdpSettings.from_mapping(values).pruning.pruner_settings
+        )
         assert (made.keep, made.positions) == (0.25, "kept")
         if name in ("adp", "inverse"):
             assert (made.layer, made.order) == (3, "score")

@@ -27,10 +27,10 @@ TERABYTE = 10**12
 KILLED_WRITER = """
 import sys, time
 from pathlib import Path
-from adp_ros.recording.bag_writer import BagWriter
-from adp_ros.recording.recorder import Record, Recorder
-from adp_ros.recording.settings import RecordSettings
-from adp_ros.recording.topic import TopicInfo
+from adp_ros.bags.bag_writer import BagWriter
+from adp_ros.bags.recorder import Record, Recorder
+from adp_ros.bags.recorder import RecordSettings
+from adp_ros.bags.bag_writer import TopicInfo
 writer = BagWriter(Path(sys.argv[1]) / "bag")
 recorder = Recorder(writer, RecordSettings(flush_period=0.5), lambda: 10**12)
 recorder.put(TopicInfo(name="/t", type_name="std_msgs/msg/String", definition="string data",

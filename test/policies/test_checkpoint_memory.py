@@ -14,8 +14,8 @@ MEASURE = """
 import json, sys
 import torch
 torch.set_num_threads(1)
-import adp_ros.policy.load
-from adp_ros.policy import load_policy
+import adp_ros.policies.openvla.load
+from adp_ros.policies.policy import load_policy
 
 def memory(name):
     lines = open("/proc/self/status").read().splitlines()

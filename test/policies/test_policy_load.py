@@ -201,7 +201,7 @@ def test_unusable_settings_are_refused(golden_checkpoint, options, message):
 def test_importing_the_policy_package_is_cheap():
     """Nodes can name observations and settings without waiting for torch."""
     code = (
-        "import sys; from adp_ros.policies.policy import Observation, PolicyOptions, load_policy;"
+        "import sys; from adp_ros.policies.policy import PolicyOptions, load_policy;"
         "sys.exit(int(any(m in sys.modules for m in ('torch', 'transformers', 'rclpy', 'cv2'))))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -21,7 +21,7 @@ from adp_ros.ros.environment import (
 SHARE = Path(__file__).resolve().parents[2]
 PARTICIPANT = """
 import rclpy
-from adp_ros.nodes.process.run import complete_environment
+from adp_ros.ros.node_process import complete_environment
 complete_environment(pictures=False)
 rclpy.init()
 node = rclpy.create_node("participant")

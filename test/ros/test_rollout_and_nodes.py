@@ -90,7 +90,7 @@ class Listener(Node):
 
 def _node(name):
     """Command line of a node, without its parameters."""
-    code = f"import sys; from adp_ros.nodes.{name} import main; sys.exit(main(sys.argv))"
+    code = f"import sys; from adp_ros.ros.{name} import main; sys.exit(main(sys.argv))"
     return [sys.executable, "-c", code]
 
 

@@ -6,11 +6,11 @@ import pytest
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import compose, rotvec_from_rotation
 from adp_ros.robots.jaco2.kinematics import arm_model, jacobian
-from adp_ros.sim.arm_model import SPONGE_BOTTOM, WIPE_REACH
 from adp_ros.sim.base_controller import VelocityPoint
 from adp_ros.sim.experts import EXPERTS, make_expert
 from adp_ros.sim.experts.motion import STEP, STEPS
 from adp_ros.sim.twin import Twin
+from adp_ros.sim.wiping import SPONGE_BOTTOM, WIPE_REACH
 from adp_ros.types import ActionConvention
 
 CONVENTION = ActionConvention()

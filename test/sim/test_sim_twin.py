@@ -6,11 +6,11 @@ import pytest
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import rotation_from_rotvec, rotvec_from_rotation
 from adp_ros.robots.jaco2.kinematics import arm_model, forward, gravity_torque
-from adp_ros.sim.arm_model import SPONGE_BOTTOM, SPONGE_HALF_SIZE, WIPE_REACH, wiped_cells
 from adp_ros.sim.base_controller import DriverMode, VelocityPoint
 from adp_ros.sim.shared_twin import SharedTwin
 from adp_ros.sim.sim_settings import SensorConfig
 from adp_ros.sim.twin import Twin
+from adp_ros.sim.wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE, WIPE_REACH, wiped_cells
 
 QUIET = SensorConfig(torque_noise=0.0, joint_noise=0.0, pose_noise=0.0)
 DOWN = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])

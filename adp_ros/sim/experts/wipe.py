@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ...errors import TwinError
 from ...robots.jaco2.kinematics import arm_model, forward
 from ...types import ACTION_SIZE, FloatArray, Pose
-from ..arm_model import SPONGE_BOTTOM, sponge_underside, wiped_cells
 from ..placement import place
 from ..tasks.task import Task
+from ..wiping import SPONGE_BOTTOM, sponge_underside, wiped_cells
 from .motion import STEPS, Step, angle_between, towards, turning
 
 # Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
