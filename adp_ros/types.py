@@ -146,3 +146,68 @@ class Twist:
     def zero(cls) -> "Twist":
         """Return standstill."""
         return cls(np.zeros(3), np.zeros(3))
+
+
+@dataclass(frozen=True, slots=True)
+class TorqueSample:
+    """Measured joint torques.
+
+    Attributes:
+        torques: Shape (6,), in [N m].
+        arrival: On the receiver's clock, in [s].
+    """
+
+    torques: FloatArray
+    arrival: float
+
+
+@dataclass(frozen=True, slots=True)
+class JointsSample:
+    """Measured joint angles.
+
+    Attributes:
+        source: Topic: the driver sends them on two.
+        joints: Shape (6,), in [rad].
+        arrival: On the receiver's clock, in [s].
+        stamp: Time of measurement on the sender's clock, in [s]; None without stamp.
+        delay: Age of the stamp on arrival, in [s].
+    """
+
+    source: str
+    joints: FloatArray
+    arrival: float
+    stamp: float | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoseSample:
+    """Measured tool pose.
+
+    Attributes:
+        pose: In the base frame.
+        arrival: On the receiver's clock, in [s].
+        stamp: Time of measurement on the sender's clock, in [s]; None without stamp.
+        delay: Age of the stamp on arrival, in [s].
+    """
+
+    pose: Pose
+    arrival: float
+    stamp: float | None = None
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FingersSample:
+    """Measured gripper.
+
+    Attributes:
+        opening: 0 closed to 1 open.
+        arrival: On the receiver's clock, in [s].
+    """
+
+    opening: float
+    arrival: float
+
+
+Sample = TorqueSample | JointsSample | PoseSample | FingersSample

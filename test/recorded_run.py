@@ -38,7 +38,15 @@ from adp_ros.ros.messages import (
     time_message,
 )
 from adp_ros.ros.picture_messages import image_message, jpeg_message
-from adp_ros.types import ActionConvention, Chunk, Observation
+from adp_ros.types import (
+    ActionConvention,
+    Chunk,
+    FingersSample,
+    JointsSample,
+    Observation,
+    PoseSample,
+    TorqueSample,
+)
 
 ORIGIN = 1_000.0  # [s]
 TICK = 0.01  # [s]
@@ -185,7 +193,7 @@ class Run:
             if output.request is not None:
                 self._plan(output.request)
             if output.stop_driver:
-                self.controller.stopping.confirm()
+                self.controller.confirm_stop()
             self._state()
 
     def _topic(self, name):
@@ -211,7 +219,6 @@ class Run:
         for message in (state, tool):
             message.header.stamp = time_message(self.now)
         ticks = self.measured.fingers * 0.0 + 900.0
-        supervisor = self.controller.supervisor
         for name, message in (
             ("joint_state", state),
             ("tool_pose", tool),
@@ -219,9 +226,10 @@ class Run:
             ("finger_position", finger_position_message(ticks)),
         ):
             self.bag.put(self._topic(name), message, self.now)
-        supervisor.feedback.take_joints("joint_state", joints, self.now, self.now, 0.0)
-        supervisor.feedback.take_pose(pose, self.now, self.now, 0.0)
-        supervisor.take_torque(torque, self.now)
+        self.controller.take(JointsSample("joint_state", joints, self.now, self.now))
+        self.controller.take(PoseSample(pose, self.now, self.now))
+        self.controller.take(FingersSample(1.0 - 900.0 / 6800.0, self.now))
+        self.controller.take(TorqueSample(torque, self.now))
 
     def _plan(self, request):
         message = ChunkRequest(

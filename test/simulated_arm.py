@@ -6,7 +6,15 @@ from adp_ros.control.controller import Controller
 from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.control.envelope import Place
 from adp_ros.robots.jaco2.kinematics import Chain
-from adp_ros.types import ActionConvention, Chunk, Pose
+from adp_ros.types import (
+    ActionConvention,
+    Chunk,
+    FingersSample,
+    JointsSample,
+    Pose,
+    PoseSample,
+    TorqueSample,
+)
 
 TICK = 0.01
 
@@ -56,7 +64,8 @@ class Bench:
         self.controller = Controller(settings or ControllerSettings())
         self.arm = SimulatedArm(self.controller.model, **arm)
         self.now = 100.0
-        self.alive = {"torque", "pose", "joints"}
+        self.alive = {"torque", "pose", "joints", "fingers"}
+        self.opening = 1.0  # of the hand
         self.outputs = []
         self.answer = None
         self._chunks = []
@@ -86,13 +95,15 @@ class Bench:
     def sample(self):
         """Hand the arm's measurements to the controller."""
         torque, joints, pose = self.arm.measure()
-        feedback = self.controller.supervisor.feedback
+        take = self.controller.take
         if "joints" in self.alive:
-            feedback.take_joints("joint_state", joints, self.now, self.now)
+            take(JointsSample("joint_state", joints, self.now, self.now))
         if "pose" in self.alive:
-            feedback.take_pose(pose, self.now, self.now, 0.0)
+            take(PoseSample(pose, self.now, self.now))
+        if "fingers" in self.alive:
+            take(FingersSample(self.opening, self.now))
         if "torque" in self.alive:
-            self.controller.supervisor.take_torque(torque, self.now)
+            take(TorqueSample(torque, self.now))
 
     def chunk(self, window, actions, stamp=None):
         """Make a chunk of now."""

@@ -166,7 +166,7 @@ class ControllerReplay:
         self._grant_wish()
         output = controller.tick(self._now)
         if output.stop_driver:
-            controller.stopping.confirm()
+            controller.confirm_stop()
         if output.command is not None:
             twist = np.concatenate([output.command.twist.linear, output.command.twist.angular])
             self._digest.update(twist.tobytes() + np.float64(output.command.opening).tobytes())
@@ -175,7 +175,7 @@ class ControllerReplay:
         self._note_change()
 
     def _note_step(self, twist: list[float], opening: float) -> None:
-        slot = self._controller.episode.buffer.slot
+        slot = self._controller.slot
         if slot != self._slot:
             self._slot = slot
             line = {"kind": "step", "time": self._now, "step": slot, "opening": opening}

@@ -10,16 +10,15 @@ from ..control.chunk_steps import ChunkConfig
 from ..control.controller import Controller
 from ..control.controller_settings import ArmConfig, ControllerSettings, StopConfig, StreamConfig
 from ..control.envelope import EnvelopeConfig
-from ..control.safety_settings import FeedConfig, TorqueConfig, WatchConfig
+from ..control.feeds import FeedConfig, WatchConfig
 from ..control.supervisor import SafetyConfig
+from ..control.torque import TorqueConfig
 from ..control.velocity import VelocityConfig
 from ..errors import BagError
 from ..robots.jaco2.interface import Robot, robot_named
 from ..robots.jaco2.messages import (
     joints_from_angles,
-    joints_from_state,
-    opening_from_fingers,
-    pose_from_message,
+    sample_from_message,
     torque_from_angles,
 )
 from ..settings import config_from_mapping, setting_names
@@ -40,7 +39,6 @@ class SampleFeed:
     def __init__(self, controller: Controller, robot: Robot) -> None:
         self._controller = controller
         self._robot = robot
-        self._origin: int | None = None  # of stamps, in [ns]
 
     def take(self, event: Event, now: float) -> None:
         """Hand over one sample.
@@ -53,31 +51,11 @@ class SampleFeed:
             ArmError: It is not what a driver of this arm sends.
             BagError: It can't be decoded.
         """
-        controller, message = self._controller, event.value.unpack()
-        feedback = controller.supervisor.feedback
-        if event.kind is Kind.TORQUE:
-            controller.supervisor.take_torque(torque_from_angles(message), now)
-        elif event.kind is Kind.ANGLES:
-            feedback.take_joints("joint_angles", joints_from_angles(message), now)
-        elif event.kind is Kind.JOINTS:
-            joints = joints_from_state(message, self._robot)
-            stamped = self._stamped(message, event.arrival)
-            feedback.take_joints("joint_state", joints, now, *stamped)
-        elif event.kind is Kind.POSE:
-            stamped = self._stamped(message, event.arrival)
-            feedback.take_pose(pose_from_message(message), now, *stamped)
-        elif event.kind is Kind.FINGERS:
-            controller.measured_opening = opening_from_fingers(message, self._robot)
-
-    def _stamped(self, message: Any, arrival: int) -> tuple[float | None, float]:
-        """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
-        stamp = message.header.stamp
-        nanoseconds = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-        if nanoseconds == 0:
-            return None, 0.0
-        if self._origin is None:
-            self._origin = nanoseconds  # only the order of stamps counts
-        return (nanoseconds - self._origin) * NANO, (arrival - nanoseconds) * NANO
+        message = event.value.unpack()
+        clock = event.arrival * NANO
+        self._controller.take(
+            sample_from_message(event.kind.value, message, self._robot, now, clock)
+        )
 
 
 DRIVER_TOPIC: Final = re.compile(r"^/(\w+)_driver/out/(\w+)$")

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Propose levels; return 1 when something makes them doubtful."""
     from ..control.calibration import propose, residuals
     from ..control.controller_settings import ArmConfig
-    from ..control.safety_settings import TorqueConfig
+    from ..control.torque import TorqueConfig
 
     if not 0.0 <= arguments.margin <= 10.0:
         raise ConfigError(f"--margin is {arguments.margin:g}, allowed: 0 to 10 [N m]")

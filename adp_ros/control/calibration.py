@@ -9,8 +9,7 @@ import numpy as np
 from ..errors import SafetyError
 from ..robots.jaco2.kinematics import ArmModel, gravity_torque
 from ..types import FloatArray
-from .safety_settings import TorqueConfig
-from .torque import TorqueMonitor
+from .torque import TorqueConfig, TorqueMonitor
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,26 @@ import numpy as np
 
 from ..errors import SafetyError
 from ..geometry import length
-from ..types import Chunk, FloatArray, Twist
-from .chunk_buffer import Offered
+from ..types import Chunk, FloatArray, Sample, Twist
+from .chunk_buffer import ChunkCounters, Offered, StepAction
 from .controller_settings import ControllerSettings
 from .envelope import Envelope, Place
 from .episode import Command, Episode, Moment, Motion, Output
 from .feeds import MotionWatch
 from .safety_machine import Status
-from .stopping import AfterStop, StopSequence
+from .stopping import AfterStop
 from .supervisor import SafetySnapshot, Supervisor
 
 _REST: Final = 0.002  # [m/s] of feedback that keep a resting arm in its place
 _REST_TURN: Final = 0.01  # [rad/s]
+_HOLDING: Final = 0.5  # opening of the hand below which it may hold an object
+_LONGEST_TICK: Final = 0.03  # [s] of motion that one tick plans, however late it is
 
 
-class Requests:
-    """The parts of a controller and what may be asked of them. Times are in [s] on one clock.
+class Controller:
+    """Everything between the policy's chunks and the driver's velocities.
+
+    All times are in [s] on one clock that never goes back.
 
     Raises:
         ConfigError: When the envelope does not contain the home pose.
@@ -38,10 +42,10 @@ class Requests:
         self.episode = Episode(settings.chunk, motion)
         self.after_stop = AfterStop(settings.stop, velocity, envelope, self.model, self.supervisor)
         self.watch = MotionWatch(settings.safety.watch)
-        self.measured_opening: float | None = None
         self.nodes: dict[str, str] = {}  # name of a process -> how it ended, empty while it runs
         self._homing = False
         self._sent: Twist | None = None
+        self._last_tick: float | None = None
 
     @property
     def status(self) -> Status:
@@ -49,9 +53,37 @@ class Requests:
         return self.supervisor.machine.status
 
     @property
-    def stopping(self) -> StopSequence:
-        """Progress of the last stop."""
-        return self.after_stop.sequence
+    def stop_confirmed(self) -> bool:
+        """True when the driver has answered to the last stop."""
+        return self.after_stop.sequence.answered
+
+    @property
+    def counters(self) -> ChunkCounters:
+        """Steps and chunks since the episode began."""
+        return self.episode.buffer.counters
+
+    @property
+    def slot(self) -> int:
+        """Number of the policy step in the episode, -1 before the first."""
+        return self.episode.buffer.slot
+
+    @property
+    def action(self) -> StepAction | None:
+        """Action of the present step, None when the arm is to rest."""
+        return self.episode.action
+
+    @property
+    def opening(self) -> float:
+        """Gripper that is commanded, 0 closed to 1 open."""
+        return self.episode.opening
+
+    def take(self, sample: Sample) -> None:
+        """Take one measurement of the arm as it arrives; an overload stops the arm at once."""
+        self.supervisor.take(sample)
+
+    def confirm_stop(self) -> None:
+        """Note that the driver has stopped."""
+        self.after_stop.sequence.confirm()
 
     def require_ready(self, request: str) -> None:
         """Refuse a request unless the controller is armed and nobody else moves the arm.
@@ -71,7 +103,7 @@ class Requests:
         """
         self.require_ready("start")
         self.supervisor.start(now)
-        self.episode.begin(self.measured_opening)
+        self.episode.begin(self.supervisor.feedback.opening)
         self.watch.reset()
 
     def stop(self, now: float, cause: str = "stop_called", message: str = "") -> None:
@@ -131,28 +163,6 @@ class Requests:
         """Note that the driver has finished."""
         self._homing = False
 
-
-def _moves(twist: Twist) -> bool:
-    return bool(np.linalg.norm(twist.linear) > _REST or np.linalg.norm(twist.angular) > _REST_TURN)
-
-
-_HOLDING: Final = 0.5  # opening of the hand below which it may hold an object
-_LONGEST_TICK: Final = 0.03  # [s] of motion that one tick plans, however late it is
-
-
-class Controller(Requests):
-    """Everything between the policy's chunks and the driver's velocities.
-
-    All times are in [s] on one clock that never goes back.
-
-    Raises:
-        ConfigError: When the envelope does not contain the home pose.
-    """
-
-    def __init__(self, settings: ControllerSettings) -> None:
-        super().__init__(settings)
-        self._last_tick: float | None = None
-
     def offer(self, chunk: Chunk, now: float) -> Offered:
         """Take a chunk from the policy; its stamp is on the controller's clock."""
         if not self.status.moving:
@@ -172,9 +182,9 @@ class Controller(Requests):
             self.episode.halt()
         if self.status.moving:
             output = self._move(now, period)
-        elif self.stopping.sends_zero(now):
+        elif self.after_stop.sequence.sends_zero(now):
             command = self._command(self.after_stop.twist(now, period))
-            output = Output(command, stop_driver=self.stopping.asks_driver(now))
+            output = Output(command, stop_driver=self.after_stop.sequence.asks_driver(now))
         else:
             output = Output()
         self._sent = output.command.twist if output.command else None
@@ -221,3 +231,7 @@ class Controller(Requests):
             return
         speed = 0.0 if self._sent is None else length(self._sent.linear)
         self.watch.take(now, speed, pose.position)
+
+
+def _moves(twist: Twist) -> bool:
+    return bool(np.linalg.norm(twist.linear) > _REST or np.linalg.norm(twist.angular) > _REST_TURN)

@@ -145,7 +145,7 @@ class ControllerReport:
 
     def driver(self) -> Health:
         """Answer of the driver's stop service."""
-        stopping = self._controller.stopping
+        stopping = self._controller.after_stop.sequence
         values: dict[str, Value] = {"stop_attempts": stopping.attempts}
         if stopping.attempts and not stopping.answered:
             return Health(Level.ERROR, "the driver's stop service does not answer", values)

@@ -6,9 +6,73 @@ from typing import Final
 
 import numpy as np
 
+from ..errors import ConfigError
 from ..geometry import length
+from ..settings import check_settings, setting
 from ..types import FloatArray, Pose, Twist
-from .safety_settings import FeedConfig, WatchConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedConfig:
+    """What counts as a living source of samples."""
+
+    stale: float = setting(
+        0.1,
+        "Age of the newest sample from which it is stale; with two ticks to see and confirm it, "
+        "and 30 ms for a busy machine, the arm is stopped within 150 ms.",
+        unit="s",
+        low=0.02,
+        high=1.0,
+    )
+    frozen: float = setting(
+        0.1,
+        "Time without any change, while the arm is told to move, from which a sensor is dead.",
+        unit="s",
+        low=0.05,
+        high=5.0,
+    )
+    frozen_rest: float = setting(
+        1.0,
+        "The same for the torque of an arm at rest, which is never free of noise; 0 turns it off.",
+        unit="s",
+        low=0.0,
+        high=60.0,
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, "feed.")
+        if 0.0 < self.frozen_rest < self.frozen:
+            raise ConfigError(
+                f"feed.frozen_rest is {self.frozen_rest:g}, allowed: 0 or at least feed.frozen, "
+                f"{self.frozen:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchConfig:
+    """When motion and command are said not to agree."""
+
+    time: float = setting(
+        0.5,
+        "Time over which command and measured motion are compared.",
+        unit="s",
+        low=0.1,
+        high=5.0,
+    )
+    commanded_speed: float = setting(
+        0.03,
+        "Commanded speed from which motion is expected; the arm may ignore less.",
+        unit="m/s",
+        low=0.005,
+        high=0.2,
+    )
+    moved: float = setting(
+        0.003, "Displacement that counts as motion.", unit="m", low=0.0002, high=0.1
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self, "watch.")
+
 
 _REPEATS: Final = 3  # equal samples in a row before a sensor can be called frozen
 _KEPT_FAULTS: Final = 8
@@ -138,6 +202,7 @@ class Feedback:
         self.pose: Pose | None = None
         self.pose_at = 0.0
         self.joints: FloatArray | None = None
+        self.opening: float | None = None  # of the hand, 0 closed to 1 open
         self._commanded_since: float | None = None
 
     def take_pose(self, pose: Pose, arrival: float, stamp: float | None, delay: float) -> None:

@@ -7,11 +7,10 @@ import numpy as np
 
 from ..errors import SafetyError
 from ..robots.jaco2.kinematics import ArmModel, Chain
-from ..types import FloatArray, Twist
-from .feeds import Fault, Feedback
+from ..types import FloatArray, JointsSample, PoseSample, Sample, TorqueSample, Twist
+from .feeds import Fault, Feedback, FeedConfig, WatchConfig
 from .safety_machine import Event, Machine, Status
-from .safety_settings import FeedConfig, TorqueConfig, WatchConfig
-from .torque import TorqueLevel, TorqueMonitor
+from .torque import TorqueConfig, TorqueLevel, TorqueMonitor
 
 _HAND: Final = (0.0, 0.0, 0.03)  # [m] centre of what the hand holds, tool frame
 _QUIET_TIME: Final = 0.5  # [s] without overload and with good feedback before a reset
@@ -51,6 +50,20 @@ class Supervisor:
         self.holding = False  # the hand is closed and may hold an object
         self._unquiet_at = -np.inf
         self._fault: Fault | None = None
+
+    def take(self, sample: Sample) -> None:
+        """Take one measurement of the arm; an overload stops the arm at once."""
+        feedback = self.feedback
+        if isinstance(sample, TorqueSample):
+            self.take_torque(sample.torques, sample.arrival)
+        elif isinstance(sample, PoseSample):
+            feedback.take_pose(sample.pose, sample.arrival, sample.stamp, sample.delay)
+        elif isinstance(sample, JointsSample):
+            feedback.take_joints(
+                sample.source, sample.joints, sample.arrival, sample.stamp, sample.delay
+            )
+        else:
+            feedback.opening = sample.opening
 
     def take_torque(self, measured: FloatArray, arrival: float) -> None:
         """Take joint torques, shape (6,), in [N m]; an overload stops the arm at once."""

@@ -23,7 +23,7 @@ from ..robots.jaco2.interface import (
 from ..sim.base_controller import TICK, VelocityPoint
 from ..sim.render import TwinRenderer
 from ..sim.twin import ArmReading, Twin, TwinTruth
-from ..types import FloatArray, Rgb
+from ..types import FingersSample, FloatArray, JointsSample, PoseSample, Rgb, TorqueSample
 from .rollout_result import Camera, RolloutConfig
 
 RATE: Final = 30  # [Hz]
@@ -173,19 +173,17 @@ class ArmLoop:
             self.twin.driver.send(self._point(output.command))
         if output.stop_driver:
             self.twin.driver.stop()
-            self.controller.stopping.confirm()
+            self.controller.confirm_stop()
         return output
 
     def _sample(self) -> None:
         """Hand over the samples in the driver's order; torque and angles are float32 there."""
         self._reading = reading = self.twin.read()
-        now, supervisor = self.now, self.controller.supervisor
-        supervisor.take_torque(_through_float32(reading.torques), now)
-        supervisor.feedback.take_pose(reading.pose, now, now, 0.0)
-        supervisor.feedback.take_joints("joint_state", reading.joints, now, now)
-        self.controller.measured_opening = float(
-            np.mean([opening_from_ticks(t) for t in reading.fingers])
-        )
+        now, take = self.now, self.controller.take
+        take(TorqueSample(_through_float32(reading.torques), now))
+        take(PoseSample(reading.pose, now, now))
+        take(JointsSample("joint_state", reading.joints, now, now))
+        take(FingersSample(float(np.mean([opening_from_ticks(t) for t in reading.fingers])), now))
 
     def _point(self, command: Command) -> VelocityPoint:
         """Turn a command into the driver's message and that into a point, as the nodes do."""

@@ -199,13 +199,13 @@ class _Rollout:
         )
 
     def _show_step(self, observer: Observer) -> None:
-        episode = self._loop.controller.episode
-        slot = episode.buffer.slot
-        if slot == self._slot or not self._loop.controller.status.moving:
+        controller = self._loop.controller
+        slot = controller.slot
+        if slot == self._slot or not controller.status.moving:
             return
         self._slot = slot
         view = View(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
-        observer.on_step(StepView(slot, view, episode.action, episode.opening))
+        observer.on_step(StepView(slot, view, controller.action, controller.opening))
 
     def _note_safety(self) -> None:
         state = self._loop.controller.snapshot()
@@ -224,7 +224,7 @@ class _Rollout:
 
     def _result(self, ending: Ending, wall: float) -> RolloutResult:
         truth = self._loop.twin.truth()
-        counters = self._loop.controller.episode.buffer.counters
+        counters = self._loop.controller.counters
         return RolloutResult(
             success=ending is Ending.SUCCESS,
             progress=truth.progress,

@@ -11,14 +11,23 @@ from ..control.controller_settings import ControllerSettings, StopConfig
 from ..control.envelope import EnvelopeConfig
 from ..control.episode import Output
 from ..control.safety_machine import Status
-from ..control.safety_settings import TorqueConfig
 from ..control.supervisor import SafetyConfig
+from ..control.torque import TorqueConfig
 from ..geometry import rotvec_from_rotation
-from ..robots.jaco2.interface import angular_for_driver
+from ..robots.jaco2.interface import angular_for_driver, opening_from_ticks
 from ..sim.base_controller import TICK, VelocityPoint
 from ..sim.sim_settings import DriverConfig
 from ..sim.twin import Twin
-from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
+from ..types import (
+    ACTION_SIZE,
+    ActionConvention,
+    Chunk,
+    FingersSample,
+    FloatArray,
+    JointsSample,
+    PoseSample,
+    TorqueSample,
+)
 from .plan import DOWN
 
 _LATENCY: Final = 0.1  # [s] from request to chunk
@@ -101,16 +110,17 @@ class TwinBench:
         return Chunk(actions, self.now, window, 0.1, ActionConvention())
 
     def _sample(self) -> None:
-        reading, feedback = self.twin.read(), self.controller.supervisor.feedback
-        feedback.take_joints("joint_angles", reading.joints, self.now)
-        feedback.take_joints("joint_state", reading.joints, self.now, self.now)
-        feedback.take_pose(reading.pose, self.now, self.now, 0.0)
-        self.controller.supervisor.take_torque(reading.torques, self.now)
+        reading, now, take = self.twin.read(), self.now, self.controller.take
+        take(JointsSample("joint_angles", reading.joints, now))
+        take(JointsSample("joint_state", reading.joints, now, now))
+        take(PoseSample(reading.pose, now, now))
+        take(FingersSample(float(np.mean([opening_from_ticks(t) for t in reading.fingers])), now))
+        take(TorqueSample(reading.torques, now))
 
     def _send(self, output: Output) -> None:
         if output.stop_driver:
             self.twin.driver.stop()
-            self.controller.stopping.confirm()
+            self.controller.confirm_stop()
         if output.command is not None:
             twist, rotation = output.command.twist, output.command.rotation
             angular = angular_for_driver(twist, rotation, "tool")
@@ -199,9 +209,9 @@ def press(case: PressCase) -> PressResult:
             touched = bench.now
         if bench.controller.status is Status.STOPPED and np.isnan(stopped):
             stopped, at_stop = bench.now, force
-    torque = bench.controller.supervisor.torque
-    by_torque = bench.controller.supervisor.stopped_by_torque
-    joint = int(torque.message.partition("joint ")[2][:1]) if by_torque else 0
+    state = bench.controller.snapshot()
+    by_torque = state.status is Status.STOPPED and state.cause == "torque"
+    joint = int(state.message.partition("joint ")[2][:1]) if by_torque else 0
     return PressResult(case, by_torque, joint, stopped - touched, peak, at_stop, force)
 
 
@@ -291,7 +301,7 @@ def follow_square(speed_share: float = 1.0) -> SquareResult:
         bench.tick(_actions)
         points.append(bench.twin.truth().pose.position - begun)
     apart = np.array([_distance(point) for point in points])
-    missed = bench.controller.episode.buffer.counters.steps_missed
+    missed = bench.controller.counters.steps_missed
     end = float(np.linalg.norm(points[-1]))
     return SquareResult(float(np.sqrt(np.mean(apart**2))), float(apart.max()), end, missed)
 

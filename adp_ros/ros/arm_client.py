@@ -1,9 +1,10 @@
 """The driver's topics and services, as the controller sees them."""
 
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from threading import Lock
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
@@ -19,16 +20,17 @@ from ..control.controller import Controller
 from ..control.episode import Command
 from ..errors import ArmError
 from ..robots.jaco2.interface import Robot, robot_named
-from ..robots.jaco2.messages import (
-    joints_from_angles,
-    joints_from_state,
-    opening_from_fingers,
-    pose_from_message,
-    torque_from_angles,
-    velocity_message,
-)
-from .messages import seconds
+from ..robots.jaco2.messages import sample_from_message, velocity_message
 
+_KINDS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "joint_torques": JointAngles,
+        "joint_angles": JointAngles,
+        "joint_state": JointState,
+        "tool_pose": PoseStamped,
+        "finger_position": FingerPosition,
+    }
+)
 _LOG_PERIOD = 1.0  # [s] between lines about unreadable messages
 # Best effort takes what reliable publishers send as well, and an old sample is not worth waiting.
 _SAMPLES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -49,14 +51,9 @@ class ArmLink:
         self._lock = lock
         self._frame = controller.settings.arm.angular_frame
         self.robot = robot_named(controller.settings.arm.robot_type)
-        for kind, name, callback in (
-            (JointAngles, "joint_torques", self._on_torque),
-            (JointAngles, "joint_angles", self._on_angles),
-            (JointState, "joint_state", self._on_state),
-            (PoseStamped, "tool_pose", self._on_pose),
-            (FingerPosition, "finger_position", self._on_fingers),
-        ):
-            node.create_subscription(kind, self.robot.topic_out(name), callback, _SAMPLES)
+        for name, kind in _KINDS.items():
+            topic = self.robot.topic_out(name)
+            node.create_subscription(kind, topic, self._taking(name), _SAMPLES)
         self._velocity = node.create_publisher(
             PoseVelocityWithFingers, self.robot.topic_in("cartesian_velocity_with_fingers"), 1
         )
@@ -66,54 +63,19 @@ class ArmLink:
         message = velocity_message(command.twist, command.opening, command.rotation, self._frame)
         self._velocity.publish(message)
 
-    def _on_torque(self, msg: JointAngles) -> None:
-        now = time.monotonic()
-        with self._lock:
-            self._controller.supervisor.take_torque(torque_from_angles(msg), now)
+    def _taking(self, topic: str) -> Callable[[Any], None]:
+        def take(msg: Any) -> None:
+            now = time.monotonic()
+            clock = float(self._node.get_clock().now().nanoseconds) * 1e-9
+            try:
+                sample = sample_from_message(topic, msg, self.robot, now, clock)
+            except ArmError as error:
+                self._node.get_logger().error(str(error), throttle_duration_sec=_LOG_PERIOD)
+                return
+            with self._lock:
+                self._controller.take(sample)
 
-    def _on_angles(self, msg: JointAngles) -> None:
-        now, joints = time.monotonic(), joints_from_angles(msg)
-        with self._lock:
-            self._controller.supervisor.feedback.take_joints("joint_angles", joints, now)
-
-    def _on_state(self, msg: JointState) -> None:
-        now = time.monotonic()
-        stamp, delay = self._stamped(msg)
-        try:
-            joints = joints_from_state(msg, self.robot)
-        except ArmError as error:
-            self._complain(error)
-            return
-        with self._lock:
-            self._controller.supervisor.feedback.take_joints(
-                "joint_state", joints, now, stamp, delay
-            )
-
-    def _on_pose(self, msg: PoseStamped) -> None:
-        now = time.monotonic()
-        stamp, delay = self._stamped(msg)
-        try:
-            pose = pose_from_message(msg)
-        except ArmError as error:
-            self._complain(error)
-            return
-        with self._lock:
-            self._controller.supervisor.feedback.take_pose(pose, now, stamp, delay)
-
-    def _on_fingers(self, msg: FingerPosition) -> None:
-        opening = opening_from_fingers(msg, self.robot)
-        with self._lock:
-            self._controller.measured_opening = opening
-
-    def _stamped(self, msg: PoseStamped | JointState) -> tuple[float | None, float]:
-        """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
-        stamp = seconds(msg.header.stamp)
-        if stamp == 0.0:
-            return None, 0.0
-        return stamp, float(self._node.get_clock().now().nanoseconds) * 1e-9 - stamp
-
-    def _complain(self, error: ArmError) -> None:
-        self._node.get_logger().error(str(error), throttle_duration_sec=_LOG_PERIOD)
+        return take
 
 
 _POLL = 0.002  # [s]

@@ -18,9 +18,10 @@ from ..control.chunk_steps import ChunkConfig
 from ..control.controller import Controller
 from ..control.controller_settings import ArmConfig, ControllerSettings, StopConfig, StreamConfig
 from ..control.envelope import EnvelopeConfig
+from ..control.feeds import FeedConfig, WatchConfig
 from ..control.safety_machine import ASKED_STOPS, Status
-from ..control.safety_settings import FeedConfig, TorqueConfig, WatchConfig
 from ..control.supervisor import SafetyConfig, SafetySnapshot
+from ..control.torque import TorqueConfig
 from ..control.velocity import VelocityConfig
 from ..errors import AdpError
 from ..msg import SafetyState
@@ -174,7 +175,7 @@ class ControllerServices:
 
     def _on_driver_stopped(self) -> None:
         with self._lock:
-            self._controller.stopping.confirm()
+            self._controller.confirm_stop()
 
     async def _on_start(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
         try:
@@ -243,7 +244,7 @@ class ControllerServices:
 
     async def _start_driver(self) -> None:
         """Let the driver take commands again; a driver that never stopped needs no service."""
-        if not self._dry_run and (self._driver.can_start or self._controller.stopping.answered):
+        if not self._dry_run and (self._driver.can_start or self._controller.stop_confirmed):
             await self._driver.start(_START_TIMEOUT)
 
 

@@ -18,8 +18,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from ..control.safety_settings import TorqueConfig
-from ..control.torque import TorqueLevel, TorqueMonitor
+from ..control.torque import TorqueConfig, TorqueLevel, TorqueMonitor
 from ..errors import ArmError, SafetyError
 from ..faults.judge import Trace
 from ..faults.plan import Patrol

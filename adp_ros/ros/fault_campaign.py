@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..control.safety_settings import TorqueConfig
+from ..control.torque import TorqueConfig
 from ..errors import AdpError
 from ..faults.judge import Judgement, judge
 from ..faults.kinds import KINDS, Kind, Reaction

@@ -251,7 +251,8 @@ def _controller_groups() -> Groups:
     from ..control.chunk_steps import ChunkConfig
     from ..control.controller_settings import ArmConfig, StopConfig, StreamConfig
     from ..control.envelope import EnvelopeConfig
-    from ..control.safety_settings import FeedConfig, TorqueConfig, WatchConfig
+    from ..control.feeds import FeedConfig, WatchConfig
+    from ..control.torque import TorqueConfig
     from ..control.velocity import VelocityConfig
 
     return {

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from adp_ros.control.calibration import FreeMotion, propose, residuals
-from adp_ros.control.safety_settings import TorqueConfig
+from adp_ros.control.torque import TorqueConfig
 from adp_ros.errors import SafetyError
 from adp_ros.reports.plots import draw_calibration
 from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque

@@ -57,7 +57,7 @@ def test_arm_moves_as_the_chunks_say():
     way = bench.tool - begin
     assert way[1] == pytest.approx(-0.05 * (4.0 - 0.12), abs=0.012)
     assert np.abs(way[[0, 2]]).max() < 1e-3
-    counters = bench.controller.episode.buffer.counters
+    counters = bench.controller.counters
     assert counters.steps_missed == 0 and counters.steps >= 38
     requests = [o.request for o in bench.outputs if o.request]
     assert [r.window for r in requests] == list(range(len(requests)))
@@ -178,7 +178,7 @@ def test_stop_sends_zeros_for_half_a_second_then_asks_the_driver_once_per_second
     assert {o.command.opening for o in bench.outputs} == {0.3}  # what the hand holds is not dropped
     asked = [0.01 * (i + 1) for i, o in enumerate(bench.outputs) if o.stop_driver]
     np.testing.assert_allclose(asked, [0.51, 1.51], atol=0.011)
-    bench.controller.stopping.confirm()
+    bench.controller.confirm_stop()
     bench.outputs.clear()
     bench.run(1.0)
     assert all(o.command is None and not o.stop_driver for o in bench.outputs)
@@ -194,7 +194,7 @@ def test_reset_does_not_move_the_arm_and_start_begins_anew():
     bench.run(2.0)
     bench.controller.stop(bench.now)
     bench.run(0.7)
-    bench.controller.stopping.confirm()
+    bench.controller.confirm_stop()
     bench.run(0.7)
     bench.controller.reset(bench.now)
     bench.outputs.clear()
@@ -226,7 +226,8 @@ def test_slowed_arm_moves_at_the_reduced_speed():
 def test_gripper_follows_the_action_and_starts_where_it_is():
     """The measured opening is kept until an action says otherwise; overshoot is clipped."""
     bench = Bench().run(0.8)
-    bench.controller.measured_opening = 0.4
+    bench.opening = 0.4
+    bench.run(0.1)
     bench.controller.start(bench.now)
     bench.answer = _policy([0.0, 0.0, 0.0], opening=1.3)
     assert bench.tick().command.opening == 0.4

@@ -16,6 +16,7 @@ from adp_ros.control.envelope import Envelope, EnvelopeConfig
 from adp_ros.control.safety_machine import Status
 from adp_ros.errors import SafetyError
 from adp_ros.robots.jaco2.kinematics import arm_model
+from adp_ros.types import TorqueSample
 
 RUNS = int(os.environ.get("ADP_ROS_RUNS", "4"))
 EVENTS = int(os.environ.get("ADP_ROS_EVENTS", "150"))
@@ -105,18 +106,18 @@ class _Chaos:
 
     def _calm(self):
         self.bench.arm.push = np.zeros(6)
-        self.bench.alive = {"torque", "pose", "joints"}
+        self.bench.alive = {"torque", "pose", "joints", "fingers"}
         self._ticks(60)
 
     def _nan(self):
-        self.bench.controller.supervisor.take_torque(np.full(6, np.nan), self.bench.now)
+        self.bench.controller.take(TorqueSample(np.full(6, np.nan), self.bench.now))
 
     def _rogue(self):
         chunk = self.bench.chunk(int(self.rng.integers(4)), steady([0.1, 0.0, 0.0]))
         self.bench.controller.offer(chunk, self.bench.now)
 
     def _confirm(self):
-        self.bench.controller.stopping.confirm()
+        self.bench.controller.confirm_stop()
 
     def _home(self):
         try:

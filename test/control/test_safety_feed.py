@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from adp_ros.control.feeds import FeedMonitor, MotionWatch
-from adp_ros.control.safety_settings import FeedConfig, WatchConfig
+from adp_ros.control.feeds import FeedConfig, FeedMonitor, MotionWatch, WatchConfig
 
 
 def _feed():

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from adp_ros.control.feeds import Feedback
+from adp_ros.control.feeds import Feedback, FeedConfig, WatchConfig
 from adp_ros.control.safety_machine import Event, Status
-from adp_ros.control.safety_settings import FeedConfig, WatchConfig
 from adp_ros.control.supervisor import SafetyConfig, Supervisor
 from adp_ros.errors import SafetyError
 from adp_ros.robots.jaco2.kinematics import arm_model, forward, gravity_torque

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from adp_ros.control.safety_settings import FeedConfig, TorqueConfig
-from adp_ros.control.torque import TorqueLevel, TorqueMonitor
+from adp_ros.control.feeds import FeedConfig
+from adp_ros.control.torque import TorqueConfig, TorqueLevel, TorqueMonitor
 from adp_ros.errors import ConfigError, SafetyError
 from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
 

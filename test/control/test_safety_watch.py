@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from adp_ros.control.feeds import MotionWatch
-from adp_ros.control.safety_settings import WatchConfig
+from adp_ros.control.feeds import MotionWatch, WatchConfig
 from adp_ros.errors import ConfigError
 
 

@@ -25,7 +25,8 @@ from std_srvs.srv import Trigger
 from adp_ros.control.chunk_steps import ChunkConfig
 from adp_ros.control.controller_settings import ArmConfig, StopConfig, StreamConfig
 from adp_ros.control.envelope import EnvelopeConfig
-from adp_ros.control.safety_settings import FeedConfig, TorqueConfig, WatchConfig
+from adp_ros.control.feeds import FeedConfig, WatchConfig
+from adp_ros.control.torque import TorqueConfig
 from adp_ros.control.velocity import VelocityConfig
 from adp_ros.msg import ActionChunk, ChunkRequest, SafetyState
 from adp_ros.ros.controller_node import ControllerNode

@@ -1,5 +1,7 @@
 """Messages of the driver from and to SI units. Nothing below this module knows a message."""
 
+from typing import Any
+
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
@@ -7,7 +9,16 @@ from sensor_msgs.msg import JointState
 
 from ...errors import ArmError
 from ...geometry import quaternion_from_rotation, rotation_from_quaternion
-from ...types import FloatArray, Pose, Twist
+from ...types import (
+    FingersSample,
+    FloatArray,
+    JointsSample,
+    Pose,
+    PoseSample,
+    Sample,
+    TorqueSample,
+    Twist,
+)
 from .interface import Robot, angular_for_driver, closure_from_opening, opening_from_ticks
 
 _QUATERNION_TOLERANCE = 0.01  # deviation from length 1 that float32 and drivers' rounding explain
@@ -101,6 +112,38 @@ def opening_from_fingers(msg: FingerPosition, robot: Robot) -> float:
     """Read ``out/finger_position`` (ticks): mean of the fingers, 0 closed to 1 open."""
     ticks = (msg.finger1, msg.finger2, msg.finger3)[: robot.fingers]
     return sum(map(opening_from_ticks, ticks)) / robot.fingers
+
+
+def sample_from_message(topic: str, msg: Any, robot: Robot, arrival: float, clock: float) -> Sample:
+    """Read a message of the driver.
+
+    Args:
+        topic: Name without the driver's prefix, such as ``joint_torques``.
+        msg: The message.
+        robot: The arm, for names and fingers.
+        arrival: On the receiver's clock, in [s].
+        clock: The same moment on the clock of the stamps, in [s].
+
+    Raises:
+        ArmError: It is not what a driver of this arm sends, or the controller takes no such topic.
+    """
+    if topic == "joint_torques":
+        return TorqueSample(torque_from_angles(msg), arrival)
+    if topic == "joint_angles":
+        return JointsSample(topic, joints_from_angles(msg), arrival)
+    if topic == "joint_state":
+        return JointsSample(topic, joints_from_state(msg, robot), arrival, *_stamped(msg, clock))
+    if topic == "tool_pose":
+        return PoseSample(pose_from_message(msg), arrival, *_stamped(msg, clock))
+    if topic == "finger_position":
+        return FingersSample(opening_from_fingers(msg, robot), arrival)
+    raise ArmError(f"the controller takes no samples from {topic!r}")
+
+
+def _stamped(msg: JointState | PoseStamped, clock: float) -> tuple[float | None, float]:
+    """Return a message's stamp and its age in [s]; no stamp when the driver left it 0."""
+    stamp = msg.header.stamp.sec + msg.header.stamp.nanosec * 1e-9
+    return (stamp, clock - stamp) if stamp else (None, 0.0)
 
 
 def finger_position_message(ticks: FloatArray) -> FingerPosition:
