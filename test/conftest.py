@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from hypothesis import settings
+from skip_report import pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
 
 settings.register_profile("adp_ros", deadline=None)  # how long an example takes is no claim
 settings.load_profile("adp_ros")

@@ -1,8 +1,25 @@
-"""Health of components: which level counts, and that a level does not flap."""
+"""Health of components: levels that do not flap; durations and rates, against numpy."""
 
+import math
+import threading
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adp_ros.health import HOLD, Health, Level, Steady, format_value, worst
+from adp_ros.health import (
+    HOLD,
+    DurationMeter,
+    Health,
+    Level,
+    RateMeter,
+    RollingPercentiles,
+    Steady,
+    format_value,
+    latency_values,
+    worst,
+)
 
 OK = Health(Level.OK, "30 Hz", {"rate_hz": 30.0})
 WARN = Health(Level.WARN, "12 Hz", {"rate_hz": 12.0})
@@ -45,10 +62,79 @@ def test_errors_come_and_go_at_once(state):
 def test_worst_state_counts():
     """Of several states the first of the worst; nothing at all is OK."""
     assert worst([OK, WARN, ERROR, WARN]) is ERROR
+    assert worst([OK, WARN, Health(Level.WARN, "d")]) is WARN
+    stale = Health(Level.STALE, "c")
+    assert worst([OK, stale, WARN]) is stale
     assert worst([]).level is Level.OK
 
 
 def test_values_are_written_short():
     """Six digits, flags in lower case, words as they are."""
-    values = [True, 0.123456789, 7, "none", float("nan")]
-    assert [format_value(v) for v in values] == ["true", "0.123457", "7", "none", "nan"]
+    values = [True, False, 0.123456789, 7, "none", float("nan")]
+    assert [format_value(v) for v in values] == ["true", "false", "0.123457", "7", "none", "nan"]
+
+
+@given(st.lists(st.floats(0.0, 10.0), min_size=1, max_size=250))
+def test_statistics_are_numpys_of_the_last_hundred(values):
+    """Mean, percentiles and maximum of the newest 100 values, older ones forgotten."""
+    rolling = RollingPercentiles()
+    for value in values:
+        rolling.add(value)
+    last, summary = np.array(values[-100:]), rolling.summary()
+    assert summary.count == len(rolling) == len(last)
+    assert summary.mean == pytest.approx(last.mean())
+    assert [summary.p50, summary.p95, summary.p99] == pytest.approx(
+        list(np.percentile(last, [50, 95, 99]))
+    )
+    assert summary.maximum == last.max()
+    assert rolling.percentile(95) == pytest.approx(summary.p95)
+
+
+def test_nothing_measured_is_not_a_number():
+    """Neither 0 nor an error: NaN with a count of 0; the same after clearing."""
+    rolling = RollingPercentiles(3)
+    rolling.add(1.0)
+    rolling.clear()
+    summary = rolling.summary()
+    assert summary.count == 0
+    assert math.isnan(summary.p99) and math.isnan(rolling.percentile(50))
+    with pytest.raises(ValueError, match="size is 0, at least 1 is needed"):
+        RollingPercentiles(0)
+
+
+def test_values_carry_the_unit_of_their_name():
+    """Seconds become milliseconds, and every statistic has its own key."""
+    rolling = RollingPercentiles()
+    rolling.add(0.02)
+    values = latency_values("request_ms", rolling.summary(), 1e3)
+    assert set(values) == {f"request_ms_{k}" for k in ("mean", "p50", "p95", "p99", "max")}
+    assert values["request_ms_p50"] == pytest.approx(20.0)
+
+
+def test_rate_is_that_of_the_recent_past() -> None:
+    """30 events a second read as 30 Hz, and as 0 once they have stopped for the window."""
+    meter = RateMeter(window=2.0)
+    for i in range(300):
+        meter.add(i / 30)
+    assert meter.rate(10.0) == pytest.approx(30.0)
+    assert meter.rate(12.1) == 0.0
+    assert meter.count == 300
+
+
+def test_meters_are_read_while_they_are_fed() -> None:
+    """A reader in another thread sees whole statistics, never an error."""
+    durations, rate, ended = DurationMeter(), RateMeter(), threading.Event()
+
+    def feed() -> None:
+        for i in range(3000):
+            durations.add(1.0)
+            rate.add(i * 1e-4)
+        ended.set()
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    while not ended.is_set():
+        assert durations.summary().mean in (1.0, pytest.approx(float("nan"), nan_ok=True))
+        rate.rate(0.3)
+    feeder.join()
+    assert rate.count == 3000 and durations.summary().count == 300

@@ -9,7 +9,14 @@ from adp_ros.adp.rivals import FastVPruner, RandomPruner
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import GateError, ObservationError, PolicyError
 from adp_ros.policies.openvla.model_config import LlmConfig
-from adp_ros.policies.planner import MeasuredMotion, WindowPlanner, WindowResult
+from adp_ros.policies.planner import (
+    STAGES,
+    MeasuredMotion,
+    StageLog,
+    WindowPlanner,
+    WindowResult,
+    WindowTimes,
+)
 from adp_ros.policies.policy import Prediction, StageTimes
 from adp_ros.types import ActionConvention, Observation
 
@@ -240,3 +247,16 @@ def test_same_windows_give_the_same_results_with_the_real_model(golden_policy) -
         np.testing.assert_array_equal(a.actions, b.actions)
         assert a.decision == b.decision
         assert a.report.flops == b.report.flops
+
+
+def test_stage_statistics_cover_the_last_hundred_windows() -> None:
+    """Mean and percentiles are those of windows 51 to 150; older ones are forgotten."""
+    log = StageLog()
+    for value in range(1, 151):
+        times = {name: float(value * (i + 1)) for i, name in enumerate(STAGES)}
+        found = log.add(WindowTimes(**times))
+    last = np.arange(51, 151)[:, None] * np.arange(1, 9)
+    np.testing.assert_allclose([s.mean for s in found], last.mean(axis=0))
+    np.testing.assert_allclose([s.p50 for s in found], np.median(last, axis=0))
+    np.testing.assert_allclose([s.p95 for s in found], np.percentile(last, 95, axis=0))
+    np.testing.assert_allclose([s.p99 for s in found], np.percentile(last, 99, axis=0))

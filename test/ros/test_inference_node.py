@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rclpy")
 
@@ -31,11 +32,13 @@ from adp_ros.msg import (
     TwinState,
 )
 from adp_ros.policies.openvla.model_config import LlmConfig
+from adp_ros.policies.planner import STAGES
 from adp_ros.policies.policy import Prediction, StageTimes, load_policy
 from adp_ros.ros.inference_node import InferenceNode, main
 from adp_ros.ros.messages import seconds, time_message
 from adp_ros.ros.picture_messages import image_message, image_to_rgb
 
+CONFIG = Path(__file__).parents[2] / "config"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DECLARED = ["translation_frame:=tool", "rotation_frame:=base", "rotation:=rpy"]
 
@@ -191,6 +194,22 @@ def test_each_window_is_audited() -> None:
     assert (latency.preprocess, latency.llm, latency.total) == pytest.approx((1.0, 4.0, 15.0))
     assert latency.frame_to_chunk >= latency.frame_age > 0
     assert list(latency.stages)[-1] == "frame_to_chunk" and len(latency.p99) == 8
+
+
+def test_stages_are_the_fields_of_the_message_in_its_order() -> None:
+    """A stage that the message lacks, or has in another place, would be published as another."""
+    fields = list(InferenceLatency.get_fields_and_field_types())
+    assert tuple(fields[fields.index("window") + 1 : fields.index("stages")]) == STAGES
+
+
+def test_components_that_the_aggregator_expects_are_published() -> None:
+    """One that is expected and never comes would be stale for ever."""
+    text = (CONFIG / "diagnostics_aggregator.yaml").read_text()
+    policy = yaml.safe_load(text)["analyzers"]["ros__parameters"]["policy"]
+    with with_fake(FakePolicy()) as (ros, probe):
+        ros.until(lambda: set(policy["expected"]) <= set(probe.health))
+    ours = {name for name in probe.health if name.startswith(tuple(policy["startswith"]))}
+    assert ours - set(policy["expected"]) == {"inference_node: camera"}
 
 
 def test_overlay_shows_what_was_pruned() -> None:

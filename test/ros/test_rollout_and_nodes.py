@@ -164,7 +164,9 @@ def run_in_process():
 
 
 @pytest.mark.skipif(
-    os.getloadavg()[0] > 3 * (os.cpu_count() or 1), reason="too busy for a loop in real time"
+    os.getloadavg()[0] > 3 * (os.cpu_count() or 1),
+    reason="the machine is too busy for a loop in real time; prove it: on an idle machine, "
+    "make test ARGS=test/ros/test_rollout_and_nodes.py",
 )
 @pytest.mark.timeout(600)
 def test_nodes_and_rollout_take_the_same_decisions():
