@@ -21,7 +21,7 @@ TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test policy lint format structure clean
+.PHONY: help setup demo test policy lint format structure clean docs check-docs
 
 help:
 	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
@@ -30,6 +30,8 @@ help:
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'
 	@echo 'make structure  modules, lines and imports between folders, with their limits'
+	@echo 'make docs    build the documentation into build/docs; a warning is an error'
+	@echo 'make check-docs  run the commands of README and docs/ as they are written'
 	@echo 'make setup   set up .venv only'
 	@echo 'make clean   remove .venv and everything that was built; runs/ stays'
 	@echo 'Variables: PYTHON=$(PYTHON) (3.10 to 3.13), ARGS= (for demo: adp-ros demo, for test: pytest)'
@@ -53,6 +55,13 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs build/docs
+	@echo 'open build/docs/index.html'
+
+check-docs: setup
+	$(BIN)/python test/docs/run_commands.py $(ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -80,7 +89,7 @@ $(VENV)/made-python:
 $(VENV)/made-requirements: setup.py pyproject.toml | $(VENV)/made-python
 	$(PIP) install 'pip>=25,<30' 'setuptools>=70,<90'
 	$(PIP) install '$(TORCH)'
-	ADP_ROS_NO_MESSAGES=1 $(PIP) install --no-build-isolation -e '.[ros,build,test]'
+	ADP_ROS_NO_MESSAGES=1 $(PIP) install --no-build-isolation -e '.[ros,build,test,docs]'
 	@touch $@
 
 $(VENV)/made-package: $(VENV)/made-requirements $(INTERFACES) $(BUILD_FILES)

@@ -236,6 +236,13 @@ EXTRAS = {
         "mypy==2.4.1",
         "types-PyYAML>=6,<7",
         "scipy-stubs>=1.15,<2",
+        "pre-commit>=4,<5",
+        "pre-commit-hooks>=5,<7",
+    ),
+    "docs": (  # make docs
+        "sphinx>=8.1,<10",  # 8.1 is the newest for Python 3.10
+        "myst-parser>=4,<6",
+        "furo>=2024.8",
     ),
 }
 

@@ -53,8 +53,7 @@ def missing(codes):
             if match[1] not in known:
                 yield f"{code} in {here.name}" if here is not None else code
         elif CLASS.fullmatch(code) and code not in LITERALS | FOREIGN | messages():
-            if code not in all_definitions():
-                yield code
+            yield from {code} - all_definitions()
 
 
 @by_page
