@@ -23,7 +23,7 @@ from adp_ros.evaluation.workers import WorkerError, run_jobs
 SLOW = """
 from pathlib import Path
 from evaluation_fakes import *
-from adp_ros.evaluation.session import Session, run_session
+from adp_ros.evaluation.runner import Session, run_session
 if __name__ == "__main__":
     values = {"plan": plan(seeds=range(40)), "identity": IDENTITY, "directory": Path(".")}
     slow = FakeFactory(FakeRunner(pause=0.05))
@@ -72,7 +72,7 @@ def test_two_workers_run_each_episode_once(tmp_path):
 def test_killed_run_goes_on(tmp_path):
     """After SIGKILL mid-way what had ended is there, and the rest is run; the sum is the same."""
     (tmp_path / "slow.py").write_text(SLOW)
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
     process = subprocess.Popen([sys.executable, "slow.py"], cwd=tmp_path, env=environment)
     file = tmp_path / "episodes.jsonl"
     deadline = time.monotonic() + 30

@@ -13,10 +13,10 @@ def test_a_copy_is_the_same_twin_and_a_changed_one_is_another(tmp_path):
     """The place does not matter; a constant of the physics, a new and a renamed file do."""
     shutil.copytree(SOURCE, tmp_path / "sim", ignore=shutil.ignore_patterns("__pycache__"))
     found = [twin_fingerprint(), twin_fingerprint(tmp_path / "sim")]
-    room = tmp_path / "sim" / "room.py"
-    room.write_text(room.read_text().replace("impratio = 10.0", "impratio = 9.0"))
+    scene = tmp_path / "sim" / "scene.py"
+    scene.write_text(scene.read_text().replace("impratio = 10.0", "impratio = 9.0"))
     found.append(twin_fingerprint(tmp_path / "sim"))
-    room.rename(room.with_name("hall.py"))
+    scene.rename(scene.with_name("hall.py"))
     found.append(twin_fingerprint(tmp_path / "sim"))
     (tmp_path / "sim" / "more.py").write_text("")
     found.append(twin_fingerprint(tmp_path / "sim"))
