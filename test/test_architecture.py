@@ -35,22 +35,22 @@ MESSAGES = {"sensor_msgs", "geometry_msgs", "std_msgs", "diagnostic_msgs", "buil
 MESSAGES |= {"kinova_msgs", "std_srvs", "rcl_interfaces", "rosgraph_msgs", "adp_ros.msg"}
 MODEL = {"torch", "transformers", "safetensors", "tokenizers"}
 ALLOWED = {
-    "adp": {"yaml"},
     "adp/pruner": {"torch"},
     "adp/rivals": {"torch"},
     "adp/scoring": {"torch"},
     "adp/text_driven": {"torch"},
     "bags": {"lz4", "mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
-    "cameras": {"cv2", "yaml"},
+    "cameras": {"cv2"},
     "cli": {"rich", "cv2", "torch", "rclpy"},
-    "evaluation": {"av", "cv2", "scipy", "simplejpeg", "torch", "transformers", "yaml"},
+    "evaluation": {"av", "cv2", "scipy", "simplejpeg", "torch", "transformers"},
     "faults": {"matplotlib"},
-    "learning": {"torch", "safetensors", "cv2", "matplotlib", "peft", "yaml"},
+    "learning": {"torch", "safetensors", "cv2", "matplotlib", "peft"},
     "policies": MODEL | {"cv2", "simplejpeg", "scipy"},
     "reports": {"matplotlib", "plotly", "rich", "simplejpeg"},
     "robots/jaco2/messages": {"kinova_msgs", "sensor_msgs", "geometry_msgs"},
     "ros": MESSAGES
-    | {"rclpy", "cv_bridge", "simplejpeg", "torch", "yaml", "python_qt_binding", "rqt_gui_py"},
+    | {"rclpy", "cv_bridge", "simplejpeg", "torch", "python_qt_binding", "rqt_gui_py"},
+    "settings": {"yaml"},
     "sim": {"mujoco"},
 }
 # Loaded by no module that the table does not allow one of them, not even through another module.

@@ -7,15 +7,18 @@ gate), how to show it (the overlay).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-import yaml
-
 from ..errors import ConfigError
-from ..settings import check_settings, config_from_mapping, setting
+from ..settings import (
+    check_settings,
+    config_from_mapping,
+    read_mapping,
+    refuse_unknown,
+    setting,
+)
 from .gate_settings import RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
 
 _BUDGET: Final = ("keep", "split", "counts", "positions")
@@ -104,10 +107,31 @@ class PruningSettings:
         return taken
 
 
-GATE_VERSIONS: Final = ("paper", "released")
 PATH_LENGTHS: Final = ("arc_sum", "hypot")  # the released code's other names for sum
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSwitches:
+    """Which gate decides, and whether it decides at all.
+
+    Raises:
+        ConfigError: Names the setting, its value and what is allowed.
+    """
+
+    gate_version: str = setting(
+        "paper",
+        "paper: the rule of the paper's text; released: that code's gate exactly, from its names "
+        "alone.",
+        choices=("paper", "released"),
+    )
+    use_dynamic_visual_strategy: bool = setting(
+        True, "Let the gate decide; false prunes every window (static pruning)."
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,18 +179,7 @@ class AdpSettings:
             ConfigError: The file is missing or not YAML, a name is unknown, or a value is of the
                 wrong type or out of range.
         """
-        file = Path(path)
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"settings {file} can't be read: {error}") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"settings {file} are not YAML: {error}") from error
-        if values is None:
-            values = {}
-        if not isinstance(values, dict):
-            raise ConfigError(f"settings {file} hold {values!r}, lines 'name: value' are needed")
-        return cls.from_mapping(values, file.name)
+        return cls.from_mapping(read_mapping(Path(path), "settings file"), Path(path).name)
 
     @property
     def enabled(self) -> bool:
@@ -191,15 +204,15 @@ class AdpSettings:
 
     @classmethod
     def _split(cls, values: Mapping[str, Any]) -> "AdpSettings":
-        _refuse_unknown(values)
-        version = values.get("gate_version", GATE_VERSIONS[0])
-        if version not in GATE_VERSIONS:
-            raise ConfigError(f"gate_version is {version!r}, allowed: {', '.join(GATE_VERSIONS)}")
-        released = version == "released"
+        parts = (PruningSettings, OverlaySettings, GateSwitches, GateConfig, ReleasedGateSettings)
+        known = {*RUN_NAMES, *(name for part in parts for name in _names(part))}
+        refuse_unknown(values, sorted(known), "unknown setting")
+        switches = _part(GateSwitches, values)
+        released = switches.gate_version == "released"
         inert = {*UNREAD_NAMES, *RUN_NAMES} - {*_names(OverlaySettings)}
         if released:
             inert |= {"adjacent_variant", "adjacent_lookback"}
-        gate = _released_gate(values) if released else _paper_gate(values)
+        gate = _released_gate(values) if released else _paper_gate(values, switches)
         _refuse_unmeasurable(gate)
         return cls(
             pruning=_part(PruningSettings, _with_weights(values)),
@@ -215,17 +228,7 @@ def _names(cls: type[Any]) -> tuple[str, ...]:
 
 def _part(cls: type[T], values: Mapping[str, Any]) -> T:
     names = _names(cls)
-    return config_from_mapping(cls, {k: v for k, v in values.items() if k in names}, cls.__name__)
-
-
-def _refuse_unknown(values: Mapping[str, Any]) -> None:
-    parts = (PruningSettings, OverlaySettings, GateConfig, ReleasedGateSettings)
-    known = {"gate_version", *RUN_NAMES, *(name for part in parts for name in _names(part))}
-    for name in values:
-        if name not in known:
-            near = get_close_matches(str(name), sorted(known), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
-            raise ConfigError(f"unknown setting {name!r}, {hint}")
+    return config_from_mapping(cls, {k: v for k, v in values.items() if k in names})
 
 
 def _released_gate(values: Mapping[str, Any]) -> GateConfig:
@@ -236,14 +239,11 @@ def _released_gate(values: Mapping[str, Any]) -> GateConfig:
     return GateConfig.from_settings({k: v for k, v in values.items() if k in released})
 
 
-def _paper_gate(values: Mapping[str, Any]) -> GateConfig:
+def _paper_gate(values: Mapping[str, Any], switches: GateSwitches) -> GateConfig:
     taken = dict(values)
     if taken.get("delta_method") in PATH_LENGTHS:
         taken["delta_method"] = "sum"
-    dynamic = values.get("use_dynamic_visual_strategy", True)
-    if not isinstance(dynamic, bool):
-        raise ConfigError(f"use_dynamic_visual_strategy is {dynamic!r}, true or false is needed")
-    if not dynamic:
+    if not switches.use_dynamic_visual_strategy:
         taken["decision_method"] = "always"
     return _part(GateConfig, taken)
 

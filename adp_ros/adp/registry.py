@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import Any, Final
 
 from ..errors import ConfigError
+from ..settings import refuse_unknown
 from .pruner import Pruner
 from .rivals import (
     DivPrunePruner,
@@ -86,9 +86,5 @@ def make_pruner(name: str, **settings: Any) -> Pruner:
         raise ConfigError(f"pruner is {name!r}, allowed: {', '.join(PRUNERS)}")
     kind = PRUNERS[name].kind
     known = [item.name for item in fields(kind) if item.init]
-    for key in settings:
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"pruner {name}: unknown setting {key!r}, {hint}")
+    refuse_unknown(settings, known, f"pruner {name}: unknown setting")
     return kind(**settings)

@@ -9,11 +9,11 @@ overhead and host code come on top. Activations are not counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
 from ..errors import ConfigError
+from ..settings import nearest
 from .cost import FlopFormula, Geometry, llm_flops
 
 BYTES_PER_WEIGHT: Final = 2  # bfloat16
@@ -184,9 +184,7 @@ def find_gpu(name: str) -> Gpu:
     by_key = {_key(known): gpu for known, gpu in GPUS.items()}
     if wanted in by_key:
         return by_key[wanted]
-    near = get_close_matches(wanted, by_key, n=1, cutoff=0.5)
-    hint = f", did you mean {by_key[near[0]].name!r}?" if near else ""
-    raise ConfigError(f"GPU {name!r} is not in the table{hint}; known: {', '.join(GPUS)}")
+    raise ConfigError(f"GPU {name!r} is not in the table, {nearest(name, GPUS)}")
 
 
 def roofline(stages: Sequence[StageCost], gpu: Gpu) -> tuple[StageTime, ...]:

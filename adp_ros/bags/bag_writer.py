@@ -15,6 +15,7 @@ import yaml
 from mcap.writer import CompressionType, Writer
 
 from ..errors import ConfigError
+from ..settings import parse_yaml
 
 _SEPARATOR: Final = "=" * 80
 _FIELD: Final = re.compile(r"^(?P<type>[A-Za-z][\w/]*)(<=\d+)?(\[[^\]]*\])?\s+[A-Za-z]\w*")
@@ -170,9 +171,9 @@ def offered_from_text(text: str) -> tuple[OfferedQos, ...]:
         ValueError: The text is not YAML, or holds something else.
     """
     try:
-        values = yaml.safe_load(text) if text else []
+        values = parse_yaml(text, "offered QoS") if text else []
         return tuple(OfferedQos.from_mapping(value) for value in values or ())
-    except (yaml.YAMLError, KeyError, TypeError, IndexError) as error:
+    except (ConfigError, KeyError, TypeError, IndexError) as error:
         raise ValueError(f"offered QoS can't be read: {error}") from error
 
 

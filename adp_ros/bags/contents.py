@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from ..errors import BagError
+from ..errors import BagError, ConfigError
+from ..settings import mapping_in
 from ..types import ActionConvention, Chunk, FloatArray
 from .pictures import PictureIndex
 
@@ -29,13 +30,9 @@ def settings_in(text: str, where: str) -> dict[str, Any]:
         BagError: There are none.
     """
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise BagError(f"{where} are not YAML: {reason}") from error
-    if values is not None and not isinstance(values, dict):
-        raise BagError(f"{where} are no lines 'name: value'")
-    return values or {}
+        return mapping_in(text, where)
+    except ConfigError as error:
+        raise BagError(str(error)) from error
 
 
 NANO: Final = 1e-9

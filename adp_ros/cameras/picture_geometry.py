@@ -5,9 +5,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 
 from ..errors import CameraError, ConfigError
+from ..settings import read_mapping
 from ..types import FloatArray, Rgb
 
 
@@ -102,12 +102,7 @@ def load_calibration(file: Path, size: tuple[int, int]) -> Calibration:
     Raises:
         ConfigError: The file is missing, incomplete or made for another picture size.
     """
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"camera_info_url: {file} cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"camera_info_url: {file} is not YAML") from error
+    data = read_mapping(file, "camera_info_url:")
     try:
         found = (int(data["image_width"]), int(data["image_height"]))
         calibration = Calibration(

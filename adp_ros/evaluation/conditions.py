@@ -4,17 +4,21 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import yaml
 
 from ..adp.adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..geometry import quaternion_from_rotation
-from ..settings import check_settings, config_from_mapping, setting
+from ..settings import (
+    check_settings,
+    config_from_mapping,
+    read_mapping,
+    refuse_unknown,
+    setting,
+)
 from ..sim.look import LEVEL_NAMES
 from ..sim.render import TwinRenderer
 from ..sim.scene import CAMERA
@@ -287,19 +291,19 @@ def load_config(path: Path, adp: Path) -> EvalConfig:
     Raises:
         ConfigError: A file can't be read, a name is unknown, or a value is not allowed.
     """
-    values = _mapping(path)
-    _refuse_unknown(path.name, values, _SECTIONS)
+    values = read_mapping(path, "settings file")
+    refuse_unknown(values, _SECTIONS, f"{path.name}: unknown name")
     conditions = _section(path, values, "conditions")
     for name, entry in conditions.items():
         if "@" in name:
             raise ConfigError(f"{path.name}: condition {name!r}, '@' is kept for the keep ratio")
-        _refuse_unknown(f"{path.name}: condition {name}", entry, _CONDITION)
+        refuse_unknown(entry, _CONDITION, f"{path.name}: condition {name}: unknown name")
     sets = {name: _set(path, name, v) for name, v in _section(path, values, "sets").items()}
     scenes = {
         name: config_from_mapping(SceneVariant, {"name": name, **entry}, f"{path.name}: {name}")
         for name, entry in _section(path, values, "scenes").items()
     }
-    config = EvalConfig(conditions, sets, scenes, _mapping(adp))
+    config = EvalConfig(conditions, sets, scenes, read_mapping(adp, "settings file"))
     for name in conditions:
         config.condition(name)
     for each in sets.values():
@@ -309,7 +313,7 @@ def load_config(path: Path, adp: Path) -> EvalConfig:
 
 def _set(path: Path, name: str, entry: Mapping[str, Any]) -> ConditionSet:
     where = f"{path.name}: set {name}"
-    _refuse_unknown(where, entry, _SET)
+    refuse_unknown(entry, _SET, f"{where}: unknown name")
     members = entry.get("conditions")
     if not isinstance(members, list) or not members:
         raise ConfigError(f"{where}: conditions is {members!r}, a list of names is needed")
@@ -327,32 +331,8 @@ def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapp
     return {str(key): entry for key, entry in section.items()}
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"settings {path} can't be read: {error}") from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"settings {path} are not YAML: {reason}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"settings {path} hold {values!r}, lines 'name: value' are needed")
-    return values
-
-
-def _refuse_unknown(where: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
-    for name in values:
-        if name not in known:
-            near = get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown name {name!r}, {hint}")
-
-
 def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? known" if near else "known"
-        raise ConfigError(f"unknown {kind} {name!r}, {hint}: {', '.join(known)}")
+    refuse_unknown([name], known, f"unknown {kind}")
     return known[name]
 
 

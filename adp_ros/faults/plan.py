@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
 
-from ..errors import ConfigError
 from ..geometry import rotation_from_rotvec, rotvec_from_rotation
+from ..settings import refuse_unknown
 from ..types import ACTION_SIZE, FloatArray, Pose
 from .kinds import KINDS
 
@@ -127,11 +126,7 @@ def check_kinds(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: Names the unknown kind and the nearest known one.
     """
-    for name in names:
-        if name not in KINDS:
-            near = get_close_matches(name, KINDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(KINDS)}"
-            raise ConfigError(f"there is no kind of fault {name!r}, {hint}")
+    refuse_unknown(names, KINDS, "there is no kind of fault")
     return tuple(dict.fromkeys(names)) or tuple(KINDS)
 
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from ..errors import ConfigError
-from ..settings import check_settings, config_from_mapping, setting
+from ..settings import check_settings, config_from_mapping, read_mapping, setting
 
 PARTS: Final = ("towers", "projector", "scoring", "embedding", "decoder", "head")
 
@@ -202,13 +200,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"recipe {path} cannot be read: {reason}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"recipe {path} holds no settings")
+    values = read_mapping(path, "recipe")
     if "base" not in values:
         return values
     base = _read(path.with_name(f"{values.pop('base')}.yaml"))
@@ -248,23 +240,7 @@ def recipe_from(values: Mapping[str, Any], where: str) -> Recipe:
     Raises:
         ConfigError: A setting is unknown or out of range; names it.
     """
-    flat = dict(values)
-    for name, kind in (("augmentation", Augmentation), ("lora", LoraSettings)):
-        if name in flat:
-            flat[name] = config_from_mapping(kind, _mapping(flat[name], name, where), where)
-    if "stages" in flat:
-        if not isinstance(flat["stages"], list):
-            raise ConfigError(f"{where}: stages is {flat['stages']!r}, a list is needed")
-        flat["stages"] = [_stage(stage, where) for stage in flat["stages"]]
-    return config_from_mapping(Recipe, flat, where)
-
-
-def _stage(values: Any, where: str) -> Stage:
-    flat = dict(_mapping(values, "a stage", where))
-    if "losses" in flat:
-        losses = _mapping(flat["losses"], "losses", where)
-        flat["losses"] = config_from_mapping(LossWeights, losses, where)
-    return config_from_mapping(Stage, flat, where)
+    return config_from_mapping(Recipe, values, where)
 
 
 def _mapping(values: Any, name: str, where: str) -> Mapping[str, Any]:

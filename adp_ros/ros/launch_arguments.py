@@ -6,7 +6,6 @@ to start the package take the same arguments and refuse the same mistakes in the
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +13,7 @@ from ..adp.adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
 from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..settings import nearest
 from ..sim.experts import EXPERTS
 from ..sim.tasks import task_names
 
@@ -134,9 +134,7 @@ def parse_assignments(words: Iterable[str], arguments: Iterable[LaunchArgument])
         if not sign or not name:
             raise ConfigError(f"argument {word!r} is not of the form name:=value")
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"allowed: {', '.join(known)}"
-            raise ConfigError(f"argument {name!r} does not exist, {hint}")
+            raise ConfigError(f"argument {name!r} does not exist, {nearest(name, known)}")
         values[name] = value
     return values
 

@@ -7,15 +7,12 @@ a value that is not allowed is named with its file.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import yaml
-
 from ..errors import ConfigError
-from ..settings import config_from_mapping, setting_names
+from ..settings import Groups, configs_from_flat, read_mapping
 from ..sim.tasks import find_task
 from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
 
@@ -167,8 +164,6 @@ def _record(settings: LaunchSettings, share: Path) -> NodeSpec:
 
 
 ROS_NAMES: Final = ("use_sim_time", "start_type_description_service")
-Groups = Mapping[str, type[Any]]
-"""Prefix of the parameters, empty for none -> dataclass of settings."""
 
 
 def check_parameters(specs: Iterable[NodeSpec]) -> None:
@@ -179,7 +174,8 @@ def check_parameters(specs: Iterable[NodeSpec]) -> None:
     """
     for spec in specs:
         values = read_parameters(spec.parameter_file, spec.name) | dict(spec.parameters)
-        _check(values, GROUPS[spec.executable](), spec.parameter_file.name)
+        own = {name: value for name, value in values.items() if name not in ROS_NAMES}
+        configs_from_flat(GROUPS[spec.executable](), own, spec.parameter_file.name)
 
 
 def read_parameters(path: Path, node: str) -> dict[str, Any]:
@@ -192,16 +188,10 @@ def read_parameters(path: Path, node: str) -> dict[str, Any]:
     Raises:
         ConfigError: The file is missing, is not YAML, or has nothing for the node.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"parameter file {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"parameter file {path} is not YAML: {reason}") from error
+    content = read_mapping(path, "parameter file")
     values: dict[str, Any] = {}
     for name in ("/**", node):
-        section = content.get(name) if isinstance(content, dict) else None
+        section = content.get(name)
         inner = section.get("ros__parameters") if isinstance(section, dict) else None
         if isinstance(inner, dict):
             values.update(_flat(inner))
@@ -216,29 +206,6 @@ def _flat(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _check(values: Mapping[str, Any], groups: Groups, where: str) -> None:
-    known = {
-        f"{prefix}.{name}" if prefix else name: (prefix, name)
-        for prefix, config in groups.items()
-        for name in setting_names(config)
-    }
-    split: dict[str, dict[str, Any]] = {prefix: {} for prefix in groups}
-    for full_name, value in values.items():
-        if full_name in ROS_NAMES:
-            continue
-        if full_name not in known:
-            near = get_close_matches(full_name, known, n=1)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown parameter {full_name!r}{hint}")
-        prefix, name = known[full_name]
-        split[prefix][name] = value
-    for prefix, config in groups.items():
-        try:
-            config_from_mapping(config, split[prefix], where)
-        except ConfigError as error:
-            raise ConfigError(f"{where}: {error}") from error
 
 
 def _camera_groups() -> Groups:

@@ -2,8 +2,6 @@
 
 import os
 import sys
-from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlparse
@@ -13,7 +11,15 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from ..errors import ConfigError
-from ..settings import SettingInfo, setting_info, share_directory
+from ..settings import (
+    Groups,
+    SettingInfo,
+    config_from_mapping,
+    nearest,
+    setting_fields,
+    setting_info,
+    share_directory,
+)
 
 T = TypeVar("T")
 
@@ -34,10 +40,22 @@ def declare_settings(node: Node, cls: type[T], prefix: str = "") -> T:
     """
     dot = f"{prefix}." if prefix else ""
     values: dict[str, Any] = {}
-    for item in fields(cls):  # type: ignore[arg-type]
-        info = setting_info(item)
-        values[item.name] = _declare(node, dot + item.name, item.default, info)
-    return cls(**values)
+    for item in setting_fields(cls):
+        values[item.name] = _declare(node, dot + item.name, item.default, setting_info(item))
+    return config_from_mapping(cls, values)
+
+
+def declare_groups(node: Node, groups: Groups) -> dict[str, Any]:
+    """Declare the parameters of several dataclasses and build them.
+
+    Args:
+        node: Node that owns the parameters.
+        groups: Parameter namespace -> dataclass, see :func:`declare_settings`.
+
+    Returns:
+        Namespace -> configuration.
+    """
+    return {prefix: declare_settings(node, cls, prefix) for prefix, cls in groups.items()}
 
 
 def refuse_unknown_parameters(node: Node) -> None:
@@ -54,8 +72,7 @@ def refuse_unknown_parameters(node: Node) -> None:
     known = sorted(node.get_parameters_by_prefix(""))
     for name in node._parameter_overrides:  # rclpy has no public way to ask for them
         if not node.has_parameter(name):
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            hint = nearest(name, known)
             raise ConfigError(f"{node.get_name()} has no parameter {name!r}, {hint}")
 
 
@@ -72,7 +89,8 @@ def _declare(node: Node, name: str, default: Any, info: SettingInfo) -> Any:
         value = node.declare_parameter(name, start, descriptor).value
     except InvalidParameterValueException as error:
         raise ConfigError(f"{name}: {error}, allowed: {info.allowed}") from error
-    return _converted(name, value, default)
+    whole = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole else value
 
 
 def _add_range(descriptor: ParameterDescriptor, default: Any, info: SettingInfo) -> None:
@@ -84,16 +102,6 @@ def _add_range(descriptor: ParameterDescriptor, default: Any, info: SettingInfo)
     elif isinstance(default, float):
         low_f, high_f = float(info.low), float(info.high)
         descriptor.floating_point_range = [FloatingPointRange(from_value=low_f, to_value=high_f)]
-
-
-def _converted(name: str, value: Any, default: Any) -> Any:
-    if isinstance(default, tuple):
-        if isinstance(value, str | bytes | int | float | bool) or value is None:
-            raise ConfigError(f"{name} is {value!r}, a list is needed")
-        return tuple(value)
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value
 
 
 def resolve_url(url: str) -> Path:

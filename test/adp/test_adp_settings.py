@@ -146,7 +146,7 @@ def test_automatic_positions_are_the_pruner_s_own():
         ({"qk_keep_split": "a,b"}, r"qk_keep_split is 'a,b', a list such as \[0.4, 0.6\]"),
         ({"qk_keep_split": [0, 0]}, r"qk_keep_split is \(0, 0\), a positive sum is needed"),
         ({"use_dynamic_visual_strategy": 1}, "use_dynamic_visual_strategy is 1, true or false"),
-        ({"gate_version": "v2"}, "gate_version is 'v2', allowed: paper, released"),
+        ({"gate_version": "v2"}, "gate_version is 'v2', allowed: one of 'paper', 'released'"),
         (
             {"gate_version": "released", "cold_start_windows": 2},
             "cold_start_windows has no meaning with gate_version: released",
@@ -170,7 +170,7 @@ def test_unreadable_files(tmp_path):
         AdpSettings.load(tmp_path / "none.yaml")
     path = tmp_path / "adp.yaml"
     path.write_text("a: [1,")
-    with pytest.raises(ConfigError, match="are not YAML"):
+    with pytest.raises(ConfigError, match="is not YAML"):
         AdpSettings.load(path)
     path.write_text("- 1\n")
     with pytest.raises(ConfigError, match="'name: value' are needed"):

@@ -46,7 +46,7 @@ def test_static_strategy_prunes_always():
         ({"decision_metod": "avg"}, "unknown setting 'decision_metod', did you mean"),
         ({"limit_max_consecutive_pruned": -1}, "limit_max_consecutive_pruned is -1"),
         ({"initial_state": 2}, "initial_state is 2, allowed: one of 0, 1"),
-        ({"adjacent_last_state": 1}, "adjacent_last_state is 1, a bool is needed"),
+        ({"adjacent_last_state": 1}, "adjacent_last_state is 1, true or false is needed"),
         ({"min_delta_pos": float("nan")}, "min_delta_pos is nan"),
     ],
 )

@@ -119,7 +119,7 @@ def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="can't be read"):
         load_config(tmp_path / "none.yaml", CONFIG / "adp.yaml")
     (tmp_path / "broken.yaml").write_text("a: [")
-    with pytest.raises(ConfigError, match="are not YAML") as caught:
+    with pytest.raises(ConfigError, match="is not YAML") as caught:
         load_config(tmp_path / "broken.yaml", CONFIG / "adp.yaml")
     assert "\n" not in str(caught.value)
 

@@ -195,7 +195,7 @@ def test_misspelled_argument_is_named() -> None:
     arguments = launch_arguments(Path("/share"))
     with pytest.raises(ConfigError, match="argument 'tsak' does not exist, did you mean 'task'"):
         parse_assignments(["tsak:=wipe_table"], arguments)
-    with pytest.raises(ConfigError, match="argument 'zzz' does not exist, allowed: task, robot"):
+    with pytest.raises(ConfigError, match="argument 'zzz' does not exist, known: task, robot"):
         parse_assignments(["zzz:=1"], arguments)
     with pytest.raises(ConfigError, match=r"'task=wipe' is not of the form name:=value"):
         parse_assignments(["task=wipe"], arguments)

@@ -91,7 +91,7 @@ def test_wildcard_counts_for_every_node_and_its_own_section_wins(tmp_path: Path)
     ("text", "message"),
     [
         ("", "has no camera_node: ros__parameters: with values"),
-        ("- 1", "has no camera_node"),
+        ("- 1", r"holds \[1\], lines 'name: value' are needed"),
         ("camera_node: {framerate: 30.0}", "has no camera_node: ros__parameters:"),
         ("camera_node: [", "is not YAML"),
     ],
@@ -106,7 +106,7 @@ def test_file_of_another_kind_is_refused(text: str, message: str, tmp_path: Path
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
     """A parameter file that does not exist is named."""
-    with pytest.raises(ConfigError, match="none.yaml: No such file or directory"):
+    with pytest.raises(ConfigError, match="none.yaml can't be read: No such file or directory"):
         read_parameters(tmp_path / "none.yaml", "camera_node")
 
 
