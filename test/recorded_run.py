@@ -21,8 +21,9 @@ from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
 from adp_ros.policies.checkpoints import checkpoint_fingerprint
 from adp_ros.policies.conventions import JACO_LAYOUT, ArmState, StateLayout
-from adp_ros.policies.planner import MeasuredMotion, WindowPlanner
+from adp_ros.policies.planner import WindowPlanner
 from adp_ros.policies.policy import InferenceSettings, load_policy
+from adp_ros.policies.window import MeasuredMotion
 from adp_ros.robots.jaco2.interface import robot_named
 from adp_ros.robots.jaco2.messages import (
     finger_position_message,
@@ -258,16 +259,13 @@ class Run:
             self._publish(result, state, stamp, taken)
             chunk = Chunk(
                 result.actions, taken, result.window, 0.1, ActionConvention(),
-                result.prediction.pruned,
+                result.pruned,
             )  # fmt: skip
             self.controller.offer(chunk, self.now)
 
     def _publish(self, result, state, stamp, taken):
-        chunk = chunk_message(
-            result.actions, ActionConvention(), window=result.window, step_period=0.1,
-            pruned=result.prediction.pruned, policy=self.variant.policy,
-        )  # fmt: skip
-        audit = prune_message(result.report, result.window)
+        chunk = chunk_message(result, 0.1, self.variant.policy)
+        audit = prune_message(result.audit, result.window)
         latency = InferenceLatency(window=result.window)
         seen = JointState(name=list(JACO_LAYOUT), position=state.tolist())
         for topic, message in (
@@ -279,8 +277,9 @@ class Run:
             message.header.stamp = stamp
             self.bag.put(topic, message, self.now)
         if result.decision is not None:
-            gate = gate_message(result.decision, result.closed)
-            gate.header.stamp = stamp if result.closed == result.window else self.last_stamp
+            gate = gate_message(result.decision)
+            closed_now = result.decision.window == result.window
+            gate.header.stamp = stamp if closed_now else self.last_stamp
             self.bag.put("/adp/gate_state", gate, self.now)
         self.last_stamp = stamp
 

@@ -60,7 +60,7 @@ class Decision:
 
     Attributes:
         prune: True: the next window is pruned. False: it sees every token.
-        reason: Why.
+        reason: Why, a :class:`Reason` or the same word in a message.
         rule: Name of the rule, such as ``adjacent/extrema``.
         window: Number of the window that closed, from 0.
         state: State that was used for the window that closed; True is pruned.
@@ -73,7 +73,7 @@ class Decision:
     """
 
     prune: bool
-    reason: Reason
+    reason: str
     rule: str
     window: int
     state: bool

@@ -11,13 +11,14 @@ import numpy as np
 
 from ..errors import BagError, ConfigError, ObservationError
 from ..policies.conventions import ArmState
+from ..policies.window import read_audit, read_decision
 from ..robots.jaco2.interface import RADIANS_PER_TICK, robot_named
 from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..robots.jaco2.messages import joints_from_state, pose_from_message
 from ..types import ACTION_SIZE, ActionConvention, Rgb
 from .bag_reader import BagReader, Decoder, Packed, Stored
 from .bag_writer import TopicInfo
-from .contents import Contents, Event, Kind, RecordedAudit, RecordedGate, RecordedWindow, WindowKey
+from .contents import Contents, Event, Kind, RecordedWindow, WindowKey
 from .events import DRIVER_TOPIC, kind_on, read_events
 from .pictures import Pictures
 
@@ -201,25 +202,10 @@ class _Scan:
 
     def _take_gate(self, message: Any, _: Stored) -> None:
         key = (_ns(message.header.stamp), int(message.window))
-        self.contents.gates[key] = RecordedGate(
-            state=bool(message.state),
-            next_state=bool(message.next_state),
-            rule=str(message.rule),
-            reason=str(message.reason),
-            motion=float(message.motion),
-            upper=float(message.upper),
-            lower=float(message.lower),
-            pruned_run=int(message.pruned_run),
-        )
+        self.contents.gates[key] = read_decision(message)
 
     def _take_audit(self, message: Any, stored: Stored) -> None:
-        first, last = (int(n) for n in message.sequence_length)
-        self.contents.audits[self._key(message, stored)] = RecordedAudit(
-            pruner=str(message.pruner),
-            kept=tuple(int(i) for i in message.kept_indices),
-            tokens_total=int(message.tokens_total),
-            sequence_length=(first, last),
-        )
+        self.contents.audits[self._key(message, stored)] = read_audit(message)
 
     def _take_latency(self, message: Any, stored: Stored) -> None:
         self.contents.frame_ages[self._key(message, stored)] = 1e-3 * float(message.frame_age)

@@ -12,8 +12,9 @@ from ..adp.gate import chunk_motion
 from ..adp.gate_rules import Decision
 from ..errors import PolicyError
 from ..geometry import compose, rotvec_from_rotation
+from ..policies.window import decision_columns
 from ..types import ActionConvention, FloatArray, Pose
-from .contents import OFT, Contents, RecordedGate
+from .contents import OFT, Contents
 from .window_replay import ReplayedWindow
 
 
@@ -96,30 +97,32 @@ def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> 
         return WindowCheck(recorded.window, recorded.stamp, None, 0.0, None, None, replayed.problem)
     actions, largest, kept, gate = None, 0.0, None, None
     if recorded.policy == OFT and not replayed.repeated:
-        own = result.prediction.actions
+        own = result.planned.actions
         actions = np.array_equal(own, recorded.actions)
         same_shape = own.shape == recorded.actions.shape
         largest = float(np.abs(own - recorded.actions).max()) if same_shape else float("inf")
     audit = contents.audits.get(recorded.key)
     if audit is not None and not replayed.repeated:
-        now = result.prediction.kept
-        kept = audit.kept == (() if now is None else tuple(now.tolist()))
+        kept = audit.kept == result.audit.kept
     if result.decision is not None:
-        stamp = recorded.stamp if result.closed == result.window else before
-        noted = contents.gates.get((stamp or 0, result.closed or 0))
+        closed = result.decision.window
+        stamp = recorded.stamp if closed == result.window else before
+        noted = contents.gates.get((stamp or 0, closed))
         gate = None if noted is None else _same_decision(result.decision, noted)
     return WindowCheck(
         recorded.window, recorded.stamp, actions, largest, kept, gate, replayed.problem
     )
 
 
-def _same_decision(now: Decision, noted: RecordedGate) -> bool:
-    words = (now.state, now.prune, now.rule, str(now.reason), now.pruned_run)
-    recorded = (noted.state, noted.next_state, noted.rule, noted.reason, noted.pruned_run)
-    numbers = zip(
-        (now.motion, now.upper, now.lower), (noted.motion, noted.upper, noted.lower), strict=True
+def _same_decision(now: Decision, noted: Decision) -> bool:
+    mine, recorded = decision_columns(now), decision_columns(noted)
+    return all(
+        value == recorded[name] or _both_nan(value, recorded[name]) for name, value in mine.items()
     )
-    return words == recorded and all(a == b or (isnan(a) and isnan(b)) for a, b in numbers)
+
+
+def _both_nan(a: object, b: object) -> bool:
+    return isinstance(a, float) and isinstance(b, float) and isnan(a) and isnan(b)
 
 
 DIMENSIONS: Final = (

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import yaml
 
+from ..adp.gate_rules import Decision
 from ..errors import BagError, ConfigError
+from ..policies.window import TokenAudit
 from ..settings import mapping_in
 from ..types import ActionConvention, Chunk, FloatArray
 from .pictures import PictureIndex
@@ -104,30 +106,6 @@ WindowKey = tuple[int, int]  # stamp of a window's picture in [ns], and the wind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedAudit:
-    """What was pruned for one window."""
-
-    pruner: str
-    kept: tuple[int, ...]
-    tokens_total: int
-    sequence_length: tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedGate:
-    """What the gate decided when a window closed; lengths in [m]."""
-
-    state: bool
-    next_state: bool
-    rule: str
-    reason: str
-    motion: float
-    upper: float
-    lower: float
-    pruned_run: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedWindow:
     """One chunk as the controller got it; times in [ns].
 
@@ -195,8 +173,8 @@ class Contents:
     """
 
     windows: list[RecordedWindow] = field(default_factory=list)
-    audits: dict[WindowKey, RecordedAudit] = field(default_factory=dict)
-    gates: dict[tuple[int, int], RecordedGate] = field(default_factory=dict)
+    audits: dict[WindowKey, TokenAudit] = field(default_factory=dict)
+    gates: dict[tuple[int, int], Decision] = field(default_factory=dict)
     states: dict[WindowKey, FloatArray] = field(default_factory=dict)
     frame_ages: dict[WindowKey, float] = field(default_factory=dict)
     pictures: PictureIndex = field(default_factory=PictureIndex)

@@ -253,7 +253,7 @@ def difference_between(
 def _planned(window: ReplayedWindow, convention: ActionConvention) -> ComparedChunk:
     if window.result is None:
         raise RuntimeError("a window that was not replayed has no chunk")
-    prediction = window.result.prediction
+    prediction = window.result.planned
     return ComparedChunk(
         prediction.actions, prediction.normalized_actions, convention, window.pruned
     )
@@ -264,12 +264,12 @@ def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
     results = [window.result for window in replayed if window.result and not window.repeated]
     if not results:
         return {}
-    full = [1e3 * r.prediction.timing.total for r in results if not r.prediction.pruned]
-    pruned = [1e3 * r.prediction.timing.total for r in results if r.prediction.pruned]
+    full = [1e3 * r.planned.timing.total for r in results if not r.pruned]
+    pruned = [1e3 * r.planned.timing.total for r in results if r.pruned]
     cost = {
-        "flops": sum(result.report.flops for result in results),
-        "flops_full": sum(result.report.flops_full for result in results),
-        "policy_s": sum(result.prediction.timing.total for result in results),
+        "flops": sum(result.audit.flops for result in results),
+        "flops_full": sum(result.audit.flops_full for result in results),
+        "policy_s": sum(result.planned.timing.total for result in results),
     }
     times = {"median_ms_full": full, "median_ms_pruned": pruned}
     return cost | {name: median(values) for name, values in times.items() if values}

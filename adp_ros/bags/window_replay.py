@@ -12,11 +12,12 @@ import torch
 from ..adp.pruner import Pruner
 from ..errors import AdpError
 from ..policies.conventions import StateLayout
-from ..policies.planner import MeasuredMotion, PrunablePolicy, WindowPlanner, WindowResult
+from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
+from ..policies.window import MeasuredMotion, TokenAudit, Window, decision_columns
 from ..types import FloatArray, Observation, Rgb
 from .bag import Bag
-from .contents import OFT, RecordedAudit, RecordedWindow
+from .contents import OFT, RecordedWindow
 from .pictures import one_ahead
 
 _NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -40,16 +41,13 @@ class StandIn:
         """True when there is a real policy."""
         return self._policy is not None
 
-    def repeat(self, window: RecordedWindow, audit: RecordedAudit | None) -> None:
+    def repeat(self, window: RecordedWindow, audit: TokenAudit | None) -> None:
         """Answer the next call with a recorded window."""
         total = audit.tokens_total if audit is not None else _PATCHES
-        kept = None
-        if audit is not None and audit.kept:
-            kept = np.array(audit.kept, dtype=np.int64)
         self._repeated = Prediction(
             actions=window.actions,
             normalized_actions=window.actions.astype(np.float32),
-            kept=kept,
+            kept=None if audit is None else audit.patches,
             scores=None,
             sequence_lengths=audit.sequence_length if audit is not None else (total, total),
             timing=_NO_TIME,
@@ -120,7 +118,7 @@ class ReplayedWindow:
     """
 
     recorded: RecordedWindow
-    result: WindowResult | None
+    result: Window | None
     problem: str = ""
     exact: bool = True
     repeated: bool = False
@@ -248,31 +246,20 @@ def window_line(replayed: ReplayedWindow) -> dict[str, Any]:
         line["problem"] = replayed.problem
     if result is None:
         return line
-    prediction, report = result.prediction, result.report
+    audit = result.audit
     line |= {
         "actions": result.actions.tolist(),
-        "policy_actions": prediction.actions.tolist(),
+        "policy_actions": result.planned.actions.tolist(),
         "pruned": replayed.pruned,
-        "pruner": report.pruner,
-        "kept": None if prediction.kept is None else prediction.kept.tolist(),
-        "sequence_length": list(report.sequence_length),
+        "pruner": audit.pruner,
+        "kept": None if audit.kept is None else list(audit.kept),
+        "sequence_length": list(audit.sequence_length),
         "repeated": replayed.repeated,
     }
     if not replayed.repeated:
-        line |= {"flops": report.flops, "flops_full": report.flops_full}
+        line |= {"flops": audit.flops, "flops_full": audit.flops_full}
     if result.decision is not None:
-        decision = result.decision
-        line["gate"] = {
-            "window": result.closed,
-            "state": decision.state,
-            "next_state": decision.prune,
-            "rule": decision.rule,
-            "reason": str(decision.reason),
-            "motion": decision.motion,
-            "upper": decision.upper,
-            "lower": decision.lower,
-            "pruned_run": decision.pruned_run,
-        }
+        line["gate"] = decision_columns(result.decision)
     return line
 
 

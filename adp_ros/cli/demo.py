@@ -20,14 +20,13 @@ from ..errors import AdpError
 from ..evaluation.chunkers import PolicyChunker, load_setup
 from ..evaluation.rollout import StepView, run_rollout
 from ..evaluation.rollout_result import (
-    PlannedChunk,
     RolloutConfig,
     RolloutResult,
     View,
-    WindowRecord,
 )
 from ..evaluation.summary import SIMULATION, relevance_of
 from ..policies.checkpoints import shipped_policy, small_checkpoint
+from ..policies.window import Window
 from ..reports.progress import ShowProgress, progress_display
 from ..reports.summary import Comparison, RunNumbers
 from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
@@ -109,7 +108,8 @@ def compare(plan: ComparePlan, show: ShowProgress) -> Comparison:
 def numbers_of(result: RolloutResult) -> RunNumbers:
     """Sum up one run."""
     windows = result.windows
-    flops_full = sum(window.flops_full for window in windows)
+    flops_full = sum(window.audit.flops_full for window in windows)
+    forward = [window.times.total for window in windows if window.times is not None]
     return RunNumbers(
         success=result.success,
         progress=result.progress,
@@ -119,9 +119,9 @@ def numbers_of(result: RolloutResult) -> RunNumbers:
         path_length_m=result.path_length,
         windows=len(windows),
         windows_pruned=sum(window.pruned for window in windows),
-        tokens_per_window=fmean(w.tokens_kept for w in windows) if windows else None,
-        flops_share=sum(w.flops for w in windows) / flops_full if flops_full else None,
-        forward_ms_p50=1e3 * median(w.forward for w in windows) if windows else None,
+        tokens_per_window=fmean(w.audit.tokens_kept for w in windows) if windows else None,
+        flops_share=sum(w.audit.flops for w in windows) / flops_full if flops_full else None,
+        forward_ms_p50=median(forward) if forward else None,
     )
 
 
@@ -143,10 +143,10 @@ class _Watch:
         )
         self._show(time.monotonic() - self._began, step.view.truth.progress, words)
 
-    def on_window(self, view: View, planned: PlannedChunk, record: WindowRecord) -> None:
+    def on_window(self, view: View, window: Window) -> None:
         """Count."""
         self._windows += 1
-        self._pruned += record.pruned
+        self._pruned += window.pruned
 
 
 LONGEST = 3600.0  # [s]

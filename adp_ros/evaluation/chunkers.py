@@ -4,7 +4,7 @@ The executed motion strays from the expert's, so that the expert's answers to st
 be learnt (DART, Laskey et al. 2017).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..adp.adp_settings import AdpSettings
-from ..policies.planner import MeasuredMotion, WindowPlanner
+from ..policies.planner import WindowPlanner
 from ..policies.policy import load_policy
 from ..policies.setup import PolicySetup, declare_policy
+from ..policies.window import MeasuredMotion, Window
 from ..robots.jaco2.interface import CLOSED_TICKS, RADIANS_PER_TICK, opening_from_ticks
 from ..sim.experts import Expert, make_expert
 from ..sim.experts.motion import STEPS
-from ..types import ActionConvention, FloatArray, Observation
-from .rollout_result import Chunker, PlannedChunk, RolloutConfig, View
+from ..types import FloatArray, Observation
+from .rollout_result import Chunker, RolloutConfig, View
 
 STEP: Final = 0.1  # [s]
 _DRIFT: Final = np.array([0.018, 0.018, 0.012, 0.05, 0.05, 0.15])  # [m/s], [rad/s] at level 1
@@ -103,9 +104,6 @@ def _events(
     return [(int(b), int(b + rng.integers(*lengths))) for b in begins]
 
 
-_CONVENTION: Final = ActionConvention()
-
-
 class ExpertChunker:
     """The scripted expert, planning from the true state in the newest picture."""
 
@@ -120,12 +118,12 @@ class ExpertChunker:
         """
         self._expert = make_expert(config.task, config.seed, config.robot_type)
 
-    def plan(self, view: View) -> PlannedChunk:
+    def plan(self, view: View) -> Window:
         """Plan from the true state."""
         if self._expert is None:
             raise RuntimeError("plan before begin")
         actions = self._expert.plan(view.truth.qpos, view.truth.cleaned)
-        return PlannedChunk(actions, _CONVENTION)
+        return Window(window=view.window, actions=actions)
 
 
 class HoldChunker:
@@ -134,11 +132,11 @@ class HoldChunker:
     def begin(self, config: RolloutConfig) -> None:
         """Nothing is to be prepared."""
 
-    def plan(self, view: View) -> PlannedChunk:
+    def plan(self, view: View) -> Window:
         """Return zeros and the gripper's present opening."""
         actions = np.zeros((STEPS, 7))
         actions[:, 6] = opening_of(view)
-        return PlannedChunk(actions, _CONVENTION)
+        return Window(window=view.window, actions=actions)
 
 
 def opening_of(view: View) -> float:
@@ -192,7 +190,7 @@ class PolicyChunker:
         if self._mover is not None:
             self._mover.begin(config)
 
-    def plan(self, view: View) -> PlannedChunk:
+    def plan(self, view: View) -> Window:
         """Plan one window.
 
         Raises:
@@ -204,13 +202,12 @@ class PolicyChunker:
         convention = setup.convention if executed is None else executed.convention
         if self._planner is None:
             self._planner = setup.planner(convention)
-        result = self._planner.plan(
+        return self._planner.plan(
             Observation((view.rgb(),), self._instruction, setup.state(lambda: view.arm)),
             view.window,
             MeasuredMotion(view.measured_path, view.measured_net),
             None if executed is None else executed.actions,
         )
-        return PlannedChunk(result.actions, convention, result.prediction.pruned, result)
 
 
 def load_setup(
@@ -260,14 +257,14 @@ class NoisyExpert:
         rng = np.random.default_rng([config.seed, _STREAM, *config.task.encode()])
         self._perturbation = draw_perturbation(rng, self._level, config.limit)
 
-    def plan(self, view: View) -> PlannedChunk:
+    def plan(self, view: View) -> Window:
         """Plan from the true state, disturbed."""
         if self._perturbation is None:
             raise RuntimeError("plan before begin")
         clean = self._expert.plan(view)
         height = float(view.truth.pose.position[2])
         actions = self._perturbation.disturbed(clean.actions, view.time, height)
-        return PlannedChunk(actions, clean.convention)
+        return replace(clean, actions=actions)
 
 
 class RelievedPolicy:
@@ -296,7 +293,7 @@ class RelievedPolicy:
         self._expert.begin(config)
         self._rng = np.random.default_rng([config.seed, _STREAM + 1, *config.task.encode()])
 
-    def plan(self, view: View) -> PlannedChunk:
+    def plan(self, view: View) -> Window:
         """Let one of them plan; the policy always thinks, so that its gate stays in step.
 
         Raises:

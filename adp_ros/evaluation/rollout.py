@@ -1,13 +1,14 @@
 """One episode from the start to success, time limit or safety stop, in simulated time."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
 
 from ..control.chunk_buffer import StepAction
 from ..control.episode import WindowRequest
+from ..policies.window import Window
 from ..sim.base_controller import TICK
 from ..sim.twin import TwinTruth
 from ..types import Chunk
@@ -15,13 +16,10 @@ from .arm_loop import RATE, ArmLoop, FrontCamera, MakeCamera, twin_camera
 from .rollout_result import (
     Chunker,
     Ending,
-    PlannedChunk,
     RolloutConfig,
     RolloutResult,
     SafetyEvent,
     View,
-    WindowRecord,
-    record_window,
 )
 
 
@@ -50,7 +48,7 @@ class Observer(Protocol):
         """See a policy step begin; ten a second."""
         ...
 
-    def on_window(self, view: View, planned: PlannedChunk, record: WindowRecord) -> None:
+    def on_window(self, view: View, window: Window) -> None:
         """See a window that has just been planned."""
         ...
 
@@ -107,7 +105,7 @@ class _Rollout:
         self._latency = round(config.latency / TICK)
         self._hold = max(1, round(config.success_hold * RATE))
         self._arriving: tuple[int, Chunk] | None = None  # tick of arrival
-        self._windows: list[WindowRecord] = []
+        self._windows: list[Window] = []
         self._safety: list[SafetyEvent] = []
         self._began = 0  # tick of the start
         self._slot = -1
@@ -181,21 +179,20 @@ class _Rollout:
             request.path,
             request.net,
         )
-        planned = self._chunker.plan(view)
-        self._arriving = (ticks + max(1, self._latency), self._chunk(planned, view, taken))
-        record = record_window(view, planned, self._time())
-        self._windows.append(record)
+        window = replace(self._chunker.plan(view), time=view.time, asked=self._time())
+        self._arriving = (ticks + max(1, self._latency), self._chunk(window, taken))
+        self._windows.append(window)
         if self._observer is not None:
-            self._observer.on_window(view, planned, record)
+            self._observer.on_window(view, window)
 
-    def _chunk(self, planned: PlannedChunk, view: View, taken: int) -> Chunk:
+    def _chunk(self, window: Window, taken: int) -> Chunk:
         return Chunk(
-            actions=planned.actions,
+            actions=window.actions,
             stamp=taken * TICK,
-            window=view.window,
+            window=window.window,
             step_period=self._loop.controller.settings.chunk.step_period,
-            convention=planned.convention,
-            pruned=planned.pruned,
+            convention=window.convention,
+            pruned=window.pruned,
         )
 
     def _show_step(self, observer: Observer) -> None:

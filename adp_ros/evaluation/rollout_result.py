@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import nan
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from ..control.chunk_buffer import ChunkCounters
 from ..control.controller_settings import ControllerSettings
 from ..errors import ConfigError
 from ..policies.conventions import ArmState
+from ..policies.window import Window
 from ..settings import check_settings, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.placement import DISTRACTORS
@@ -20,10 +21,7 @@ from ..sim.sim_settings import DriverConfig, SensorConfig
 from ..sim.tasks import find_task
 from ..sim.tasks.task import Task
 from ..sim.twin import TwinTruth
-from ..types import ActionConvention, FloatArray, Rgb
-
-if TYPE_CHECKING:
-    from ..policies.planner import WindowResult
+from ..types import FloatArray, Rgb
 
 
 class Camera(Protocol):
@@ -162,23 +160,6 @@ class RolloutConfig:
         return replace(settings, chunk=chunk, arm=replace(settings.arm, robot_type=self.robot_type))
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedChunk:
-    """What was planned for one window.
-
-    Attributes:
-        actions: Shape (T, 7), see :class:`adp_ros.types.Chunk`.
-        convention: Frames and rotation order of the increments.
-        pruned: Vision tokens were dropped for it.
-        result: The whole window, where a policy planned.
-    """
-
-    actions: FloatArray
-    convention: ActionConvention
-    pruned: bool = False
-    result: "WindowResult | None" = None
-
-
 class Chunker(Protocol):
     """Plans chunks, episode after episode."""
 
@@ -190,8 +171,8 @@ class Chunker(Protocol):
         """
         ...
 
-    def plan(self, view: View) -> PlannedChunk:
-        """Plan the window ``view.window``.
+    def plan(self, view: View) -> Window:
+        """Plan the window ``view.window``; its times are left to the rollout.
 
         Raises:
             AdpError: It cannot; the rollout ends with this error.
@@ -227,59 +208,6 @@ class SafetyEvent:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class WindowRecord:
-    """One planned window. All but the first three are empty where no policy planned.
-
-    Attributes:
-        window: Its number.
-        time: When it was asked for, in [s] since the episode began.
-        pruned: Vision tokens were dropped.
-        motion: Motion of the window that closed with this one, in [m]; NaN when none did.
-        decision: The gate's reason for the state of the window after the one that closed; empty
-            when none did.
-        next_pruned: That state.
-        tokens_kept: Vision tokens that entered the language model.
-        tokens_total: Those that the picture gave.
-        flops: Language model and scoring.
-        flops_full: The same with full vision.
-        forward: Wall time of the forward pass, in [s]; takes no part in comparisons.
-    """
-
-    window: int
-    time: float
-    pruned: bool
-    motion: float = nan
-    decision: str = ""
-    next_pruned: bool = False
-    tokens_kept: int = 0
-    tokens_total: int = 0
-    flops: float = 0.0
-    flops_full: float = 0.0
-    forward: float = field(default=0.0, compare=False)
-
-
-def record_window(view: View, planned: PlannedChunk, now: float) -> WindowRecord:
-    """Sum up a window that was asked for at a time ``now`` [s] since the episode began."""
-    result = planned.result
-    if result is None:
-        return WindowRecord(view.window, now, planned.pruned)
-    decision, report = result.decision, result.report
-    return WindowRecord(
-        window=view.window,
-        time=now,
-        pruned=planned.pruned,
-        motion=nan if decision is None else decision.motion,
-        decision="" if decision is None else str(decision.reason),
-        next_pruned=False if decision is None else decision.prune,
-        tokens_kept=report.tokens_kept,
-        tokens_total=report.tokens_total,
-        flops=report.flops,
-        flops_full=report.flops_full,
-        forward=result.prediction.timing.total,
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutResult:
     """What came of a rollout.
@@ -292,7 +220,7 @@ class RolloutResult:
         ending: Why it ended.
         steps: Policy steps executed.
         steps_missed: Steps that were due while nothing was planned.
-        windows: Every planned window.
+        windows: Every planned window; times count from the start of the episode.
         safety: Changes of the controller's state after the start.
         peak_force: Largest sum of forces between arm and scene, in [N]; 30 looks a second.
         counters: Counts of the controller's chunk buffer.
@@ -306,7 +234,7 @@ class RolloutResult:
     ending: Ending
     steps: int
     steps_missed: int
-    windows: tuple[WindowRecord, ...]
+    windows: tuple[Window, ...]
     safety: tuple[SafetyEvent, ...]
     peak_force: float
     counters: ChunkCounters

@@ -1,7 +1,7 @@
 """Runs the episodes of an evaluation in the twin; each result is kept at once."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,9 +13,10 @@ import torch
 from .. import __version__
 from ..adp.adp_settings import AdpSettings
 from ..errors import ConfigError
-from ..evaluation.video import PrunedView, VideoLog
+from ..evaluation.video import VideoLog
 from ..policies.openvla.model_config import read_config
 from ..policies.openvla.preprocess import CROP_AREA
+from ..policies.window import Window
 from ..robots.jaco2.kinematics import arm_model
 from ..sim.items import Receptacle
 from ..sim.placement import place
@@ -26,7 +27,7 @@ from .conditions import digest_of, shifted_camera
 from .episodes import Episode, EpisodeResult, Job, Plan, Shard, TakenWatch, jobs_of
 from .results import Identity, open_writer, read_results
 from .rollout import StepView, run_rollout
-from .rollout_result import Chunker, PlannedChunk, RolloutConfig, RolloutResult, View, WindowRecord
+from .rollout_result import Chunker, RolloutConfig, RolloutResult, View
 from .workers import RunnerFactory, check_workers, run_jobs
 
 if TYPE_CHECKING:
@@ -81,11 +82,10 @@ class RolloutWatch:
             caption = f"{self._caption}   {view.time:.1f} s   {view.truth.progress:.0%}"
             self._video.note_picture(view.time, jpeg, caption)
 
-    def on_window(self, view: View, planned: PlannedChunk, record: WindowRecord) -> None:
+    def on_window(self, view: View, window: Window) -> None:
         """Note which patches the policy saw."""
-        if self._video is not None and planned.result is not None:
-            report = planned.result.report
-            self._video.note_view(PrunedView(record.time, report.tokens_total, report.kept))
+        if self._video is not None and window.audit.tokens_total:
+            self._video.note_view(window.asked, window.audit)
 
     def _places(self, view: View) -> dict[str, FloatArray]:
         qpos = view.truth.qpos
@@ -206,7 +206,7 @@ class RolloutRunner:
 
 def _summed(result: RolloutResult, watch: RolloutWatch) -> EpisodeResult:
     """Return an episode's numbers; windows without a policy have no tokens and cost nothing."""
-    planned = [window for window in result.windows if window.tokens_total]
+    planned = [window for window in result.windows if window.audit.tokens_total]
     pruned = [window for window in planned if window.pruned]
     return EpisodeResult(
         success=result.success,
@@ -215,18 +215,23 @@ def _summed(result: RolloutResult, watch: RolloutWatch) -> EpisodeResult:
         path_length=result.path_length,
         windows=len(planned),
         windows_pruned=len(pruned),
-        tokens_kept=sum(window.tokens_kept for window in planned),
-        tokens_total=sum(window.tokens_total for window in planned),
-        flops=sum(window.flops for window in planned),
-        flops_full=sum(window.flops_full for window in planned),
-        forward_full=tuple(round(w.forward, 6) for w in planned if not w.pruned),
-        forward_pruned=tuple(round(w.forward, 6) for w in pruned),
+        tokens_kept=sum(window.audit.tokens_kept for window in planned),
+        tokens_total=sum(window.audit.tokens_total for window in planned),
+        flops=sum(window.audit.flops for window in planned),
+        flops_full=sum(window.audit.flops_full for window in planned),
+        forward_full=_forward([w for w in planned if not w.pruned]),
+        forward_pruned=_forward(pruned),
         candidates=watch.taken.candidates,
         distractors=watch.distractors,
         taken=watch.taken.taken,
         stop=result.stop,
         wall=result.wall,
     )
+
+
+def _forward(windows: Sequence[Window]) -> tuple[float, ...]:
+    """Return the wall times of the forward passes in [s]."""
+    return tuple(round(1e-3 * w.times.total, 6) for w in windows if w.times is not None)
 
 
 def _write(video: VideoLog, path: Path) -> None:

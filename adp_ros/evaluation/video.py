@@ -14,9 +14,9 @@ import av
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
 from ..adp.overlay import draw_pruned, pruned_patches
+from ..policies.window import TokenAudit
 from ..types import Rgb
 
 FRAME_RATE: Final = 10  # [Hz]
@@ -25,28 +25,6 @@ JPEG_QUALITY: Final = 80
 SAME: Final = 1e-6  # [s]; stamps that went through a difference of floats
 CAPTION_HEIGHT: Final = 24  # [px]
 WHITE: Final = (255, 255, 255)
-
-
-@dataclass(frozen=True, slots=True)
-class PrunedView:
-    """Which patches of the camera picture the policy saw from some moment on.
-
-    Attributes:
-        stamp: Capture time of the window's picture in [s].
-        total: Patches before pruning.
-        kept: Indices of the patches kept, None when all were.
-    """
-
-    stamp: float
-    total: int
-    kept: NDArray[np.int64] | None
-
-    @property
-    def caption(self) -> str:
-        """Say it in words."""
-        if self.kept is None:
-            return f"full vision, {self.total} tokens"
-        return f"pruned to {len(self.kept)} of {self.total} tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +40,7 @@ class VideoLog:
     def __init__(self) -> None:
         """Start empty."""
         self._pictures: list[_Picture] = []
-        self._views: list[PrunedView] = []
+        self._views: list[tuple[float, TokenAudit]] = []
         self._due = float("-inf")
 
     @property
@@ -81,9 +59,9 @@ class VideoLog:
         self._due = max(self._due + 1.0 / FRAME_RATE, stamp + 0.5 / FRAME_RATE)
         self._pictures.append(_Picture(stamp, jpeg, caption))
 
-    def note_view(self, view: PrunedView) -> None:
-        """Note what the policy saw; windows come in the order of their pictures."""
-        self._views.append(view)
+    def note_view(self, stamp: float, audit: TokenAudit) -> None:
+        """Note what the policy saw from a time in [s] on; windows come in order."""
+        self._views.append((stamp, audit))
 
     def drawn_jpeg(self, stamp: float, crop_area: float) -> bytes:
         """Return the newest picture of that stamp or before, with the patches pruned then marked.
@@ -94,9 +72,9 @@ class VideoLog:
         """
         place = bisect_right(self._pictures, stamp, key=lambda picture: picture.stamp)
         rgb = simplejpeg.decode_jpeg(self._pictures[max(place - 1, 0)].jpeg)
-        views = bisect_right(self._views, stamp + SAME, key=lambda view: view.stamp)
+        views = bisect_right(self._views, stamp + SAME, key=lambda view: view[0])
         if views:
-            pruned = pruned_patches(self._views[views - 1].kept, 0)
+            pruned = pruned_patches(self._views[views - 1][1].patches, 0)
             rgb = draw_pruned(rgb, pruned, crop_area)
         return bytes(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
 
@@ -127,12 +105,12 @@ class VideoLog:
 
     def _drawn(self, picture: _Picture, crop_area: float) -> Rgb:
         rgb = simplejpeg.decode_jpeg(picture.jpeg)
-        place = bisect_right(self._views, picture.stamp, key=lambda view: view.stamp)
+        place = bisect_right(self._views, picture.stamp, key=lambda view: view[0])
         if place == 0:
             return _captioned(rgb, picture.caption)
-        view = self._views[place - 1]
-        drawn = draw_pruned(rgb, pruned_patches(view.kept, 0), crop_area)
-        return _captioned(drawn, f"{picture.caption}   {view.caption}")
+        _, audit = self._views[place - 1]
+        drawn = draw_pruned(rgb, pruned_patches(audit.patches, 0), crop_area)
+        return _captioned(drawn, f"{picture.caption}   {audit.words}")
 
 
 def _captioned(rgb: Rgb, caption: str) -> Rgb:

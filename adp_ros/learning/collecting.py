@@ -16,15 +16,14 @@ from ..evaluation.chunkers import ExpertChunker, NoisyExpert, RelievedPolicy, op
 from ..evaluation.rollout import StepView, run_rollout
 from ..evaluation.rollout_result import (
     Chunker,
-    PlannedChunk,
     RolloutConfig,
     RolloutResult,
     View,
-    WindowRecord,
 )
 from ..evaluation.workers import check_workers, run_jobs
 from ..policies.conventions import StateLayout
 from ..policies.openvla.preprocess import encode_jpeg
+from ..policies.window import Window
 from ..sim.experts import make_expert
 from ..sim.experts.motion import STEPS
 from ..sim.look import draw_look
@@ -73,7 +72,7 @@ class Recorder:
         action[6] = step.opening
         self._action.append(action)
 
-    def on_window(self, view: View, planned: PlannedChunk, record: WindowRecord) -> None:
+    def on_window(self, view: View, window: Window) -> None:
         """Windows are of no account here."""
 
     def demonstration(self, source: str, success: bool) -> Demonstration:

@@ -7,11 +7,8 @@ draws a random number: the same windows in the same order give the same results.
 
 import copy
 import math
-from dataclasses import astuple, dataclass, fields
-from typing import Final, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import astuple, replace
+from typing import Protocol
 
 from ..adp.cost import collapsed_scoring_flops, llm_flops, scoring_flops
 from ..adp.gate import Gate, chunk_motion
@@ -23,34 +20,7 @@ from ..health import LatencySummary, RollingPercentiles
 from ..types import ActionConvention, FloatArray, Observation
 from .openvla.model_config import LlmConfig
 from .policy import Prediction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowTimes:
-    """Time of each stage of one window, in [ms].
-
-    Attributes:
-        frame_age: Capture of the picture to start of work.
-        preprocess: Picture to the towers' input.
-        vision: Both towers and the projector.
-        scoring: Scores and selection of the vision tokens.
-        llm: Language model.
-        head: Action head and un-normalisation.
-        total: Preprocess to head.
-        frame_to_chunk: Capture of the picture to the chunk's publication.
-    """
-
-    frame_age: float
-    preprocess: float
-    vision: float
-    scoring: float
-    llm: float
-    head: float
-    total: float
-    frame_to_chunk: float
-
-
-STAGES: Final = tuple(item.name for item in fields(WindowTimes))
+from .window import NO_PRUNER, STAGES, MeasuredMotion, TokenAudit, Window, WindowTimes
 
 
 class StageLog:
@@ -70,80 +40,12 @@ class StageLog:
         return tuple(stage.summary() for stage in self._stages)
 
 
-NO_PRUNER: Final = "none"  # name in reports of windows with full vision
-
-
 class PrunablePolicy(Protocol):
     """A policy that can be told which vision tokens to drop."""
 
     def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
         """Plan one chunk."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredMotion:
-    """How far the tool really moved in the window that ends.
-
-    Attributes:
-        path: Path length in [m]; NaN when unknown.
-        net: Distance from start to end in [m]; NaN when unknown.
-    """
-
-    path: float = math.nan
-    net: float = math.nan
-
-
-@dataclass(frozen=True, slots=True)
-class PruneReport:
-    """Audit of one forward pass.
-
-    Attributes:
-        pruner: Name of the pruner, ``none`` with full vision.
-        tokens_total: Vision tokens before pruning.
-        kept: Indices into the views' concatenated patches in the order they entered the model,
-            shape (k,); None with full vision.
-        kept_per_view: Vision tokens of each view that entered.
-        sequence_length: Tokens that entered the first and the last layer.
-        flops: Language model and scoring, 2 FLOPs a multiply-accumulate.
-        flops_full: The same forward with full vision.
-    """
-
-    pruner: str
-    tokens_total: int
-    kept: NDArray[np.int64] | None
-    kept_per_view: tuple[int, ...]
-    sequence_length: tuple[int, int]
-    flops: float
-    flops_full: float
-
-    @property
-    def tokens_kept(self) -> int:
-        """Vision tokens that entered the model."""
-        return sum(self.kept_per_view)
-
-
-@dataclass(frozen=True, slots=True)
-class WindowResult:
-    """One planned window.
-
-    Attributes:
-        window: Its number, from 0.
-        actions: What is executed, shape (T, 7): the policy's actions, or those it was told.
-        prediction: What the policy returned.
-        decision: The gate's decision when a window closed with this call: this window when
-            motion comes from the commanded chunk, the one before when it is measured. None when
-            none closed.
-        closed: Number of the window that closed with this call, None when none did.
-        report: What was pruned.
-    """
-
-    window: int
-    actions: FloatArray
-    prediction: Prediction
-    decision: Decision | None
-    closed: int | None
-    report: PruneReport
 
 
 class WindowPlanner:
@@ -180,7 +82,7 @@ class WindowPlanner:
         window: int,
         measured: MeasuredMotion | None = None,
         executed: FloatArray | None = None,
-    ) -> WindowResult:
+    ) -> Window:
         """Plan one window.
 
         A window that is asked for again (its chunk was lost, or the policy failed) is planned
@@ -198,15 +100,22 @@ class WindowPlanner:
             PolicyError: The policy failed.
         """
         self._begin(window)
-        decision = self._close_measured(window, measured)
-        closed = None if decision is None else window - 1
+        decision, closed = self._close_measured(window, measured), window - 1
         pruner = self._pruner if self._gate.prune else None
         prediction = self._policy.predict(observation, pruner)
         actions = prediction.actions if executed is None else executed
         if self._gate.config.motion_source == "commanded":
             decision, closed = self._gate.close_window(self._commanded(actions)), window
-        report = self._report(prediction)
-        return WindowResult(window, actions, prediction, decision, closed, report)
+        return Window(
+            window=window,
+            actions=actions,
+            convention=self._convention,
+            measured=measured or MeasuredMotion(),
+            audit=self._audit(prediction),
+            decision=None if decision is None else replace(decision, window=closed),
+            times=WindowTimes.of(prediction.timing),
+            prediction=prediction,
+        )
 
     def _begin(self, window: int) -> None:
         if window == self._window:
@@ -246,20 +155,27 @@ class WindowPlanner:
             convention=self._convention,
         )
 
-    def _report(self, prediction: Prediction) -> PruneReport:
+    def _audit(self, prediction: Prediction) -> TokenAudit:
         kept, total = prediction.kept, prediction.vision_tokens
-        lengths = first, last = prediction.sequence_lengths
         per_view = prediction.kept_per_view
+        first, last = prediction.sequence_lengths
         uncut = last if kept is None else last + total - len(kept)
         layers = self._llm.num_hidden_layers
-        full = self._layers_flops(uncut, layers)
-        if kept is None:
-            return PruneReport(NO_PRUNER, total, None, per_view, lengths, full, full)
-        pruner = self._pruner
-        flops = self._layers_flops(first, pruner.cut_layer)
-        flops += self._layers_flops(last, layers - pruner.cut_layer)
-        flops += self._scoring(total, uncut)
-        return PruneReport(pruner.name, total, kept, per_view, lengths, flops, full)
+        full = flops = self._layers_flops(uncut, layers)
+        if kept is not None:
+            flops = self._layers_flops(first, self._pruner.cut_layer)
+            flops += self._layers_flops(last, layers - self._pruner.cut_layer)
+            flops += self._scoring(total, uncut)
+        return TokenAudit(
+            pruner=NO_PRUNER if kept is None else self._pruner.name,
+            tokens_total=total,
+            tokens_kept=sum(per_view),
+            kept=None if kept is None else tuple(kept.tolist()),
+            kept_per_view=per_view,
+            sequence_length=prediction.sequence_lengths,
+            flops=flops,
+            flops_full=full,
+        )
 
     def _layers_flops(self, tokens: int, layers: int) -> float:
         llm = self._llm

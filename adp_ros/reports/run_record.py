@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..policies.planner import STAGES
+from ..policies.window import STAGES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -16,9 +17,9 @@ from ..adp.adp_settings import AdpSettings
 from ..errors import AdpError, CheckpointError, ConfigError, ObservationError
 from ..msg import ChunkRequest, TwinState
 from ..policies.openvla.preprocess import CROP_AREA
-from ..policies.planner import MeasuredMotion, WindowTimes
 from ..policies.policy import InferenceSettings, load_policy
 from ..policies.setup import PolicyLoader, adp_file, set_up_policy, warm_up
+from ..policies.window import MeasuredMotion, WindowTimes
 from ..robots.jaco2.interface import robot_named
 from ..settings import share_directory
 from ..sim.experts import Expert, make_expert
@@ -26,7 +27,7 @@ from ..types import ActionConvention, FloatArray, Observation
 from .diagnostics import DiagnosticsPublisher
 from .driver_side import StateFeed
 from .inference_inputs import ArmInbox, Arrived, FrameInbox, NewestSlot, NoPictureYet
-from .inference_outputs import InferenceHealth, InferenceTopics, Planned
+from .inference_outputs import InferenceHealth, InferenceTopics, SeenWindow
 from .messages import seconds
 from .node_process import NodeClock, Worker, run_node, step_back
 from .parameters import declare_settings, refuse_unknown_parameters
@@ -227,35 +228,27 @@ class InferenceNode(Node):
         age = self._times.now() - seconds(stamp)
         pixels = [f.pixels(i, settings.size) for f, i in zip(self._frames, images, strict=True)]
         state = self._setup.state(self._arm.state)
-        result = self._planner.plan(
+        window = self._planner.plan(
             Observation(tuple(pixels), settings.instruction, state),
             int(request.window),
             MeasuredMotion(request.measured_path, request.measured_net),
             self._mover.actions(stamp),
         )
-        planned = Planned(result, stamp, images[0].header.frame_id, pixels[0], state)
-        self._topics.publish_chunk(
-            planned, self._mover.convention, settings.step_period, self._mover.name
-        )
+        seen = SeenWindow(window, stamp, images[0].header.frame_id, pixels[0], state)
+        self._topics.publish_chunk(seen, settings.step_period, self._mover.name)
         self._answered = (int(request.window), time.monotonic())
-        self._report(planned, age)
+        self._report(seen, age)
 
-    def _report(self, planned: Planned, age: float) -> None:
-        timing = planned.result.prediction.timing
-        times = WindowTimes(
+    def _report(self, seen: SeenWindow, age: float) -> None:
+        times = replace(
+            WindowTimes.of(seen.window.planned.timing),
             frame_age=1e3 * age,
-            preprocess=1e3 * timing.preprocess,
-            vision=1e3 * timing.vision,
-            scoring=1e3 * timing.scoring,
-            llm=1e3 * timing.llm,
-            head=1e3 * timing.head,
-            total=1e3 * timing.total,
-            frame_to_chunk=1e3 * (self._times.now() - seconds(planned.stamp)),
+            frame_to_chunk=1e3 * (self._times.now() - seconds(seen.stamp)),
         )
-        self._topics.publish_audit(planned, times)
-        ended = self._health.planned(planned.result, self._topics.stages.summaries())
+        self._topics.publish_audit(seen, times)
+        ended = self._health.planned(seen.window, self._topics.stages.summaries())
         if ended is not None:
-            self.get_logger().info(f"window {planned.result.window} planned again after: {ended}")
+            self.get_logger().info(f"window {seen.window.window} planned again after: {ended}")
 
     def destroy_node(self) -> None:
         """End the thread, then the node."""

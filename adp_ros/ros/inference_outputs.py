@@ -13,8 +13,9 @@ from ..adp.adp_settings import OverlaySettings
 from ..adp.overlay import draw_pruned, pruned_patches
 from ..health import Health, LatencySummary, Level, Value, latency_values
 from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
-from ..policies.planner import STAGES, StageLog, WindowResult, WindowTimes
-from ..types import ActionConvention, FloatArray, Rgb
+from ..policies.planner import StageLog
+from ..policies.window import STAGES, Window, WindowTimes
+from ..types import FloatArray, Rgb
 from .messages import chunk_message, gate_message, latency_message, prune_message
 from .picture_messages import image_message
 
@@ -22,18 +23,18 @@ _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class SeenWindow:
     """One window with the picture it was planned from.
 
     Attributes:
-        result: What was planned.
+        window: What was planned, with its times.
         stamp: Capture time of the picture.
         camera_frame: Frame of the picture.
         rgb: The main camera's picture.
         state: The policy's proprioceptive state, None when it takes none.
     """
 
-    result: WindowResult
+    window: Window
     stamp: Time
     camera_frame: str
     rgb: Rgb
@@ -73,56 +74,45 @@ class InferenceTopics:
         self._overlay = node.create_publisher(Image, "/adp/overlay", qos_profile_sensor_data)
         self.stages = StageLog()
 
-    def publish_chunk(
-        self, planned: Planned, convention: ActionConvention, step_period: float, policy: str
-    ) -> None:
+    def publish_chunk(self, seen: SeenWindow, step_period: float, policy: str) -> None:
         """Publish the chunk; everything else can wait until the arm has it."""
-        result = planned.result
-        message = chunk_message(
-            result.actions,
-            convention,
-            window=result.window,
-            step_period=step_period,
-            pruned=result.prediction.pruned,
-            policy=policy,
-        )
-        message.header.stamp = planned.stamp
+        message = chunk_message(seen.window, step_period, policy)
+        message.header.stamp = seen.stamp
         message.header.frame_id = self._base_frame
         self._chunk.publish(message)
 
-    def publish_audit(self, planned: Planned, times: WindowTimes) -> None:
+    def publish_audit(self, seen: SeenWindow, times: WindowTimes) -> None:
         """Publish decision, pruning, latency, state and overlay of a window."""
-        result = planned.result
-        if planned.state is not None:
-            state = JointState(name=self._state_names, position=planned.state.tolist())
-            state.header.stamp = planned.stamp
+        window = seen.window
+        if seen.state is not None:
+            state = JointState(name=self._state_names, position=seen.state.tolist())
+            state.header.stamp = seen.stamp
             self._state.publish(state)
-        if result.decision is not None and result.closed is not None:
-            gate = gate_message(result.decision, result.closed)
-            gate.header.stamp = (
-                planned.stamp if result.closed == result.window else self._last_stamp
-            )
+        if window.decision is not None:
+            gate = gate_message(window.decision)
+            closed_now = window.decision.window == window.window
+            gate.header.stamp = seen.stamp if closed_now else self._last_stamp
             self._gate.publish(gate)
-        prune = prune_message(result.report, result.window)
-        prune.header.stamp = planned.stamp
+        prune = prune_message(window.audit, window.window)
+        prune.header.stamp = seen.stamp
         self._prune.publish(prune)
-        latency = latency_message(times, result.window, self.stages.add(times))
-        latency.header.stamp = planned.stamp
+        latency = latency_message(times, window.window, self.stages.add(times))
+        latency.header.stamp = seen.stamp
         self._latency.publish(latency)
-        self._last_stamp = planned.stamp
+        self._last_stamp = seen.stamp
         if self._overlay_settings.overlay_pruned and self._overlay.get_subscription_count() > 0:
-            self._publish_overlay(planned)
+            self._publish_overlay(seen)
 
-    def _publish_overlay(self, planned: Planned) -> None:
+    def _publish_overlay(self, seen: SeenWindow) -> None:
         settings = self._overlay_settings
         drawn = draw_pruned(
-            planned.rgb,
-            pruned_patches(planned.result.prediction.kept, view=0),
+            seen.rgb,
+            pruned_patches(seen.window.audit.patches, view=0),
             self._crop_area,
             settings.overlay_pruned_color,
             settings.overlay_pruned_alpha,
         )
-        self._overlay.publish(image_message(drawn, planned.stamp, planned.camera_frame))
+        self._overlay.publish(image_message(drawn, seen.stamp, seen.camera_frame))
 
 
 class InferenceHealth:
@@ -135,10 +125,10 @@ class InferenceHealth:
         self._failures = 0
         self._windows = 0
         self._pruned = 0
-        self._result: WindowResult | None = None
+        self._window: Window | None = None
         self._latency: dict[str, Value] = {}
 
-    def planned(self, result: WindowResult, summaries: tuple[LatencySummary, ...]) -> str | None:
+    def planned(self, window: Window, summaries: tuple[LatencySummary, ...]) -> str | None:
         """Take a window; returns the failure that it ends, None when there was none."""
         latency: dict[str, Value] = {}
         for name, summary in zip(STAGES, summaries, strict=True):
@@ -146,8 +136,8 @@ class InferenceHealth:
         with self._lock:
             ended, self._failure = self._failure, None
             self._windows += 1
-            self._pruned += int(result.prediction.pruned)
-            self._result = result
+            self._pruned += int(window.pruned)
+            self._window = window
             self._latency = latency
         return ended
 
@@ -170,33 +160,33 @@ class InferenceHealth:
             }
             if self._failure is not None:
                 return Health(Level.ERROR, f"no chunk: {self._failure}", values)
-            if self._result is None:
+            if self._window is None:
                 return Health(Level.OK, "loaded, no chunk asked for yet", values)
             total = self._latency["total_ms_p50"]
-            message = f"window {self._result.window} planned, {total:.0f} ms (median)"
+            message = f"window {self._window.window} planned, {total:.0f} ms (median)"
             return Health(Level.OK, message, values)
 
     def pruning(self) -> Health:
         """Return what was pruned."""
         with self._lock:
-            if self._result is None:
+            if self._window is None:
                 return Health(Level.OK, "no window yet")
-            report = self._result.report
+            audit = self._window.audit
             values: dict[str, Value] = {
                 "windows_pruned": self._pruned,
                 "pruned_share": self._pruned / self._windows,
-                "pruner": report.pruner,
-                "tokens_kept": report.tokens_kept,
-                "tokens_total": report.tokens_total,
-                "flops_share": report.flops / report.flops_full,
+                "pruner": audit.pruner,
+                "tokens_kept": audit.tokens_kept,
+                "tokens_total": audit.tokens_total,
+                "flops_share": audit.flops_share,
             }
-            message = f"{report.tokens_kept} of {report.tokens_total} vision tokens"
+            message = f"{audit.tokens_kept} of {audit.tokens_total} vision tokens"
             return Health(Level.OK, message, values)
 
     def gate(self) -> Health:
         """Return what the gate decided last and from what."""
         with self._lock:
-            decision = None if self._result is None else self._result.decision
+            decision = None if self._window is None else self._window.decision
             if decision is None:
                 return Health(Level.OK, "no decision yet")
             values: dict[str, Value] = {

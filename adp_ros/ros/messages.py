@@ -14,8 +14,8 @@ from ..control.supervisor import SafetySnapshot
 from ..errors import PolicyError
 from ..health import LatencySummary
 from ..msg import ActionChunk, GateState, InferenceLatency, PruneState, SafetyState
-from ..policies.planner import STAGES, PruneReport, WindowTimes
-from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
+from ..policies.window import STAGES, TokenAudit, Window, WindowTimes, decision_columns
+from ..types import ACTION_SIZE, ActionConvention, Chunk
 
 
 def seconds(stamp: Time) -> float:
@@ -90,30 +90,20 @@ def safety_message(state: SafetySnapshot) -> SafetyState:
     )
 
 
-def chunk_message(
-    actions: FloatArray,
-    convention: ActionConvention,
-    *,
-    window: int,
-    step_period: float,
-    pruned: bool,
-    policy: str,
-) -> ActionChunk:
-    """Pack a chunk; the header is left to the caller.
+def chunk_message(window: Window, step_period: float, policy: str) -> ActionChunk:
+    """Pack what is executed in a window; the header is left to the caller.
 
     Args:
-        actions: Shape (T, 7).
-        convention: Frames and rotation order of the increments.
-        window: Number of the window.
+        window: The window.
         step_period: Time from one action to the next in [s].
-        pruned: Vision tokens were pruned for it.
         policy: Which policy planned it.
     """
+    convention = window.convention
     return ActionChunk(
-        window=window,
+        window=window.window,
         step_period=step_period,
-        actions=np.ascontiguousarray(actions, dtype=np.float64).ravel().tolist(),
-        pruned=pruned,
+        actions=np.ascontiguousarray(window.actions, dtype=np.float64).ravel().tolist(),
+        pruned=window.pruned,
         policy=policy,
         translation_frame=convention.translation_frame,
         rotation_frame=convention.rotation_frame,
@@ -121,34 +111,16 @@ def chunk_message(
     )
 
 
-def gate_message(decision: Decision, window: int) -> GateState:
+def gate_message(decision: Decision) -> GateState:
     """Pack a decision of the gate about the window that closed."""
-    return GateState(
-        window=window,
-        state=GateState.PRUNED if decision.state else GateState.FULL,
-        next_state=GateState.PRUNED if decision.prune else GateState.FULL,
-        rule=decision.rule,
-        reason=str(decision.reason),
-        motion=decision.motion,
-        upper=decision.upper,
-        lower=decision.lower,
-        pruned_run=decision.pruned_run,
-    )
+    columns = decision_columns(decision)
+    states = {name: int(columns[name]) for name in ("state", "next_state")}
+    return GateState(**columns | states)
 
 
-def prune_message(report: PruneReport, window: int) -> PruneState:
+def prune_message(audit: TokenAudit, window: int) -> PruneState:
     """Pack the audit of one forward pass."""
-    return PruneState(
-        window=window,
-        pruner=report.pruner,
-        tokens_total=report.tokens_total,
-        tokens_kept=report.tokens_kept,
-        kept_per_view=list(report.kept_per_view),
-        kept_indices=[] if report.kept is None else report.kept.tolist(),
-        sequence_length=np.array(report.sequence_length, dtype=np.uint32),
-        flops=report.flops,
-        flops_full=report.flops_full,
-    )
+    return PruneState(window=window, **audit.columns())
 
 
 def latency_message(

@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import JointAngles
@@ -18,10 +17,10 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from ..control.calibration import FreeMotion
-from ..evaluation.video import PrunedView, VideoLog
+from ..evaluation.video import VideoLog
 from ..health import Level
 from ..msg import GateState, InferenceLatency, PruneState, SafetyState, TwinState
-from ..policies.planner import STAGES
+from ..policies.window import STAGES, read_audit
 from ..reports.monitor import Component, MonitorModel, Snapshot
 from ..reports.run_record import (
     STATUS_NAMES,
@@ -347,11 +346,9 @@ class Observer(Node):
     def _on_prune(self, message: PruneState) -> None:
         if self.over:
             return
-        self.log.note_window(message.window, message.tokens_total, message.tokens_kept)
-        stamp = seconds(message.header.stamp)
-        pruned = message.tokens_kept < message.tokens_total
-        kept = np.array(message.kept_indices, dtype=np.int64) if pruned else None
-        self.video.note_view(PrunedView(stamp, message.tokens_total, kept))
+        audit = read_audit(message)
+        self.log.note_window(message.window, audit.tokens_total, audit.tokens_kept)
+        self.video.note_view(seconds(message.header.stamp), audit)
 
     def _on_latency(self, message: InferenceLatency) -> None:
         if not self.over:

@@ -9,8 +9,8 @@ from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.evaluation.chunkers import ExpertChunker, HoldChunker, NoisyExpert, RelievedPolicy
 from adp_ros.evaluation.rollout import run_rollout
-from adp_ros.evaluation.rollout_result import Ending, PlannedChunk, RolloutConfig
-from adp_ros.types import ActionConvention
+from adp_ros.evaluation.rollout_result import Ending, RolloutConfig
+from adp_ros.policies.window import Window
 
 SHORT = RolloutConfig(task="cube_to_plate", seed=5, time_limit=2.0)
 
@@ -25,7 +25,7 @@ class Steady:
         pass
 
     def plan(self, view):
-        return PlannedChunk(np.tile(self.action, (8, 1)), ActionConvention())
+        return Window(window=view.window, actions=np.tile(self.action, (8, 1)))
 
 
 class Notes:
@@ -37,8 +37,8 @@ class Notes:
     def on_step(self, step):
         self.steps.append(step)
 
-    def on_window(self, view, planned, record):
-        self.windows.append((view, planned, record))
+    def on_window(self, view, window):
+        self.windows.append((view, window))
 
 
 def no_camera(config):
@@ -75,7 +75,7 @@ def test_same_seed_and_planner_give_the_same_episode_bit_for_bit():
 def test_windows_see_the_newest_picture_that_has_arrived():
     """A picture is of the 30 Hz grid, at least the camera's delay old, and no older than needed."""
     result, notes = watched(replace(SHORT, camera_delay=0.03), HoldChunker())
-    ages = [record.time - view.time for view, _, record in notes.windows]
+    ages = [record.asked - view.time for view, record in notes.windows]
     assert len(result.windows) == len(notes.windows) >= 3
     assert min(ages) >= 0.03 - 1e-9 and max(ages) < 0.03 + 1 / 30 + 0.01 + 1e-9
     assert [record.window for record in result.windows] == list(range(len(notes.windows)))
@@ -87,8 +87,8 @@ def test_chunk_arrives_after_the_latency(latency, execution):
     config = replace(SHORT, latency=latency, execution=execution)
     result, notes = watched(config, Steady(0.004, 0, 0, 0, 0, 0, 1))
     begun = notes.steps[0].view.time
-    assert latency - 1e-9 <= begun - result.windows[0].time <= latency + 0.11
-    gaps = np.diff([record.time for record in result.windows])
+    assert latency - 1e-9 <= begun - result.windows[0].asked <= latency + 0.11
+    gaps = np.diff([record.asked for record in result.windows])
     if execution == "sync":
         assert result.counters.steps_idle >= 4 * (len(gaps) - 1)
         assert gaps == pytest.approx(0.8 + latency, abs=0.11)

@@ -9,15 +9,9 @@ from adp_ros.adp.rivals import FastVPruner, RandomPruner
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import GateError, ObservationError, PolicyError
 from adp_ros.policies.openvla.model_config import LlmConfig
-from adp_ros.policies.planner import (
-    STAGES,
-    MeasuredMotion,
-    StageLog,
-    WindowPlanner,
-    WindowResult,
-    WindowTimes,
-)
+from adp_ros.policies.planner import StageLog, WindowPlanner
 from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.window import STAGES, MeasuredMotion, Window, WindowTimes
 from adp_ros.types import ActionConvention, Observation
 
 LLM = LlmConfig(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32)
@@ -86,7 +80,7 @@ def test_each_window_uses_the_state_that_the_motions_before_it_gave() -> None:
     results = [plan.plan(observation(w), w) for w in range(len(MOTIONS))]
     assert policy.calls == states_by_hand(MOTIONS)
     assert [r.prediction.pruned for r in results] == policy.calls
-    assert [r.closed for r in results] == list(range(len(MOTIONS)))
+    assert [r.decision.window for r in results] == list(range(len(MOTIONS)))
     np.testing.assert_allclose([r.decision.motion for r in results], MOTIONS)
 
 
@@ -153,11 +147,11 @@ def test_measured_motion_closes_the_window_before() -> None:
     policy = ScriptedPolicy([9.0] * 9)
     plan = planner(policy, GateConfig(motion_source="measured"))
     first = plan.plan(observation(0), 0)
-    assert first.decision is None and first.closed is None
+    assert first.decision is None
     for window in range(1, len(MOTIONS)):
         measured = MeasuredMotion(path=MOTIONS[window - 1], net=0.0)
         result = plan.plan(observation(window), window, measured)
-        assert result.closed == window - 1
+        assert result.decision.window == window - 1
     assert policy.calls == states_by_hand(MOTIONS)
 
 
@@ -187,39 +181,39 @@ def test_report_of_a_pruned_window() -> None:
     """Counts per view and cost: the paper's two views of 256, half kept, 40 to 60."""
     config = GateConfig(decision_method="always")
     result = planner(ScriptedPolicy(MOTIONS, views=2), config).plan(observation(0), 0)
-    report = result.report
-    assert report.pruner == "adp"
-    assert (report.tokens_total, report.tokens_kept) == (512, 256)
-    assert report.kept_per_view == (102, 154)
-    assert report.sequence_length == (347, 347)
-    assert report.flops_full == flops_by_hand(603, 32) == pytest.approx(7.91e12, abs=0.01e12)
-    assert report.flops == flops_by_hand(347, 32) + 2 * 512 * 4096  # one product per patch
+    audit = result.audit
+    assert audit.pruner == "adp"
+    assert (audit.tokens_total, audit.tokens_kept) == (512, 256)
+    assert audit.kept_per_view == (102, 154)
+    assert audit.sequence_length == (347, 347)
+    assert audit.flops_full == flops_by_hand(603, 32) == pytest.approx(7.91e12, abs=0.01e12)
+    assert audit.flops == flops_by_hand(347, 32) + 2 * 512 * 4096  # one product per patch
 
 
 def test_report_of_a_full_window() -> None:
     """Nothing dropped, nothing scored: the cost is that of full vision."""
-    report = planner(ScriptedPolicy(MOTIONS)).plan(observation(0), 0).report
-    assert report.pruner == "none" and report.kept is None
-    assert report.tokens_kept == report.tokens_total == 256
-    assert report.flops == report.flops_full == flops_by_hand(347, 32)
+    audit = planner(ScriptedPolicy(MOTIONS)).plan(observation(0), 0).audit
+    assert audit.pruner == "none" and audit.kept is None
+    assert audit.tokens_kept == audit.tokens_total == 256
+    assert audit.flops == audit.flops_full == flops_by_hand(347, 32)
 
 
 def test_report_of_a_pruner_inside_the_model() -> None:
     """FastV in front of layer 2: two layers see all, thirty the rest; nothing is scored extra."""
     config = GateConfig(decision_method="always")
     pruner = FastVPruner(keep=0.5, layer=2)
-    report = planner(ScriptedPolicy(MOTIONS), config, pruner).plan(observation(0), 0).report
-    assert report.sequence_length == (347, 219)
-    assert report.flops == flops_by_hand(347, 2) + flops_by_hand(219, 30)
+    audit = planner(ScriptedPolicy(MOTIONS), config, pruner).plan(observation(0), 0).audit
+    assert audit.sequence_length == (347, 219)
+    assert audit.flops == flops_by_hand(347, 2) + flops_by_hand(219, 30)
 
 
 def test_report_of_blind_and_of_late_scoring() -> None:
     """A random choice costs nothing; a score at layer 4 costs four layers more than Eq. 22."""
     config = GateConfig(decision_method="always")
     blind = planner(ScriptedPolicy(MOTIONS), config, RandomPruner(keep=0.5))
-    assert blind.plan(observation(0), 0).report.flops == flops_by_hand(219, 32)
+    assert blind.plan(observation(0), 0).audit.flops == flops_by_hand(219, 32)
     late = planner(ScriptedPolicy(MOTIONS), config, TextDrivenPruner(keep=0.5, layer=4))
-    extra = late.plan(observation(0), 0).report.flops - flops_by_hand(219, 32)
+    extra = late.plan(observation(0), 0).audit.flops - flops_by_hand(219, 32)
     assert flops_by_hand(347, 4) < extra < flops_by_hand(347, 4) * 1.1
 
 
@@ -228,7 +222,7 @@ def test_same_windows_give_the_same_results_with_the_real_model(golden_policy) -
     rng = np.random.default_rng(5)
     pictures = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(6)]
 
-    def run() -> list[WindowResult]:
+    def run() -> list[Window]:
         plan = WindowPlanner(
             golden_policy,
             golden_policy.parts.config.llm,
@@ -246,7 +240,7 @@ def test_same_windows_give_the_same_results_with_the_real_model(golden_policy) -
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a.actions, b.actions)
         assert a.decision == b.decision
-        assert a.report.flops == b.report.flops
+        assert a.audit.flops == b.audit.flops
 
 
 def test_stage_statistics_cover_the_last_hundred_windows() -> None:

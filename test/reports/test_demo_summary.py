@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, PrunedView, VideoLog
+from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, VideoLog
+from adp_ros.policies.window import TokenAudit
 from adp_ros.reports.progress import progress_display
 from adp_ros.reports.summary import (
     Comparison,
@@ -212,8 +213,8 @@ def test_video_plays_and_shows_pruned_patches(tmp_path: Path) -> None:
     for i in range(20):
         video.note_picture(i * 0.1 + (i % 3) * 0.02, jpeg(128), f"{i * 0.1:.1f} s")
     kept = np.arange(128, dtype=np.int64)  # the upper half of the 16 x 16 patches
-    video.note_view(PrunedView(0.0, 256, None))
-    video.note_view(PrunedView(0.95, 256, kept))
+    video.note_view(0.0, TokenAudit(tokens_total=256, tokens_kept=256))
+    video.note_view(0.95, TokenAudit(tokens_total=256, tokens_kept=len(kept), kept=tuple(kept)))
     video.write(tmp_path / "video.mp4", crop_area=0.9)
     with av.open(str(tmp_path / "video.mp4")) as container:
         stream = container.streams.video[0]

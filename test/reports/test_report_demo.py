@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import simplejpeg
 
-from adp_ros.evaluation.video import PrunedView, VideoLog
+from adp_ros.evaluation.video import VideoLog
+from adp_ros.policies.window import TokenAudit
 from adp_ros.reports.numbers import MOST, decision_points
 from adp_ros.reports.page import complete_log, decision_pictures, report_page
 from adp_ros.reports.run_record import GateRecord, ReportedWindow, RunRecord
 from adp_ros.reports.summary import Comparison, RunNumbers, Summary
 
 START = 1_700_000_000.0
+FULL = TokenAudit(tokens_total=256, tokens_kept=256)
+HALF = TokenAudit(pruner="adp", tokens_total=256, tokens_kept=128, kept=tuple(range(128)))
 SUMMARY = Summary(
     task="wipe_table", seed=3, policy="expert", success=True, progress=0.85, duration=61.0,
     windows=4, windows_pruned=2, steps=610, steps_missed=0, stream_on_time_share=0.998,
@@ -45,7 +48,7 @@ def video(states):
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
         log.note_picture(START + i / 10, bytes(simplejpeg.encode_jpeg(grey)), "")
     for i, pruned in enumerate(states):
-        log.note_view(PrunedView(START + i, 256, np.arange(128) if pruned else None))
+        log.note_view(START + i, HALF if pruned else FULL)
     return log
 
 

@@ -148,8 +148,8 @@ def run_in_process():
         def on_step(self, step):
             pass
 
-        def on_window(self, view, planned, record):
-            views.append((record, planned.result, view.measured_path))
+        def on_window(self, view, window):
+            views.append((window, view.measured_path))
 
     class Grey:
         def render(self, qpos, cleaned):
@@ -176,8 +176,8 @@ def test_nodes_and_rollout_take_the_same_decisions():
     assert len(known) >= WINDOWS - 2  # the first messages come before we are known
     reasons, states, gaps = set(), set(), []
     for window in known:
-        record, result, way = rollout[window]
-        gate, prune, decision = nodes.gates[window], nodes.prunes[window], result.decision
+        record, way = rollout[window]
+        gate, prune, decision = nodes.gates[window], nodes.prunes[window], record.decision
         assert (gate.state, gate.next_state) == (record.pruned, decision.prune), window
         assert (gate.rule, gate.reason, gate.pruned_run) == (
             decision.rule,
@@ -188,8 +188,8 @@ def test_nodes_and_rollout_take_the_same_decisions():
             [gate.motion, gate.upper, gate.lower],
             [decision.motion, decision.upper, decision.lower],
         )
-        assert prune.tokens_kept == record.tokens_kept
-        assert (prune.flops, prune.flops_full) == (record.flops, record.flops_full)
+        assert prune.tokens_kept == record.audit.tokens_kept
+        assert (prune.flops, prune.flops_full) == (record.audit.flops, record.audit.flops_full)
         reasons.add(gate.reason)
         states.add(gate.state)
         gaps.append(abs(nodes.ways[window] - way))

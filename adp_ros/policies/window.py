@@ -1,0 +1,251 @@
+"""One window of an episode: what was seen, kept, decided, timed and executed.
+
+The planner makes the record; messages, bags, rollouts, evaluation, reports and displays take
+their columns from it, so that each of them is named in one place. The ``read_*`` functions take
+their numbers from the package's messages by attribute: no ROS is needed here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from math import nan
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..adp.gate_rules import Decision, Reason
+from ..types import ACTION_SIZE, ActionConvention, FloatArray
+
+if TYPE_CHECKING:
+    from .policy import Prediction, StageTimes
+
+NO_PRUNER: Final = "none"  # name of the pruner of windows with full vision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowTimes:
+    """Time of each stage of one window, in [ms].
+
+    Attributes:
+        frame_age: Capture of the picture to start of work; NaN where nobody waited for it.
+        preprocess: Picture to the towers' input.
+        vision: Both towers and the projector.
+        scoring: Scores and selection of the vision tokens.
+        llm: Language model.
+        head: Action head and un-normalisation.
+        total: Preprocess to head.
+        frame_to_chunk: Capture of the picture to the chunk's publication; NaN where nobody
+            published it.
+    """
+
+    frame_age: float = nan
+    preprocess: float
+    vision: float
+    scoring: float
+    llm: float
+    head: float
+    total: float
+    frame_to_chunk: float = nan
+
+    @classmethod
+    def of(cls, timing: "StageTimes") -> "WindowTimes":
+        """Take the times of a forward pass, which are in [s]."""
+        return cls(
+            preprocess=1e3 * timing.preprocess,
+            vision=1e3 * timing.vision,
+            scoring=1e3 * timing.scoring,
+            llm=1e3 * timing.llm,
+            head=1e3 * timing.head,
+            total=1e3 * timing.total,
+        )
+
+
+STAGES: Final = tuple(item.name for item in fields(WindowTimes))
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredMotion:
+    """How far the tool really moved in the window that ends.
+
+    Attributes:
+        path: Path length in [m]; NaN when unknown.
+        net: Distance from start to end in [m]; NaN when unknown.
+    """
+
+    path: float = nan
+    net: float = nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAudit:
+    """Which vision tokens entered the language model, and what the forward pass cost.
+
+    Attributes:
+        pruner: Name of the pruner, ``none`` with full vision.
+        tokens_total: Vision tokens before pruning; 0 where no policy looked.
+        tokens_kept: Vision tokens that entered the model.
+        kept: Indices into the views' concatenated patches in the order they entered the model;
+            None with full vision.
+        kept_per_view: Vision tokens of each view that entered.
+        sequence_length: Tokens that entered the first and the last layer.
+        flops: Language model and scoring, 2 FLOPs a multiply-accumulate.
+        flops_full: The same forward with full vision.
+    """
+
+    pruner: str = NO_PRUNER
+    tokens_total: int = 0
+    tokens_kept: int = 0
+    kept: tuple[int, ...] | None = None
+    kept_per_view: tuple[int, ...] = ()
+    sequence_length: tuple[int, int] = (0, 0)
+    flops: float = 0.0
+    flops_full: float = 0.0
+
+    @property
+    def pruned(self) -> bool:
+        """True when a pruner chose the tokens."""
+        return self.kept is not None or self.tokens_kept < self.tokens_total
+
+    @property
+    def patches(self) -> NDArray[np.int64] | None:
+        """The kept indices, shape (k,); None with full vision."""
+        return None if self.kept is None else np.array(self.kept, dtype=np.int64)
+
+    @property
+    def flops_share(self) -> float:
+        """FLOPs of those with full vision; 1 where no policy looked."""
+        return self.flops / self.flops_full if self.flops_full > 0 else 1.0
+
+    @property
+    def words(self) -> str:
+        """What was kept."""
+        if self.pruned:
+            return f"pruned to {self.tokens_kept} of {self.tokens_total} tokens"
+        return f"full vision, {self.tokens_total} tokens"
+
+    def columns(self) -> dict[str, Any]:
+        """Return the fields of adp_ros/PruneState but header and window."""
+        return {
+            "pruner": self.pruner,
+            "tokens_total": self.tokens_total,
+            "tokens_kept": self.tokens_kept,
+            "kept_per_view": list(self.kept_per_view),
+            "kept_indices": list(self.kept or ()),
+            "sequence_length": list(self.sequence_length),
+            "flops": self.flops,
+            "flops_full": self.flops_full,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One window. What the keeper of the record doesn't know has its default.
+
+    Attributes:
+        window: Number in the episode, from 0.
+        time: Capture time of its picture, in [s] on the keeper's clock; NaN when unknown.
+        asked: When it was asked for, in [s] on the same clock; NaN when unknown.
+        actions: What is executed, shape (T, 7), see :class:`adp_ros.types.Chunk`; no rows when
+            unknown.
+        convention: Frames and rotation order of the increments.
+        measured: Motion of the window before, as it was measured.
+        audit: Vision tokens and cost.
+        decision: What the gate decided when a window closed with this one; ``decision.window``
+            says which: this one where motion comes from the commanded chunk, the one before
+            where it is measured. None when none closed.
+        times: Duration of each stage, None when nobody measured them.
+        prediction: All that the policy returned, in the process that planned.
+    """
+
+    window: int
+    time: float = nan
+    asked: float = nan
+    actions: FloatArray = field(
+        default_factory=lambda: np.zeros((0, ACTION_SIZE)), compare=False, repr=False
+    )
+    convention: ActionConvention = field(default_factory=ActionConvention)
+    measured: MeasuredMotion = field(default_factory=MeasuredMotion)
+    audit: TokenAudit = field(default_factory=TokenAudit)
+    decision: Decision | None = None
+    times: WindowTimes | None = field(default=None, compare=False)
+    prediction: "Prediction | None" = field(default=None, compare=False, repr=False)
+
+    @property
+    def pruned(self) -> bool:
+        """True when a pruner chose the vision tokens."""
+        return self.audit.pruned
+
+    @property
+    def planned(self) -> "Prediction":
+        """The prediction, where a policy planned in this process.
+
+        Raises:
+            ValueError: None did.
+        """
+        if self.prediction is None:
+            raise ValueError(f"window {self.window} was not planned by a policy here")
+        return self.prediction
+
+
+def decision_columns(decision: Decision) -> dict[str, Any]:
+    """Return the fields of adp_ros/GateState but the header; states are bool."""
+    return {
+        "window": decision.window,
+        "state": decision.state,
+        "next_state": decision.prune,
+        "rule": decision.rule,
+        "reason": str(decision.reason),
+        "motion": decision.motion,
+        "upper": decision.upper,
+        "lower": decision.lower,
+        "pruned_run": decision.pruned_run,
+    }
+
+
+def read_decision(message: Any) -> Decision:
+    """Read adp_ros/GateState; the motions that were compared are not in it."""
+    prune, reason = bool(message.next_state), str(message.reason)
+    return Decision(
+        prune=prune,
+        reason=reason,
+        rule=str(message.rule),
+        window=int(message.window),
+        state=bool(message.state),
+        motion=float(message.motion),
+        upper=float(message.upper),
+        lower=float(message.lower),
+        compared=(),
+        rule_prune=prune or reason == Reason.REFRESH,
+        pruned_run=int(message.pruned_run),
+    )
+
+
+def read_audit(message: Any) -> TokenAudit:
+    """Read adp_ros/PruneState."""
+    first, last = message.sequence_length
+    kept = tuple(int(i) for i in message.kept_indices)
+    return TokenAudit(
+        pruner=str(message.pruner),
+        tokens_total=int(message.tokens_total),
+        tokens_kept=int(message.tokens_kept),
+        kept=kept or None,
+        kept_per_view=tuple(int(n) for n in message.kept_per_view),
+        sequence_length=(int(first), int(last)),
+        flops=float(message.flops),
+        flops_full=float(message.flops_full),
+    )
+
+
+def read_times(message: Any) -> WindowTimes:
+    """Read adp_ros/InferenceLatency; its statistics are left to who needs them."""
+    times: Mapping[str, float] = {
+        "frame_age": message.frame_age,
+        "preprocess": message.preprocess,
+        "vision": message.vision,
+        "scoring": message.scoring,
+        "llm": message.llm,
+        "head": message.head,
+        "total": message.total,
+        "frame_to_chunk": message.frame_to_chunk,
+    }
+    return WindowTimes(**{stage: float(value) for stage, value in times.items()})
