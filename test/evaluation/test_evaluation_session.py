@@ -72,7 +72,10 @@ def test_two_workers_run_each_episode_once(tmp_path):
 def test_killed_run_goes_on(tmp_path):
     """After SIGKILL mid-way what had ended is there, and the rest is run; the sum is the same."""
     (tmp_path / "slow.py").write_text(SLOW)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3]))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[1:3])),
+    }
     process = subprocess.Popen([sys.executable, "slow.py"], cwd=tmp_path, env=environment)
     file = tmp_path / "episodes.jsonl"
     deadline = time.monotonic() + 30

@@ -2,7 +2,6 @@
 
 import json
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,14 +15,18 @@ from sensor_msgs.msg import CompressedImage
 
 from adp_ros.bags.bag_reader import BagReader
 from adp_ros.bags.bag_writer import BagWriter, Definitions, TopicInfo
-from adp_ros.bags.window_replay import log_text, window_line
+from adp_ros.bags.contents import RecordedWindow
+from adp_ros.bags.window_replay import ReplayedWindow, log_text, window_line
 from adp_ros.cli import main
 from adp_ros.errors import BagError
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
+from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.window import Window
 from adp_ros.reports.bag_record import read_run
 from adp_ros.reports.numbers import action_rows, read_replay
 from adp_ros.ros.messages import time_message
 from adp_ros.ros.picture_messages import image_to_rgb
+from adp_ros.types import ActionConvention
 
 START = 1_700_000_000.0
 TYPES = {
@@ -215,17 +218,15 @@ def test_log_without_a_policy_is_refused(tmp_path):
 def test_log_that_replay_writes_is_read(tmp_path):
     """The reader agrees with the writer of the log, digit by digit."""
     actions = np.random.default_rng(2).normal(size=(8, 7))
-    report = SimpleNamespace(
-        pruner="none", sequence_length=(333, 333), flops=1.0, flops_full=2.0
+    recorded = RecordedWindow(
+        window=7, stamp=123, arrival=456, actions=actions, step_period=0.1,
+        convention=ActionConvention(), pruned=False, policy="oft", measured=(0.0, 0.0),
     )  # fmt: skip
-    result = SimpleNamespace(
-        actions=actions, prediction=SimpleNamespace(actions=actions, kept=None),
-        report=report, decision=None, closed=None,
-    )  # fmt: skip
-    window = SimpleNamespace(
-        recorded=SimpleNamespace(window=7, stamp=123), result=result, problem="",
-        repeated=False, pruned=False, exact=True,
-    )  # fmt: skip
+    prediction = Prediction(
+        actions, actions.astype(np.float32), None, None, (333, 333), StageTimes(*[0.0] * 6), 1, 256
+    )
+    result = Window(window=7, actions=actions, prediction=prediction)
+    window = ReplayedWindow(recorded, result)
     path = tmp_path / "replay.jsonl"
     path.write_text(log_text([window_line(window)]))
     found = read_replay(path)
