@@ -59,8 +59,12 @@ class SettingInfo:
         """Say in words from where to where, without the unit."""
         if self.low is None and self.high is None:
             return "any"
-        low = "-inf" if self.low is None else f"{self.low:g}"
-        return f"{low} to {'inf' if self.high is None else f'{self.high:g}'}"
+        low = "-inf" if self.low is None else _number(self.low)
+        return f"{low} to {'inf' if self.high is None else _number(self.high)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 def setting(
@@ -306,6 +310,15 @@ def parse_yaml(text: str, what: str) -> Any:
         return yaml.load(text, Loader)  # a safe loader
     except yaml.YAMLError as error:
         raise ConfigError(f"{what} is not YAML: {' '.join(str(error).split())}") from error
+
+
+def yaml_value(value: Any) -> str:
+    """Return a value as it stands in a YAML file, on one line."""
+    import yaml
+
+    plain = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def mapping_in(text: str, what: str) -> dict[str, Any]:

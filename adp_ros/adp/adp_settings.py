@@ -55,7 +55,11 @@ class PruningSettings:
         high=1e6,
     )
     qk_layer: int = setting(
-        0, "Layer of the language model whose input is scored (adp, inverse).", low=0, high=1000
+        0,
+        "Layer of the language model whose input is scored (adp, inverse); 0 is free, layer l "
+        "costs l layers over all tokens.",
+        low=0,
+        high=1000,
     )
     keep_order: str = setting(
         "index",
@@ -65,13 +69,14 @@ class PruningSettings:
     )
     keep_counts: str = setting(
         "code",
-        "Rounding of the number of tokens kept: released code, paper's text, paper's tables.",
+        "Rounding of the number of tokens kept: code as released, paper down as in its text, "
+        "tables up as in its tables.",
         choices=("code", "paper", "tables"),
     )
     keep_positions: str = setting(
         "auto",
-        "Position numbers of the kept tokens: counted anew, or those of the full sequence; auto "
-        "is kept for fastv and reindexed for the others.",
+        "Position numbers of the kept tokens: reindexed counts them from the start, kept leaves "
+        "those of the full sequence; auto is kept for fastv and reindexed for the others.",
         choices=("auto", "reindexed", "kept"),
     )
     pruner_seed: int = setting(0, "Seed of the random pruner.", low=0, high=2**32 - 1)

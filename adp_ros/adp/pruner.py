@@ -88,14 +88,16 @@ class Budget:
     """
 
     keep: float = setting(0.5, "share of the vision patches that is kept", low=0, high=1)
-    split: tuple[float, ...] | None = (0.4, 0.6)
+    split: tuple[float, ...] | None = setting(
+        (0.4, 0.6), "weights of the views, none for equal ones", low=0
+    )
     counts: Counts = setting("code", "rounding rule", choices=("code", "paper", "tables"))
 
     def __post_init__(self) -> None:
         check_settings(self)
         if self.keep <= 0:
             raise ConfigError(f"keep is {self.keep}, allowed: above 0 up to 1")
-        if self.split is not None and not _usable(self.split):
+        if self.split is not None and not sum(self.split) > 0:
             raise ConfigError(
                 f"split is {self.split!r}, weights from 0 with a positive sum or None are needed"
             )
@@ -127,13 +129,6 @@ class Budget:
         if len(split) != views:
             raise ConfigError(f"split has {len(split)} weights, {views} views need {views} or 2")
         return [weight / sum(split) for weight in split]
-
-
-def _usable(split: tuple[float, ...]) -> bool:
-    numbers = isinstance(split, tuple) and all(
-        isinstance(w, int | float) and math.isfinite(w) and w >= 0 for w in split
-    )
-    return numbers and sum(split) > 0
 
 
 def _rounded(total: int, weights: list[float], patches: int) -> tuple[int, ...]:

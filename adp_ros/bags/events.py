@@ -3,17 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ..control.calibration import FreeMotion
-from ..control.chunk_steps import ChunkConfig
 from ..control.controller import Controller
-from ..control.controller_settings import ArmConfig, ControllerSettings, StopConfig, StreamConfig
-from ..control.envelope import EnvelopeConfig
-from ..control.feeds import FeedConfig, WatchConfig
-from ..control.supervisor import SafetyConfig
-from ..control.torque import TorqueConfig
-from ..control.velocity import VelocityConfig
+from ..control.controller_settings import GROUPS, ControllerSettings
 from ..errors import BagError
 from ..robots.jaco2.interface import Robot, robot_named
 from ..robots.jaco2.messages import (
@@ -21,7 +15,7 @@ from ..robots.jaco2.messages import (
     sample_from_message,
     torque_from_angles,
 )
-from ..settings import config_from_mapping, setting_names
+from ..settings import configs_from_flat, grouped_names
 from ..types import FloatArray
 from .bag_reader import BagReader, Decoder, Packed, Stored
 from .bag_writer import TopicInfo
@@ -157,9 +151,6 @@ def read_free_motion(path: Path, robot_type: str) -> FreeMotion:
     return FreeMotion.joined(found["joint_torques"], found["joint_angles"])
 
 
-T = TypeVar("T")
-
-
 def controller_settings(parameters: Mapping[str, Any], robot_type: str) -> ControllerSettings:
     """Return the settings that a controller node had.
 
@@ -170,23 +161,8 @@ def controller_settings(parameters: Mapping[str, Any], robot_type: str) -> Contr
     Raises:
         ConfigError: A value is not allowed.
     """
-
-    def part(cls: type[T], prefix: str = "") -> T:
-        dot = f"{prefix}." if prefix else ""
-        known = setting_names(cls)
-        values = {name: parameters[dot + name] for name in known if dot + name in parameters}
-        return config_from_mapping(cls, values, "controller_node of the bag")
-
-    return ControllerSettings(
-        arm=part(ArmConfig) if parameters else ArmConfig(robot_type=robot_type),
-        chunk=part(ChunkConfig, "chunk"),
-        velocity=part(VelocityConfig, "velocity"),
-        envelope=part(EnvelopeConfig, "envelope"),
-        safety=SafetyConfig(
-            torque=part(TorqueConfig, "torque"),
-            feed=part(FeedConfig, "feed"),
-            watch=part(WatchConfig, "watch"),
-        ),
-        stream=part(StreamConfig, "stream"),
-        stop=part(StopConfig, "stop"),
+    given = parameters or {"robot_type": robot_type}
+    known = {name: given[name] for name in grouped_names(GROUPS) if name in given}
+    return ControllerSettings.from_groups(
+        configs_from_flat(GROUPS, known, "controller_node of the bag")
     )

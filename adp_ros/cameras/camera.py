@@ -97,20 +97,31 @@ class CameraSettings:
     )
     path: str = setting("", "Video file, or folder of .png and .jpg pictures in name order.")
     loop: bool = setting(True, "Start a video or folder over when it ends.")
-    image_width: int = setting(640, "Width of a published picture.", unit="px", low=16, high=8192)
+    image_width: int = setting(
+        640,
+        "Width of a published picture; policies are trained on 640x480.",
+        unit="px",
+        low=16,
+        high=8192,
+    )
     image_height: int = setting(480, "Height of a published picture.", unit="px", low=16, high=8192)
     framerate: float = setting(
         30.0, "Pictures per second; a video keeps its own rate.", unit="Hz", low=0.1, high=240.0
     )
     capture_width: int = setting(
-        0, "Width asked of the V4L2 device; 0: as published.", unit="px", low=0, high=8192
+        0,
+        "Width asked of the V4L2 device; 0: as published. For 16:9: 1280 x 720 with fit crop.",
+        unit="px",
+        low=0,
+        high=8192,
     )
     capture_height: int = setting(
         0, "Height asked of the V4L2 device; 0: as published.", unit="px", low=0, high=8192
     )
     fit: str = setting(
         "exact",
-        "What to do with a picture of another size: refuse, crop the centre, pad black, stretch.",
+        "What to do with a picture of another size: refuse, crop the centre, pad black, stretch. "
+        "The policy depends on this geometry: use what it was trained on.",
         choices=("exact", "crop", "pad", "stretch"),
     )
     pixel_format: str = setting("yuyv", "Format asked of the V4L2 device.", choices=tuple(FOURCC))
@@ -126,7 +137,7 @@ class CameraSettings:
     saturation: int = _control("Saturation; -1 leaves it.")
     sharpness: int = _control("Sharpness; -1 leaves it.")
     gain: int = _control("Gain; -1 leaves it.")
-    exposure: int = _control("Exposure in the device's units; -1 leaves it.")
+    exposure: int = _control("Exposure in the device's units; -1 leaves it. Fix it as in training.")
     white_balance: int = setting(
         LEAVE, "White balance; -1 leaves it.", unit="K", low=-1, high=20000
     )

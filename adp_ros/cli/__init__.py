@@ -18,6 +18,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "record": "record a bag for replay",
         "replay": "a recorded run once more, offline",
         "play": "a bag into running nodes, with its clock",
+        "config": "settings files with every default, unit and range",
         "doctor": "check this machine, each finding with a fix",
         "checkpoint": "make or inspect a checkpoint",
         "collect": "demonstrations in the twin, by experts or corrected policies",

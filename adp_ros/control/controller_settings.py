@@ -1,13 +1,17 @@
 """All settings of the controller."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Final
 
 from ..errors import ConfigError
 from ..robots.jaco2.kinematics import ROBOT_TYPES, ArmModel, arm_model
-from ..settings import check_settings, setting
+from ..settings import Groups, check_settings, setting
 from .chunk_steps import ChunkConfig
 from .envelope import EnvelopeConfig
+from .feeds import FeedConfig, WatchConfig
 from .supervisor import SafetyConfig
+from .torque import TorqueConfig
 from .velocity import VelocityConfig
 
 
@@ -131,3 +135,24 @@ class ControllerSettings:
     safety: SafetyConfig = field(default_factory=SafetyConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
     stop: StopConfig = field(default_factory=StopConfig)
+
+    @classmethod
+    def from_groups(cls, groups: Mapping[str, Any]) -> "ControllerSettings":
+        """Put together the groups of :data:`GROUPS`, each as its configuration."""
+        safety = SafetyConfig(**{name: groups[name] for name in ("torque", "feed", "watch")})
+        others = ("chunk", "velocity", "envelope", "stream", "stop")
+        return cls(arm=groups[""], safety=safety, **{name: groups[name] for name in others})
+
+
+GROUPS: Final[Groups] = {
+    "": ArmConfig,
+    "chunk": ChunkConfig,
+    "velocity": VelocityConfig,
+    "envelope": EnvelopeConfig,
+    "torque": TorqueConfig,
+    "feed": FeedConfig,
+    "watch": WatchConfig,
+    "stream": StreamConfig,
+    "stop": StopConfig,
+}
+"""Parameters of the controller: prefix of their names -> settings."""

@@ -91,21 +91,33 @@ class InferenceSettings:
     )
     instruction: str = setting("wipe the table", "What the policy is told.")
     adp: str = setting("", "YAML file with the settings of gate and pruning; empty: our own.")
-    threads: int = setting(1, "CPU threads of one forward pass.", unit="threads", low=1, high=256)
+    threads: int = setting(
+        1,
+        "CPU threads of one forward pass; leave cores to the controller.",
+        unit="threads",
+        low=1,
+        high=256,
+    )
     idle: bool = setting(
         True,
         "Plan only on processor time that nothing else wants (SCHED_IDLE), so that the control "
-        "loop is on time; false: at the nice value.",
+        "loop is on time; false: at the nice value. Pictures arrive at normal priority.",
     )
     nice: int = setting(10, "Nice value of the thread that plans, without idle.", low=0, high=19)
     image_topics: tuple[str, ...] = setting(
         ("/camera/image_raw",), "One picture topic per view, the main camera first."
     )
-    image_width: int = setting(640, "Width of a picture.", unit="px", low=16, high=8192)
+    image_width: int = setting(
+        640, "Width of a picture; others are refused.", unit="px", low=16, high=8192
+    )
     image_height: int = setting(480, "Height of a picture.", unit="px", low=16, high=8192)
     center_crop: bool = setting(True, "Crop 90 % of the area, as trained with augmentation.")
     max_frame_age: float = setting(
-        0.5, "No chunk is planned from an older picture.", unit="s", low=0.05, high=10.0
+        0.5,
+        "No chunk is planned from an older picture, pose or joints.",
+        unit="s",
+        low=0.05,
+        high=10.0,
     )
     step_period: float = setting(
         0.1, "Time from one action to the next.", unit="s", low=0.02, high=1.0
@@ -115,7 +127,8 @@ class InferenceSettings:
     )
     translation_frame: str = setting(
         DECLARED,
-        "Frame of dx dy dz; declared: action_convention.json of the checkpoint says it.",
+        "Frame of dx dy dz; declared: action_convention.json of the checkpoint says it. It is "
+        "never guessed: without a declaration policy oft refuses to start.",
         choices=(DECLARED, "base", "tool"),
     )
     rotation_frame: str = setting(

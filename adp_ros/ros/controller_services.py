@@ -14,15 +14,10 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
-from ..control.chunk_steps import ChunkConfig
 from ..control.controller import Controller
-from ..control.controller_settings import ArmConfig, ControllerSettings, StopConfig, StreamConfig
-from ..control.envelope import EnvelopeConfig
-from ..control.feeds import FeedConfig, WatchConfig
+from ..control.controller_settings import GROUPS, ControllerSettings
 from ..control.safety_machine import ASKED_STOPS, Status
-from ..control.supervisor import SafetyConfig, SafetySnapshot
-from ..control.torque import TorqueConfig
-from ..control.velocity import VelocityConfig
+from ..control.supervisor import SafetySnapshot
 from ..errors import AdpError
 from ..msg import SafetyState
 from ..robots.jaco2.interface import Robot
@@ -30,7 +25,7 @@ from .arm_client import ArmServices, Pause
 from .lifeline import LifelineWatch
 from .messages import safety_message
 from .node_process import node_lifeline
-from .parameters import declare_settings
+from .parameters import declare_groups
 
 
 def declare_controller_settings(node: Node) -> ControllerSettings:
@@ -39,19 +34,7 @@ def declare_controller_settings(node: Node) -> ControllerSettings:
     Raises:
         ConfigError: Names the parameter, its value and what is allowed.
     """
-    return ControllerSettings(
-        arm=declare_settings(node, ArmConfig),
-        chunk=declare_settings(node, ChunkConfig, "chunk"),
-        velocity=declare_settings(node, VelocityConfig, "velocity"),
-        envelope=declare_settings(node, EnvelopeConfig, "envelope"),
-        safety=SafetyConfig(
-            torque=declare_settings(node, TorqueConfig, "torque"),
-            feed=declare_settings(node, FeedConfig, "feed"),
-            watch=declare_settings(node, WatchConfig, "watch"),
-        ),
-        stream=declare_settings(node, StreamConfig, "stream"),
-        stop=declare_settings(node, StopConfig, "stop"),
-    )
+    return ControllerSettings.from_groups(declare_groups(node, GROUPS))
 
 
 _CHUNKS = "publisher of /adp/action_chunk"

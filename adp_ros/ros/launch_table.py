@@ -215,24 +215,9 @@ def _camera_groups() -> Groups:
 
 
 def _controller_groups() -> Groups:
-    from ..control.chunk_steps import ChunkConfig
-    from ..control.controller_settings import ArmConfig, StopConfig, StreamConfig
-    from ..control.envelope import EnvelopeConfig
-    from ..control.feeds import FeedConfig, WatchConfig
-    from ..control.torque import TorqueConfig
-    from ..control.velocity import VelocityConfig
+    from ..control.controller_settings import GROUPS
 
-    return {
-        "": ArmConfig,
-        "chunk": ChunkConfig,
-        "velocity": VelocityConfig,
-        "envelope": EnvelopeConfig,
-        "torque": TorqueConfig,
-        "feed": FeedConfig,
-        "watch": WatchConfig,
-        "stream": StreamConfig,
-        "stop": StopConfig,
-    }
+    return GROUPS
 
 
 def _inference_groups() -> Groups:

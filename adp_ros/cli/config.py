@@ -1,0 +1,282 @@
+"""``adp-ros config``: the files of ``config/`` and the tables of the documentation."""
+
+import argparse
+import inspect
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..adp.adp_settings import GateSwitches, OverlaySettings, PruningSettings
+from ..adp.gate_settings import GateConfig, ReleasedGateSettings
+from ..errors import ConfigError
+from ..ros.launch_arguments import launch_arguments
+from ..ros.launch_table import GROUPS
+from ..settings import (
+    Groups,
+    field_kind,
+    setting_fields,
+    setting_info,
+    share_directory,
+    yaml_value,
+)
+
+WIDTH: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Settings of one dataclass in a file.
+
+    Attributes:
+        config: The dataclass.
+        values: Name -> value in place of the default; settings that are not named are left out.
+            None for all settings with their defaults.
+    """
+
+    config: type[Any]
+    values: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlatFile:
+    """A file of settings without nodes.
+
+    Attributes:
+        header: What stands at its top.
+        sections: What follows.
+    """
+
+    header: str
+    sections: tuple[Section, ...]
+
+
+FLAT_FILES: Final[Mapping[str, FlatFile]] = {
+    "adp.yaml": FlatFile(
+        "Action-aware Dynamic Pruning: which vision tokens are dropped, when, and how it is shown. "
+        "Names of the paper's Table 14 and of the released code are taken as they are; unknown "
+        "names and values out of range are refused by name. Defaults: the paper's text and "
+        "experiments. For the released code's gate, see adp_released.yaml.\n"
+        "Accepted and reported as without effect, so that the authors' files load as they are: "
+        "L_eff, min_delta_rot, hysteresis_up, hysteresis_down, tol_equal (never read by their code "
+        "either) and the names of their evaluation script (qk_debug, qk_log_topk, task_suite_name, "
+        "save_videos, ...).",
+        tuple(Section(c) for c in (PruningSettings, GateSwitches, GateConfig, OverlaySettings)),
+    ),
+    "adp_released.yaml": FlatFile(
+        "The released code's configuration and its gate, exactly: motion is the net displacement "
+        "of measured poses, the extrema leave the current window out, the first three windows are "
+        "full. Everything that is not named here is as in adp.yaml. The paper's Table 14 has "
+        "qk_keep_ratio 0.5.",
+        (
+            Section(GateSwitches, {"gate_version": "released"}),
+            Section(
+                PruningSettings,
+                {
+                    "qk_keep_enabled": True,
+                    "qk_keep_ratio": 0.75,
+                    "qk_keep_split": (0.4, 0.6),
+                    "qk_layer": 0,
+                    "keep_order": "score",
+                    "keep_counts": "code",
+                    "keep_positions": "reindexed",
+                },
+            ),
+            Section(
+                ReleasedGateSettings,
+                {
+                    "use_dynamic_visual_strategy": True,
+                    "decision_method": "adjacent",
+                    "adjacent_extrema_window": 3,
+                    "adjacent_last_state": False,
+                    "initial_state": 0,
+                    "delta_method": "net",
+                    "min_delta_pos": 0.0,
+                    "limit_consecutive_pruned_enabled": True,
+                    "limit_max_consecutive_pruned": 3,
+                },
+            ),
+        ),
+    ),
+}
+NODE_FILES: Final[Mapping[str, str]] = {
+    "camera": "Camera node. Names are those of usb_cam where it has the same setting; the launch "
+    "argument `camera` sets source, video_device and path.",
+    "controller": "Controller. The launch arguments robot_type and dry_run win over this file; all "
+    "values are defaults. Read-only at run time.",
+    "inference": "Inference node. The launch sets policy, checkpoint, adp, instruction and "
+    "robot_type.",
+    "record": "Recorder (record:=true, or adp-ros record). Bags are MCAP, for ros2 bag and "
+    "adp-ros replay.",
+    "sim": "The simulated arm (robot:=sim). The launch arguments task, robot_type and seed win "
+    "over this file.",
+}
+
+
+def config_files() -> dict[str, str]:
+    """Return the files of ``config/`` that hold settings: name -> text."""
+    nodes = {
+        f"{name}.yaml": _node_file(f"{name}_node", header, GROUPS[f"{name}_node"]())
+        for name, header in NODE_FILES.items()
+    }
+    return nodes | {name: _flat_file(file) for name, file in FLAT_FILES.items()}
+
+
+def _flat_file(file: FlatFile) -> str:
+    parts = [_comment(file.header, "")]
+    for section in file.sections:
+        lines = [_heading(section.config, ""), *_settings(section, "")]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _node_file(node: str, header: str, groups: Groups) -> str:
+    lines = [_comment(header, ""), f"{node}:", "  ros__parameters:"]
+    for group, config in groups.items():
+        indent = "    "
+        if group:
+            lines += ["", _heading(config, indent), f"{indent}{group}:"]
+            indent += "  "
+        lines += _settings(Section(config), indent)
+    return "\n".join(lines) + "\n"
+
+
+def _settings(section: Section, indent: str) -> Iterator[str]:
+    for item in setting_fields(section.config):
+        if section.values is not None and item.name not in section.values:
+            continue
+        value = item.default if section.values is None else section.values[item.name]
+        yield _comment(_meaning(item, WIDTH - len(indent) - 2), indent)
+        yield f"{indent}{item.name}: {yaml_value(value)}"
+
+
+def _title(config: type[Any]) -> str:
+    return (inspect.getdoc(config) or "").splitlines()[0]
+
+
+def _heading(config: type[Any], indent: str) -> str:
+    return _comment(f"--- {_title(config).rstrip('.')} ---", indent)
+
+
+def _comment(text: str, indent: str) -> str:
+    mark = f"{indent}# "
+    lines = [
+        textwrap.fill(part, WIDTH, initial_indent=mark, subsequent_indent=mark)
+        for part in text.split("\n")
+    ]
+    return "\n".join(lines)
+
+
+def _meaning(item: "Field[Any]", width: int) -> str:
+    """Say description, range and unit of a setting, on one line where they fit."""
+    description = setting_info(item).description.rstrip(".") + "."
+    allowed = _allowed(item)
+    short = len(description) + len(allowed) < width
+    return f"{description}{' ' if short else chr(10)}{allowed}".rstrip()
+
+
+def _allowed(item: "Field[Any]") -> str:
+    info = setting_info(item)
+    if info.choices:
+        return " | ".join(str(choice) for choice in info.choices)
+    unit = "" if info.unit == "-" else f"[{info.unit}]"
+    if info.range == "any":
+        return unit
+    each = " each" if field_kind(item).sequence else ""
+    return " ".join(part for part in (f"{info.range}{each}", unit) if part)
+
+
+def markdown(share: Path) -> str:
+    """Return every setting as Markdown tables, for the documentation.
+
+    Args:
+        share: Directory that holds ``config/``.
+    """
+    parts = ["## Launch arguments", _table(("argument", "default", "meaning"), _arguments(share))]
+    for name in NODE_FILES:
+        parts.append(f"## config/{name}.yaml")
+        for group, config in GROUPS[f"{name}_node"]().items():
+            parts += [_title(config), _rows(config, group)]
+    parts.append("## config/adp.yaml")
+    for section in FLAT_FILES["adp.yaml"].sections:
+        parts += [_title(section.config), _rows(section.config, "")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _arguments(share: Path) -> Iterator[tuple[str, ...]]:
+    for argument in launch_arguments(share):
+        allowed = f" Allowed: {', '.join(argument.choices)}." if argument.choices else ""
+        default = argument.default.removeprefix(f"{share}{os.sep}")
+        yield f"`{argument.name}`", f"`{default}`", f"{argument.description}.{allowed}"
+
+
+def _rows(config: type[Any], group: str) -> str:
+    rows = (
+        (
+            f"`{group}.{item.name}`" if group else f"`{item.name}`",
+            f"`{yaml_value(item.default)}`",
+            _allowed(item).replace("|", "\\|"),
+            setting_info(item).description,
+        )
+        for item in setting_fields(config)
+    )
+    return _table(("setting", "default", "allowed", "meaning"), rows)
+
+
+def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "config",
+        help="settings files with every default, unit and range",
+        description="Write the settings files of config/ with every default, unit, range and "
+        "meaning, as a start for your own. A file that differs is left alone without --force.",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("config"), metavar="DIR", help="default: %(default)s"
+    )
+    parser.add_argument("--force", action="store_true", help="write over files that differ")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the tables of the documentation instead"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the files, or print the tables; 1 when a file that differs was left alone."""
+    if arguments.markdown:
+        sys.stdout.write(markdown(share_directory(os.environ)))
+        return 0
+    folder: Path = arguments.output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        states = {
+            str(folder / name): _write(folder / name, text, arguments.force)
+            for name, text in sorted(config_files().items())
+        }
+    except OSError as error:
+        raise ConfigError(f"output is {str(folder)!r}: {error.strerror}") from error
+    if arguments.json:
+        sys.stdout.write(json.dumps(states, indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{state:<10} {path}\n" for path, state in states.items()))
+    return int("left alone" in states.values())
+
+
+def _write(path: Path, text: str, force: bool) -> str:
+    if path.exists():
+        if path.read_bytes() == text.encode():
+            return "unchanged"
+        if not force:
+            return "left alone"
+    path.write_text(text, encoding="utf-8")
+    return "written"
