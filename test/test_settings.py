@@ -1,4 +1,4 @@
-"""One field holds all that is known of a setting; whatever a user writes becomes it, or is refused."""
+"""A field holds all that is known of a setting; what a user writes becomes it, or is refused."""
 
 import argparse
 from dataclasses import dataclass

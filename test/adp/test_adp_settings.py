@@ -1,6 +1,7 @@
 """The settings file of pruning: defaults, the authors' names, refusals."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,12 @@ def test_shipped_file_states_the_defaults():
 
 
 def test_shipped_file_names_every_setting():
-    """Every setting stands in config/adp.yaml, with a comment on its line or below."""
-    text = (CONFIG / "adp.yaml").read_text()
+    """Every setting stands in config/adp.yaml, below a comment."""
+    lines = (CONFIG / "adp.yaml").read_text().splitlines()
     for part in (AdpSettings().pruning, AdpSettings().gate, AdpSettings().overlay):
         for name in part.__dataclass_fields__:
-            line = next(line for line in text.splitlines() if line.startswith(f"{name}:"))
-            assert "#" in line, name
+            above = next(a for a, b in pairwise(lines) if b.startswith(f"{name}:"))
+            assert above.startswith("# "), name
 
 
 def test_released_file_is_the_released_gate():

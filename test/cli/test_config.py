@@ -1,4 +1,4 @@
-"""``adp-ros config``: files and tables come from the settings, and the files in config/ are they."""
+"""``adp-ros config``: files and tables come from the settings."""
 
 import json
 from pathlib import Path
