@@ -31,14 +31,9 @@ from adp_ros.robots.jaco2.messages import (
     joint_state_message,
     pose_message,
 )
-from adp_ros.ros.messages import (
-    chunk_message,
-    gate_message,
-    prune_message,
-    safety_message,
-    time_message,
-)
+from adp_ros.ros.messages import chunk_message, gate_message, prune_message, safety_message
 from adp_ros.ros.picture_messages import image_message, jpeg_message
+from adp_ros.ros.stamps import time_message
 from adp_ros.types import (
     ActionConvention,
     Chunk,

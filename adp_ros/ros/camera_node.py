@@ -16,11 +16,11 @@ from ..health import Health, Level
 from ..msg import TwinState
 from ..types import Frame
 from .diagnostics import DiagnosticsPublisher
-from .driver_side import StateFeed
-from .messages import time_message
 from .node_process import NodeClock, Worker, run_node, yield_to_others
 from .parameters import declare_settings, refuse_unknown_parameters, resolve_url
 from .picture_messages import camera_info_message, image_message, jpeg_message
+from .stamps import time_message
+from .twin_states import StateFeed
 
 _WAIT = 0.2  # longest wait for a picture before the node looks after other things, in [s]
 

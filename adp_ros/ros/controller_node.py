@@ -84,7 +84,8 @@ class ControllerNode(Node):
         super().destroy_node()
 
     def _prepare(self) -> None:
-        for note in prepare_loop_thread(self._settings.stream):
+        stream = self._settings.stream
+        for note in prepare_loop_thread(stream.fifo_priority, stream.cpu):
             self.get_logger().warning(note)
         if self._dry_run:
             self.get_logger().warning("dry_run: nothing is sent to the arm")

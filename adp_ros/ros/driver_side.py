@@ -4,11 +4,8 @@ Names, types, units and quirks are those of kinova-ros. The twin uses it; the re
 somebody else's program.
 """
 
-import threading
-from collections import deque
 from collections.abc import Callable
 from math import pi, radians
-from typing import Final
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Vector3, WrenchStamped
@@ -27,9 +24,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
-from ..cameras.twin_camera import TwinSnapshot
 from ..geometry import euler_xyz_from_rotation
-from ..msg import TwinState
 from ..robots.jaco2.interface import Robot, radians_from_ticks
 from ..robots.jaco2.kinematics import arm_model, forward
 from ..robots.jaco2.messages import (
@@ -42,50 +37,6 @@ from ..sim.base_controller import DriverMode, VelocityPoint
 from ..sim.shared_twin import SharedTwin
 from ..sim.twin import ArmReading
 from ..types import FloatArray
-from .messages import seconds
-from .picture_messages import twin_snapshot
-
-_HISTORY: Final = 100  # states: 2 s at 50 Hz, more than a picture may be old
-_SAME: Final = 1e-6  # [s]; stamps pass through floating-point seconds on their way
-
-
-class StateFeed:
-    """Keeps the last states; a reader waits until one is due, or asks for an earlier one."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._states: deque[TwinState] = deque(maxlen=_HISTORY)
-
-    def put(self, message: TwinState) -> None:
-        """Take a state as it arrives."""
-        with self._changed:
-            self._states.append(message)
-            self._changed.notify_all()
-
-    def wait(self, due: float, timeout: float) -> TwinSnapshot | None:
-        """Wait for a state stamped at or after ``due`` [s], at most ``timeout`` [s]."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._is_due(due), timeout):
-                return None
-            message = self._states[-1]
-        return twin_snapshot(message)
-
-    def at(self, stamp: float) -> TwinSnapshot | None:
-        """Return the newest state stamped at or before ``stamp`` [s], else the oldest known.
-
-        None while no state has come.
-        """
-        with self._changed:
-            if not self._states:
-                return None
-            latest = stamp + _SAME
-            before = (s for s in reversed(self._states) if seconds(s.header.stamp) <= latest)
-            message = next(before, self._states[0])
-        return twin_snapshot(message)
-
-    def _is_due(self, due: float) -> bool:
-        return bool(self._states) and seconds(self._states[-1].header.stamp) >= due
-
 
 _POLL = 0.05  # [s] between looks whether the arm is home
 

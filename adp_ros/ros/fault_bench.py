@@ -30,7 +30,7 @@ from ..robots.jaco2.kinematics import arm_model, gravity_torque
 from ..robots.jaco2.messages import joints_from_angles, pose_from_message, torque_from_angles
 from ..types import FloatArray, Pose
 from .fault_filters import Filter
-from .messages import seconds, time_message
+from .stamps import seconds, time_message
 
 SERVICES: Final = ("start", "stop", "reset", "tare")
 _KEPT: Final = 6000  # messages of each kind: a minute

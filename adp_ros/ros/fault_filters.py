@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 
 from ..errors import ConfigError
 from ..msg import ActionChunk
-from .messages import seconds, time_message
+from .stamps import seconds, time_message
 
 Filter = Callable[[Any], list[Any]]
 

@@ -20,8 +20,8 @@ from ..policies.conventions import ArmState
 from ..robots.jaco2.interface import RADIANS_PER_TICK, Robot
 from ..robots.jaco2.messages import joints_from_state, opening_from_fingers, pose_from_message
 from ..types import Rgb
-from .messages import seconds
 from .picture_messages import ImageConverter
+from .stamps import seconds
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import torch
@@ -22,16 +22,18 @@ from ..policies.setup import PolicyLoader, adp_file, set_up_policy, warm_up
 from ..policies.window import MeasuredMotion, WindowTimes
 from ..robots.jaco2.interface import robot_named
 from ..settings import share_directory
-from ..sim.experts import Expert, make_expert
 from ..types import ActionConvention, FloatArray, Observation
 from .diagnostics import DiagnosticsPublisher
-from .driver_side import StateFeed
 from .inference_inputs import ArmInbox, Arrived, FrameInbox, NewestSlot, NoPictureYet
 from .inference_outputs import InferenceHealth, InferenceTopics, SeenWindow
-from .messages import seconds
 from .node_process import NodeClock, Worker, run_node, step_back
 from .parameters import declare_settings, refuse_unknown_parameters
 from .picture_messages import make_image_converter
+from .stamps import seconds
+from .twin_states import StateFeed
+
+if TYPE_CHECKING:
+    from ..sim.experts import Expert
 
 OPEN: Final = 1.0
 
@@ -93,6 +95,9 @@ class ExpertMover:
     name = "expert"
 
     def __init__(self, states: StateFeed, robot_type: str) -> None:
+        from ..sim.experts import make_expert  # the policy alone needs no scene
+
+        self._make = make_expert
         self.convention = ActionConvention()
         self.sentence = (
             "the arm is moved by the scripted expert, which reads the twin's true state; "
@@ -108,7 +113,7 @@ class ExpertMover:
         if state is None:
             raise ObservationError("nothing has come on /sim/state, the expert needs it")
         if self._expert is None or (self._expert.task, self._expert.seed) != state.scene:
-            self._expert = make_expert(*state.scene, self._robot_type)
+            self._expert = self._make(*state.scene, self._robot_type)
         return self._expert.plan(state.qpos, state.cleaned)
 
 

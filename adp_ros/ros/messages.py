@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any, Literal, cast
 
 import numpy as np
-from builtin_interfaces.msg import Time
 
 from ..adp.gate_rules import Decision
 from ..control.safety_machine import Status
@@ -16,17 +15,7 @@ from ..health import LatencySummary
 from ..msg import ActionChunk, GateState, InferenceLatency, PruneState, SafetyState
 from ..policies.window import STAGES, TokenAudit, Window, WindowTimes, decision_columns
 from ..types import ACTION_SIZE, ActionConvention, Chunk
-
-
-def seconds(stamp: Time) -> float:
-    """Return a stamp in [s]."""
-    return float(stamp.sec) + float(stamp.nanosec) * 1e-9
-
-
-def time_message(stamp: float) -> Time:
-    """Return a stamp in [s] as a message."""
-    whole, nanoseconds = divmod(round(stamp * 1e9), 1_000_000_000)
-    return Time(sec=int(whole), nanosec=int(nanoseconds))
+from .stamps import seconds
 
 
 def message_class(type_name: str) -> type[Any]:

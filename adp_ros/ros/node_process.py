@@ -23,7 +23,6 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future as RclpyFuture
 
-from ..control.controller_settings import StreamConfig
 from ..errors import AdpError, ConfigError
 from ..settings import share_directory
 from .environment import node_environment, transport_environment
@@ -124,33 +123,37 @@ _SWITCH_INTERVAL: Final = 0.0005  # [s] after which a running thread gives way t
 _DEFAULT_SWITCH_INTERVAL: Final = 0.005  # [s], Python's
 
 
-def prepare_loop_thread(config: StreamConfig) -> list[str]:
+def prepare_loop_thread(fifo_priority: int, cpu: int) -> list[str]:
     """Set up the calling thread; return what was not permitted, in words.
 
     Automatic garbage collection is turned off in the process: a full collection stops every
     thread for longer than a tick. :func:`collect_young` is to be called now and then. A callback
     that runs when a tick is due gives way after half a millisecond instead of five. In the end
     :func:`restore_process` undoes both.
+
+    Args:
+        fifo_priority: SCHED_FIFO priority; 0 for none.
+        cpu: Processor that the thread is bound to; -1 for any.
     """
     gc.collect()
     gc.freeze()
     gc.disable()
     sys.setswitchinterval(_SWITCH_INTERVAL)
     notes = []
-    if config.fifo_priority > 0:
+    if fifo_priority > 0:
         try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(config.fifo_priority))
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(fifo_priority))
         except OSError as error:
             notes.append(
-                f"stream.fifo_priority {config.fifo_priority} is not permitted ({error.strerror}), "
+                f"stream.fifo_priority {fifo_priority} is not permitted ({error.strerror}), "
                 "running at normal priority: raise rtprio in /etc/security/limits.conf"
             )
-    if config.cpu >= 0:
+    if cpu >= 0:
         try:
-            os.sched_setaffinity(0, {config.cpu})
+            os.sched_setaffinity(0, {cpu})
         except OSError as error:
             notes.append(
-                f"stream.cpu {config.cpu} is not possible ({error.strerror}), "
+                f"stream.cpu {cpu} is not possible ({error.strerror}), "
                 f"allowed: {sorted(os.sched_getaffinity(0))}"
             )
     return notes

@@ -36,7 +36,7 @@ from ..reports.summary import RunNotes, TimedSafetyEvent, TwinProgress
 from ..robots.jaco2.interface import robot_named
 from ..robots.jaco2.messages import joints_from_angles, torque_from_angles
 from ..types import FloatArray
-from .messages import seconds
+from .stamps import seconds
 
 _SAMPLES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 

@@ -15,11 +15,8 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..cameras.picture_geometry import Calibration
-from ..cameras.twin_camera import TwinSnapshot
 from ..errors import ObservationError
-from ..msg import TwinState
 from ..types import Rgb
-from .messages import seconds
 
 _CHANNELS: Final[Mapping[str, int]] = MappingProxyType({"rgb8": 3, "bgr8": 3, "mono8": 1})
 
@@ -146,14 +143,3 @@ def camera_info_message(calibration: Calibration, frame_id: str) -> CameraInfo:
     message.r = calibration.rectification.ravel()
     message.p = calibration.projection.ravel()
     return message
-
-
-def twin_snapshot(message: TwinState) -> TwinSnapshot:
-    """Unpack the twin's state."""
-    return TwinSnapshot(
-        task=message.task,
-        seed=int(message.seed),
-        qpos=np.array(message.qpos, dtype=np.float64),
-        cleaned=np.array(message.cleaned, dtype=np.bool_),
-        stamp=seconds(message.header.stamp),
-    )

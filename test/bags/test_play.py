@@ -20,8 +20,8 @@ from adp_ros.errors import ConfigError
 from adp_ros.msg import ActionChunk, SafetyState
 from adp_ros.ros.controller_node import ControllerNode
 from adp_ros.ros.inference_node import InferenceNode
-from adp_ros.ros.messages import seconds
 from adp_ros.ros.play_node import Playable, Player, PlaySettings
+from adp_ros.ros.stamps import seconds
 
 PARAMETERS = (
     "robot_type:=j2n6s300",

@@ -24,8 +24,8 @@ from adp_ros.policies.policy import Prediction, StageTimes
 from adp_ros.policies.window import Window
 from adp_ros.reports.bag_record import read_run
 from adp_ros.reports.numbers import action_rows, read_replay
-from adp_ros.ros.messages import time_message
 from adp_ros.ros.picture_messages import image_to_rgb
+from adp_ros.ros.stamps import time_message
 from adp_ros.types import ActionConvention
 
 START = 1_700_000_000.0

@@ -195,7 +195,7 @@ def test_twin_camera_waits_for_the_twin_and_draws_it() -> None:
         (["framerate:=0.0"], "framerate"),
         (["source:=v4l2", "video_device:=/dev/video987"], "/dev/video987 cannot be opened"),
         (["source:=images", "path:=/no/such/folder"], "/no/such/folder does not exist"),
-        (["camera_info_url:=/no/such.yaml"], "/no/such.yaml cannot be read"),
+        (["camera_info_url:=/no/such.yaml"], "/no/such.yaml can't be read"),
         (["image_width:='wide'"], "image_width is 'wide'"),
         (["framerat:=15.0"], "no parameter 'framerat', did you mean 'framerate'?"),
     ],

@@ -35,8 +35,8 @@ from adp_ros.policies.openvla.model_config import LlmConfig
 from adp_ros.policies.planner import STAGES
 from adp_ros.policies.policy import Prediction, StageTimes, load_policy
 from adp_ros.ros.inference_node import InferenceNode, main
-from adp_ros.ros.messages import seconds, time_message
 from adp_ros.ros.picture_messages import image_message, image_to_rgb
+from adp_ros.ros.stamps import seconds, time_message
 
 CONFIG = Path(__file__).parents[2] / "config"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

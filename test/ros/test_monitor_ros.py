@@ -20,8 +20,8 @@ from adp_ros.cli import main
 from adp_ros.health import Level
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
 from adp_ros.reports.monitor import MonitorModel
-from adp_ros.ros.messages import time_message
 from adp_ros.ros.observers import MonitorFeed, RunCollector
+from adp_ros.ros.stamps import time_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -9,9 +9,9 @@ import pytest
 pytest.importorskip("rclpy")
 
 from adp_ros.msg import TwinState
-from adp_ros.ros.driver_side import StateFeed
 from adp_ros.ros.inference_inputs import NewestSlot
-from adp_ros.ros.messages import seconds, time_message
+from adp_ros.ros.stamps import seconds, time_message
+from adp_ros.ros.twin_states import StateFeed
 
 
 def state(stamp: float, seed: int = 0) -> TwinState:
