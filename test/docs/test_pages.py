@@ -4,6 +4,7 @@ import re
 
 import doc_pages
 import pytest
+import write_settings
 
 from adp_ros.cli import COMMANDS, make_parser
 from adp_ros.ros.launch_arguments import launch_arguments, parse_assignments
@@ -119,3 +120,9 @@ def accept(words, place):
         return
     if words[0] == "launch":
         parse_assignments(arguments.assignments, launch_arguments(doc_pages.ROOT))
+
+
+def test_the_tables_of_settings_are_those_of_the_code():
+    """The page ends with what `adp-ros config --markdown` prints, to the last character."""
+    written = write_settings.PAGE.read_text(encoding="utf-8").partition(write_settings.MARK)[2]
+    assert written == write_settings.tables(), "run: python test/docs/write_settings.py"
