@@ -240,7 +240,7 @@ def test_nodes_end_when_the_runner_is_killed(
     script = textwrap.dedent(
         """
         import os, sys, time
-        from adp_ros.cli.launch.runner import Program, Runner
+        from adp_ros.ros.runner import Program, Runner
         head = (sys.executable, "-m", "adp_ros.ros.entry", str(os.getpid()))
         runner = Runner([Program("n", (*head, "fake_node"))], os.environ,
                         lambda name, line: print(line, flush=True))
