@@ -258,7 +258,7 @@ setup(
     extras_require={name: list(requirements) for name, requirements in EXTRAS.items()},
     entry_points={
         "console_scripts": [
-            "adp-ros = adp_ros.cli:main",
+            "adp-ros = adp_ros.cli:entry",
             *(f"{node} = adp_ros.ros.{node}:main" for node in NODES),
         ]
     },

@@ -1,15 +1,19 @@
 """Command line ``adp-ros``. A command's module is imported only when the command is used."""
 
 import argparse
+import io
 import os
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from types import MappingProxyType
-from typing import Final
+from types import FrameType, MappingProxyType
+from typing import Final, NoReturn
 
 from .. import __version__
-from ..errors import AdpError
+from .output import complete, expected
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -33,8 +37,19 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "bench": "time full and pruned forward passes, audited",
     }
 )
+MODULES: Final[Mapping[str, str]] = MappingProxyType({})  # of commands that share one
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C
 READER_GONE: Final = 141  # what a shell reports after SIGPIPE
+_UNEXPECTED: Final = (
+    "error: adp-ros did not expect what follows; please report it, with the command and all of it\n"
+)
+
+
+def entry() -> NoReturn:
+    """Run the command line of the process, and end with its status."""
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the interpreter's own end has no words for it
+    sys.exit(status)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,22 +59,58 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after the program's name, None for the process's own.
 
     Returns:
-        Exit status: 0 done, 1 it did not work out, 2 the input is wrong.
+        Exit status: 0 done, 1 it did not work out, 2 the input is wrong, 130 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    try:
-        arguments = make_parser(words).parse_args(words)
-        status = arguments.run(arguments)
-        sys.stdout.flush()
-        return int(status)
-    except AdpError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path may hold what it can't show
+    with Interrupt().listening() as interrupt:
+        try:
+            arguments = make_parser(words).parse_args(words)
+            status = int(arguments.run(arguments))
+            sys.stdout.flush()
+            return status
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
+        except Exception as error:
+            line = expected(error)
+            if interrupt.asked:  # in the middle of an import it comes out as any error
+                return INTERRUPTED
+            if line is not None:
+                sys.stderr.write(f"error: {line}\n")
+                return 2
+            sys.stderr.write(_UNEXPECTED)
+            raise
+
+
+class Interrupt:
+    """Ctrl-C as a KeyboardInterrupt that is remembered."""
+
+    def __init__(self) -> None:
+        """Start with nothing asked."""
+        self.asked = False
+
+    @contextmanager
+    def listening(self) -> Iterator["Interrupt"]:
+        """Take SIGINT while the context lasts, in the main thread and unless it is ignored."""
+        before = signal.getsignal(signal.SIGINT)
+        main_thread = threading.current_thread() is threading.main_thread()
+        if not main_thread or before is signal.SIG_IGN:
+            yield self
+            return
+        signal.signal(signal.SIGINT, self._take)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _take(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        self.asked = True
+        raise KeyboardInterrupt
 
 
 def make_parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -72,8 +123,10 @@ def make_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     wanted = next((word for word in words if not word.startswith("-")), None)
     for name, help_text in COMMANDS.items():
+        command = commands.add_parser(name, help=help_text)
         if name == wanted:
-            import_module(f"{__name__}.{name}").add_parser(commands)
-        else:
-            commands.add_parser(name, help=help_text)
+            module = import_module(f"{__name__}.{MODULES.get(name, name)}")
+            module.add_arguments(command)
+            if "run" in vars(module):
+                complete(command, module.run)
     return parser

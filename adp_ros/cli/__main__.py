@@ -1,7 +1,5 @@
 """``python -m adp_ros.cli`` is ``adp-ros``."""
 
-import sys
+from . import entry
 
-from . import main
-
-sys.exit(main())
+entry()

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..types import Observation
+from .output import write_json
 
 if TYPE_CHECKING:
     from ..adp.pruner import Pruner
@@ -24,14 +25,12 @@ INSTRUCTION = "pick up the orange pot and place it into the green plate"
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "bench",
-        help="time full and pruned forward passes, audited",
-        description="Time full and pruned forward passes on the same observations in turn, count "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Time full and pruned forward passes on the same observations in turn, count "
         "the tokens that really went in, and compare the output with a plain float32 computation. "
-        "No speed-up is printed when that audit fails; exit status 1 then.",
+        "No speed-up is printed when that audit fails; exit status 1 then."
     )
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--checkpoint", type=Path, help="OpenVLA-OFT checkpoint directory")
@@ -40,9 +39,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     _add_model_arguments(parser)
     _add_arm_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to a file")
-    parser.set_defaults(run=run)
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     if arguments.json:
-        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        write_json(values)
     else:
         _print(values, result)
     return 1 if result.failures else 0

@@ -1,7 +1,6 @@
 """``adp-ros calibrate``: levels of the torque stop from free motion, from a bag or live."""
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..settings import number_between
+from .output import write_json
 
 if TYPE_CHECKING:
     from ..control.calibration import FreeMotion
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 LONGEST = 3600.0  # [s]
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "calibrate",
-        help="propose levels of the torque stop from free motion",
-        description="Let the arm rest for a second, then move through its whole workspace for a "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Let the arm rest for a second, then move through its whole workspace for a "
         "minute at the speeds of the task, touching nothing. Proposes a stop level per joint: the "
         "present one, or twice the 99.9th percentile of the residual torque and a margin. Exit "
-        "status 1 when the proposal is doubtful.",
+        "status 1 when the proposal is doubtful."
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("bag", nargs="?", type=Path, help="bag of free motion (adp-ros record)")
@@ -38,8 +36,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the YAML lines")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG")
-    parser.add_argument("--json", action="store_true", help="write the proposal as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         arguments.output.write_text(proposal.to_yaml(), encoding="utf-8")
     if arguments.json:
-        sys.stdout.write(json.dumps(proposal.to_json(), indent=2) + "\n")
+        write_json(proposal.to_json())
     else:
         sys.stdout.write(f"{proposal.to_text()}\n{proposal.to_yaml()}")
     return 1 if proposal.warnings else 0

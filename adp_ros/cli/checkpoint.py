@@ -11,17 +11,16 @@ from ..policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
 from ..policies.openvla.describe import Description, describe
 from ..policies.openvla.lora import merge_lora
 from ..settings import setting_info
+from .output import complete
 
 _LISTED = 5  # keys spelled out in the text
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its three actions."""
-    parser = commands.add_parser(
-        "checkpoint",
-        help="make or inspect a checkpoint",
-        description="Make a checkpoint with random weights, describe one, or merge the LoRA "
-        "adapter of an unmerged fine-tune into its base model.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Make a checkpoint with random weights, describe one, or merge the LoRA "
+        "adapter of an unmerged fine-tune into its base model."
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_new(actions)
@@ -64,9 +63,7 @@ def _action(
     run: Any,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
-    return parser
+    return complete(parser, run)
 
 
 def _run_new(arguments: argparse.Namespace) -> int:

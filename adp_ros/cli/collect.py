@@ -1,7 +1,6 @@
 """``adp-ros collect``: demonstrations from the twin, for ``adp-ros train``."""
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -15,6 +14,7 @@ from ..errors import ConfigError
 from ..reports.progress import progress_shown
 from ..settings import share_directory
 from ..sim.tasks import task_names
+from .output import write_json
 
 if TYPE_CHECKING:
     from ..learning.collecting import Session, Summary
@@ -43,14 +43,12 @@ class CollectTally:
         self._show(done, total, f"{words}, {self._seconds / wall:.1f} x real time")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "collect",
-        help="demonstrations in the twin, by experts or corrected policies",
-        description="Run episodes in the twin, in the loop that the nodes run, and keep them as "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Run episodes in the twin, in the loop that the nodes run, and keep them as "
         "demonstrations. The same command goes on where an earlier one ended. Exit status 1 when "
-        "an episode could not be run.",
+        "an episode could not be run."
     )
     names = ", ".join(task_names())
     parser.add_argument(
@@ -69,8 +67,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--seed", type=int, default=0, help="of the first; default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
     _add_settings(parser)
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.set_defaults(run=run)
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -187,7 +183,7 @@ def _print(summary: "Summary", session: "Session", arguments: argparse.Namespace
     total, out = len(session.dataset), arguments.out
     if arguments.json:
         values = summary.to_json() | {"out": str(out), "demonstrations": total}
-        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        write_json(values)
         return
     table = Table("task", "kind", "episodes", "success", "kept", "pictures", "simulated [s]")
     for group in summary.groups:

@@ -2,7 +2,6 @@
 
 import argparse
 import inspect
-import json
 import os
 import sys
 import textwrap
@@ -24,6 +23,7 @@ from ..settings import (
     share_directory,
     yaml_value,
 )
+from .output import write_json
 
 WIDTH: Final = 100
 
@@ -232,13 +232,11 @@ def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "config",
-        help="settings files with every default, unit and range",
-        description="Write the settings files of config/ with every default, unit, range and "
-        "meaning, as a start for your own. A file that differs is left alone without --force.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Write the settings files of config/ with every default, unit, range and "
+        "meaning, as a start for your own. A file that differs is left alone without --force."
     )
     parser.add_argument(
         "--output", type=Path, default=Path("config"), metavar="DIR", help="default: %(default)s"
@@ -247,8 +245,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--markdown", action="store_true", help="print the tables of the documentation instead"
     )
-    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -266,7 +262,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"output is {str(folder)!r}: {error.strerror}") from error
     if arguments.json:
-        sys.stdout.write(json.dumps(states, indent=2) + "\n")
+        write_json(states)
     else:
         sys.stdout.write("".join(f"{state:<10} {path}\n" for path, state in states.items()))
     return int("left alone" in states.values())

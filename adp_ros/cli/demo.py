@@ -158,14 +158,12 @@ MOVERS = {
 }
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "demo",
-        help="one task in the twin, with summary and video",
-        description="Run one task in the simulated Jaco2 with the real nodes, then the same scene "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Run one task in the simulated Jaco2 with the real nodes, then the same scene "
         "twice in simulated time: with ADP and with full vision. Exit status 0 if and only if the "
-        "task succeeds. Results in RUNS/<time>: summary.json, report.html, video.mp4.",
+        "task succeeds. Results in RUNS/<time>: summary.json, report.html, video.mp4."
     )
     parser.add_argument("--task", choices=task_names(), default="cube_to_plate")
     parser.add_argument(
@@ -189,7 +187,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="leave out the two runs in simulated time",
     )
     add_output_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

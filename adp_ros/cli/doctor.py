@@ -1,7 +1,6 @@
 """``adp-ros doctor``: what works on this machine, and how to mend what doesn't."""
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from ..policies.checkpoints import make_small_checkpoint, shipped_policy
 from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..ros.environment import PROFILE_VARIABLE, transport_profile
 from ..settings import share_directory
+from .output import write_json
 
 SHARED_MEMORY_NEEDED: Final = 128 * 2**20  # [bytes]: a 16 MiB segment per node, with room
 CHILD_TIMEOUT: Final = 60.0  # [s]
@@ -226,21 +226,17 @@ CHECKS = (
 )
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "doctor",
-        help="check this machine, each finding with a fix",
-        description="Check messages, transport, rendering, camera, driver, GPU and checkpoint. "
-        "Exit status 1 when something is broken; what only a real arm needs is a note.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Check messages, transport, rendering, camera, driver, GPU and checkpoint. "
+        "Exit status 1 when something is broken; what only a real arm needs is a note."
     )
     parser.add_argument(
         "--camera", type=Path, default=Path("/dev/video0"), help="video device (/dev/video0)"
     )
     parser.add_argument("--robot-type", choices=ROBOT_TYPES, default="j2n6s300")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint (default: the small one)")
-    parser.add_argument("--json", action="store_true", help="write the findings as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -257,7 +253,7 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stdout.write(_line(findings[-1]))
             sys.stdout.flush()
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(finding) for finding in findings], indent=2) + "\n")
+        write_json([asdict(finding) for finding in findings])
     return int(any(finding.verdict is Verdict.FAIL for finding in findings))
 
 

@@ -48,15 +48,13 @@ FIRST_SEED = 1_000_000
 DEFAULT_SET = "default"
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "eval",
-        help="success in the twin, ADP against full vision",
-        description="Run tasks x seeds x conditions in the twin, in the loop that the nodes run, "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Run tasks x seeds x conditions in the twin, in the loop that the nodes run, "
         "in simulated time, and compare on the same scenes. Every result is kept at once: the "
         "same command goes on where an earlier one ended, and runs only what is new. Exit status "
-        "1 when an episode could not be run.",
+        "1 when an episode could not be run."
     )
     parser.add_argument("checkpoint", type=Path, nargs="?", help="OpenVLA-OFT checkpoint")
     _add_plan_arguments(parser)
@@ -70,8 +68,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--report-only", action="store_true", help="run nothing, report what --out holds"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.set_defaults(run=run)
 
 
 def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:

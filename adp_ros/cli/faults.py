@@ -23,6 +23,7 @@ from ..ros.runner import StopRequest, prepare_nodes
 from ..ros.twin_run import add_output_arguments, new_directory, use_private_domain
 from ..settings import number_between, share_directory
 from ..sim.tasks import task_names
+from .output import write_json
 
 if TYPE_CHECKING:
     from ..faults.campaign_report import CampaignSummary
@@ -40,7 +41,7 @@ def run_press(arguments: argparse.Namespace) -> int:
         results.append(result)
         sys.stderr.write(f"pressed {len(results)} of {len(cases)} times\n")
     if arguments.json:
-        sys.stdout.write(json.dumps([asdict(result) for result in results], indent=2) + "\n")
+        write_json([asdict(result) for result in results])
     else:
         sys.stdout.write(press_table(results))
     return 0 if all(result.stopped for result in results) else 1
@@ -51,7 +52,7 @@ def run_square(arguments: argparse.Namespace) -> int:
     results = {share: follow_square(share) for share in _SHARES}
     if arguments.json:
         values = [{"speed_share": share, **r.to_json()} for share, r in results.items()]
-        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        write_json(values)
     else:
         for share, result in results.items():
             sys.stdout.write(f"driver reaches {share:.0%} of the speed: {result.to_text()}")
@@ -62,19 +63,17 @@ MOST = 100_000
 LONGEST = 600.0  # [min]
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     kinds = "\n".join(f"  {kind.name:<18}{kind.description}" for kind in KINDS.values())
-    parser = commands.add_parser(
-        "faults",
-        help="inject faults into the real nodes, measure every reaction",
-        description="Run the real nodes and the twin, inject faults at random times from a seed, "
+    parser.description = (
+        "Run the real nodes and the twin, inject faults at random times from a seed, "
         "measure the time to the first zero velocity and to standstill, check what must never "
         "happen. Results in RUNS/<time>: faults.json, faults.txt, faults.png, faults.jsonl, "
-        "nodes.log. Exit status 0 if and only if nothing was missed, late or against the rules.",
-        epilog=f"kinds of faults:\n{kinds}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "nodes.log. Exit status 0 if and only if nothing was missed, late or against the rules."
     )
+    parser.epilog = f"kinds of faults:\n{kinds}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--faults", type=_count, default=100, help="how many (default: 100)")
     parser.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="default: all")
     parser.add_argument("--seed", type=_seed, default=0, help="of the campaign (default: 0)")
@@ -91,7 +90,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     _add_instead(parser)
     add_output_arguments(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_instead(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,6 @@
 """``adp-ros flops``: cost of a forward pass, the paper's Tables 5 to 9, roofline of a GPU."""
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from typing import Any, Final
@@ -24,6 +22,7 @@ from ..adp.cost_tables import (
 )
 from ..adp.roofline import GPUS, Gpu, find_gpu, forward_stages, roofline
 from ..settings import setting_info
+from .output import write_json
 
 TEXT_LAYERS: Final = (0, 1, 2, 4, 8, 16, 31)
 CONVENTION: Final = (
@@ -38,13 +37,11 @@ FORMULAS: Final = {
 }
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "flops",
-        help="cost of a forward pass, full and pruned",
-        description="Print Tables 5 to 9 of the ADP paper (cost per keep ratio and scoring layer) "
-        "or the same for any other sizes, and the roofline of a named GPU. " + CONVENTION,
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Print Tables 5 to 9 of the ADP paper (cost per keep ratio and scoring layer) "
+        "or the same for any other sizes, and the roofline of a named GPU. " + CONVENTION
     )
     parser.add_argument(
         "--keep",
@@ -81,8 +78,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="how a layer is counted, see above; default: %(default)s",
     )
     _add_sizes(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
 
 
 def _add_sizes(parser: argparse.ArgumentParser) -> None:
@@ -108,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = list(cost_rows(query))
     gpu = find_gpu(arguments.gpu) if arguments.gpu else None
     if arguments.json:
-        sys.stdout.write(json.dumps(_report(query, rows, gpu), indent=2) + "\n")
+        write_json(_report(query, rows, gpu))
     else:
         _print(query, rows, gpu)
     return 0

@@ -1,8 +1,6 @@
 """``adp-ros importance``: how each layer's text-to-patch scores single patches out."""
 
 import argparse
-import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,17 +18,16 @@ from ..errors import CameraError, ConfigError
 from ..policies.policy import load_policy
 from ..reports.plots import plot_layers, plot_mass
 from ..types import FloatArray, Observation, Rgb
+from .output import write_json
 
 PLOTS: Final = ("importance_layers.png", "importance_mass.png")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "importance",
-        help="which patches the instruction attends to",
-        description="Participation ratio and entropy of the text-to-patch scores per layer "
-        "(ADP paper Eq. 26), as a table and as plots, from any checkpoint and pictures.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Participation ratio and entropy of the text-to-patch scores per layer "
+        "(ADP paper Eq. 26), as a table and as plots, from any checkpoint and pictures."
     )
     parser.add_argument("checkpoint", type=Path, help="directory of an OpenVLA-OFT fine-tune")
     parser.add_argument(
@@ -53,8 +50,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="how scores become weights that sum to 1; default: %(default)s",
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -79,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
             "layers": [asdict(entry) for entry in statistics],
             "plots": [str(path) for path in plots],
         }
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        write_json(report)
     else:
         _print(statistics, len(frames), scores.shape[-1], plots)
     return 0

@@ -26,13 +26,11 @@ from ..settings import share_directory
 LAUNCHES = ("jaco2_task",)
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "launch",
-        help="start camera, policy, controller and arm",
-        description="Start the nodes that ros2 launch adp_ros jaco2_task.launch.py starts, with "
-        "the same arguments. Ctrl-C ends all of them.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Start the nodes that ros2 launch adp_ros jaco2_task.launch.py starts, with "
+        "the same arguments. Ctrl-C ends all of them."
     )
     parser.add_argument("name", choices=LAUNCHES, help="what to launch")
     parser.add_argument("assignments", nargs="*", metavar="name:=value", help="launch arguments")
@@ -42,8 +40,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         action="store_true",
         help="list the launch arguments and end",
     )
-    parser.add_argument("--json", action="store_true", help="with --show-args: as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -23,14 +23,12 @@ Watch = Callable[[float], Snapshot]
 """Listens for so many seconds and returns what is known then."""
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "monitor",
-        help="gate, pruning, latency and health in the terminal",
-        description="Show why the gate prunes, motion against its thresholds, latency, residual "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Show why the gate prunes, motion against its thresholds, latency, residual "
         "torques and the health of all nodes, in this ROS domain. It only listens. Without a "
-        "terminal: one line per second. Ctrl-C ends it.",
+        "terminal: one line per second. Ctrl-C ends it."
     )
     parser.add_argument(
         "--rate", type=_rate, help="pictures per second in [Hz] (default: 4; 1 without terminal)"
@@ -43,8 +41,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--wait", type=_wait, default=5.0, help="with --once: listen for so long in [s] (default 5)"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """``adp-ros play``: a bag into running nodes, with the clock of the recording."""
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -9,19 +8,18 @@ from pathlib import Path
 from ..bags.bag_reader import BagReader
 from ..bags.playback import is_any, is_sensed, read_score
 from ..errors import ConfigError
+from .output import write_json
 
 SLOWEST, FASTEST = 0.1, 10.0
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "play",
-        help="a bag into running nodes, with its clock",
-        description="Publish what camera and arm sent when a bag was recorded, with /clock, into "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Publish what camera and arm sent when a bag was recorded, with /clock, into "
         "nodes that were started with robot:=none use_sim_time:=true. Pictures that the bag has "
         "as JPEG only are unpacked. ros2 bag play --clock does the same where there is ROS 2 "
-        "from apt.",
+        "from apt."
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument(
@@ -42,8 +40,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--wait", type=float, default=20.0, metavar="S", help="for listeners, in [s] (default 20)"
     )
-    parser.add_argument("--json", action="store_true", help="print what was played as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"bag: {problem}\n")
     if arguments.json:
         values = {**asdict(played), "topics": sorted(score.topics), "duration": score.duration}
-        sys.stdout.write(json.dumps(values, indent=2) + "\n")
+        write_json(values)
     else:
         for answer in played.answers:
             _say(f"/adp/start: {answer}", False)

@@ -1,7 +1,6 @@
 """``adp-ros record``: a bag of everything that runs on this ROS domain."""
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,17 +10,16 @@ from ..errors import ConfigError
 from ..health import Level
 from ..ros.launch_table import NodeSpec, Parameter, check_parameters
 from ..settings import share_directory
+from .output import write_json
 
 _OPTIONS = ("directory", "frames", "compression", "min_free_space")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "record",
-        help="record a bag for replay",
-        description="Record every topic, all parameters and the origin of the code into a bag "
-        "for adp-ros replay and ros2 bag, until Ctrl-C. launch record:=true does the same.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Record every topic, all parameters and the origin of the code into a bag "
+        "for adp-ros replay and ros2 bag, until Ctrl-C. launch record:=true does the same."
     )
     parser.add_argument("--directory", help="folder of the recordings (default: bags)")
     parser.add_argument("--frames", choices=FRAMES, help="pictures (default: jpeg+used)")
@@ -30,8 +28,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "--min-free-space", type=float, metavar="GB", help="end when less is left on the disk"
     )
     parser.add_argument("--config", type=Path, help="parameter file (default: config/record.yaml)")
-    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         return status
     values = health.values
     if arguments.json:
-        sys.stdout.write(json.dumps(dict(values), indent=2) + "\n")
+        write_json(dict(values))
     else:
         sys.stdout.write(
             f"{values['bag']}: {values['written']} messages on {values['topics']} topics, "

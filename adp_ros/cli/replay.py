@@ -36,15 +36,13 @@ from ..ros.picture_messages import image_to_rgb
 _SHOWN: Final = ("end_point_mm", "end_angle_deg", "l1_normalized", "cosine_translation")
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "replay",
-        help="a recorded run once more, offline",
-        description="Put a bag's pictures through policy, pruner and gate once more, the chunks "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Put a bag's pictures through policy, pruner and gate once more, the chunks "
         "through controller and safety in simulated time; offline, without a robot. Everything is "
         "compared with what was recorded. Exit status 1 when something differs although nothing "
-        "was asked to.",
+        "was asked to."
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
@@ -65,8 +63,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "difference of the actions",
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write replay.jsonl into it")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

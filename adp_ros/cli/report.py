@@ -1,7 +1,6 @@
 """``adp-ros report``: one HTML page about a recorded run."""
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +12,15 @@ from ..reports.bag_record import read_run
 from ..reports.numbers import action_rows, full_vision_rows, read_replay
 from ..reports.page import write_report
 from ..ros.picture_messages import image_to_rgb
+from .output import write_json
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "report",
-        help="one HTML page about a recorded run",
-        description="Write one page about a bag that opens offline: timeline of the gate with "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Write one page about a bag that opens offline: timeline of the gate with "
         "motion and thresholds, tokens, latency, torques and stops, the tool's way, pictures at "
-        "decision points, and the table against full vision.",
+        "decision points, and the table against full vision."
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument(
@@ -36,8 +34,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="two logs of adp-ros replay of this bag, the second with --gate never: adds the "
         "difference of the policy's actions to the table",
     )
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             for row in full_vision_rows(log)
         ]
         report = {"report": str(arguments.output), "windows": len(log.windows), "table": rows}
-        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+        write_json(report)
     else:
         sys.stdout.write(f"{len(log.windows)} windows, report in {arguments.output}\n")
     return 0

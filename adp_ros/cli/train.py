@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from ..learning.train import TrainingOutcome
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "train",
-        help="fine-tune a policy on demonstrations",
-        description="Train on folders that `adp-ros collect` wrote. Ctrl-C saves; the same "
-        "command goes on. Several processes: torchrun --nproc-per-node 2 -m adp_ros.cli train ...",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.description = (
+        "Train on folders that `adp-ros collect` wrote. Ctrl-C saves; the same "
+        "command goes on. Several processes: torchrun --nproc-per-node 2 -m adp_ros.cli train ..."
     )
     parser.add_argument("recipe", help="YAML file, or the name of one in config/train")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="demonstrations")
@@ -39,8 +37,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads of each process (default: 1)"
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

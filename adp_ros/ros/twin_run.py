@@ -40,7 +40,6 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         "--runs", type=Path, default=Path("runs"), help="folder of results (default: runs)"
     )
     parser.add_argument("--verbose", action="store_true", help="show what the nodes say")
-    parser.add_argument("--json", action="store_true", help="write the summary as JSON")
 
 
 def use_private_domain(*, pictures: bool) -> dict[str, str]:

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from adp_ros.cli import COMMANDS, main
+from adp_ros.errors import ConfigError
 
 LAZY = """
 import sys
@@ -126,3 +129,85 @@ def test_unwritable_cache_is_named(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "set ADP_ROS_CACHE to a writable folder" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "/runs/x"), "/runs/x: No space left on device"),
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (ConfigError("task is 'x'"), "task is 'x'"),
+        (MemoryError(), "out of memory"),
+        (zstandard.ZstdError("bad\n frame"), "zstandard: bad frame"),
+    ],
+)
+def test_what_can_happen_is_one_line(
+    error: Exception,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Errors of files, devices and libraries are one line and status 2, whatever the command."""
+    monkeypatch.setattr("adp_ros.cli.launch.run", raising(error))
+    assert main(["launch", "jaco2_task"]) == 2
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def raising(error: BaseException) -> Callable[[object], int]:
+    """Return a command that raises."""
+
+    def run(_arguments: object) -> int:
+        raise error
+
+    return run
+
+
+def test_what_cannot_happen_keeps_its_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fault of ours is not dressed up as a user's mistake: the trace stays, a report is asked."""
+    monkeypatch.setattr("adp_ros.cli.launch.run", raising(KeyError("x")))
+    with pytest.raises(KeyError):
+        main(["launch", "jaco2_task"])
+    assert "please report it" in capsys.readouterr().err
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, sys
+from adp_ros.cli import entry
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                for _ in range(10**9): pass
+            except KeyboardInterrupt:
+                raise ImportError("half imported") from None  # as C extensions do
+sys.meta_path.insert(0, Finder())
+sys.argv = ["adp-ros", "launch", "jaco2_task", "--show-args"]
+entry()
+"""
+
+
+@pytest.mark.parametrize("module", ["adp_ros.cli.launch", "adp_ros.ros.launch_table"])
+def test_interrupted_import_is_an_interrupt(module: str) -> None:
+    """Ctrl-C while a module is imported ends quietly with 130, whatever the import makes of it."""
+    result = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORT.format(module=module)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def test_output_that_cannot_show_a_path_is_no_error(tmp_path: Path) -> None:
+    """A path with accents is escaped where the terminal knows ASCII only."""
+    folder = tmp_path / "données"
+    result = adp_ros("config", "--output", str(folder), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "donn\\xe9es/sim.yaml" in result.stdout
+    refused = adp_ros("launch", "jaco2_task", f"adp:={folder}/none.yaml", PYTHONIOENCODING="ascii")
+    assert refused.returncode == 2 and refused.stderr.startswith("error: ")
+    assert refused.stderr.count("\n") == 1
