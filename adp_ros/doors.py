@@ -1,8 +1,8 @@
 """Doors: what is known by a name, of our own and of other packages.
 
-A door lists its built-in things as ``"module:object"``, which is imported when it is first asked
-for. Another package adds its own through an entry point of the door's group, in its
-``pyproject.toml``::
+A door lists its built-in things as ``"module:object"``, or ``"module"`` where a module is the
+thing, which are imported when they are first asked for. Another package adds its own through an
+entry point of the door's group, in its ``pyproject.toml``::
 
     [project.entry-points."adp_ros.pruners"]
     corners = "my_package:CornersPruner"
@@ -36,7 +36,7 @@ class Door(Generic[T]):
     Attributes:
         group: Group of the entry points that other packages use, such as ``adp_ros.pruners``.
         kind: What stands behind the door, in one word for messages: ``pruner``.
-        built_in: Name -> ``"module:object"`` of the package's own.
+        built_in: Name -> ``"module:object"`` or ``"module"`` of the package's own.
         fault: Says in words what makes a loaded object unusable, empty when nothing does.
     """
 
@@ -50,6 +50,20 @@ class Door(Generic[T]):
         """Every name, the built-in ones first; nothing is imported."""
         return (*self.built_in, *self._outside)
 
+    def check(self, name: str) -> None:
+        """Refuse a name that nothing has; nothing is imported.
+
+        Raises:
+            ConfigError: Nothing has it, or several packages registered it.
+        """
+        if name in self.built_in or name in self._outside:
+            return
+        if name in self._clashes:
+            raise ConfigError(self._clashes[name])
+        near = get_close_matches(name, self.names, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ConfigError(f"{self.kind} is {name!r}, {hint}allowed: {', '.join(self.names)}")
+
     def get(self, name: str) -> T:
         """Return what has a name.
 
@@ -57,14 +71,8 @@ class Door(Generic[T]):
             ConfigError: Nothing has, or what another package registered for it is unusable.
         """
         if name in self.built_in:
-            module, _, attribute = self.built_in[name].partition(":")
-            return vars(import_module(module))[attribute]  # type: ignore[no-any-return]
-        if name in self._clashes:
-            raise ConfigError(self._clashes[name])
-        if name not in self._outside:
-            near = get_close_matches(name, self.names, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ConfigError(f"{self.kind} is {name!r}, {hint}allowed: {', '.join(self.names)}")
+            return _imported(self.built_in[name])  # type: ignore[no-any-return]
+        self.check(name)
         thing = self._loaded(name)
         if isinstance(thing, ConfigError):
             raise thing
@@ -128,6 +136,12 @@ class Door(Generic[T]):
         if wrong := self.fault(thing):
             raise ConfigError(f"{_place(entry)} is no {self.kind}: it {wrong}")
         return thing  # type: ignore[no-any-return]
+
+
+def _imported(target: str) -> Any:
+    name, _, attribute = target.partition(":")
+    module = import_module(name)
+    return vars(module)[attribute] if attribute else module
 
 
 def _package(entry: EntryPoint) -> str:

@@ -136,10 +136,7 @@ class Run:
         set_threads(1)  # as the node does; sums in another order differ in the last digit
         policy = load_policy(checkpoint)
         gate = Gate(GateConfig(motion_source=variant.motion_source))
-        llm = policy.parts.config.llm
-        self.planner = WindowPlanner(
-            policy, llm, TextDrivenPruner(keep=0.5), gate, ActionConvention()
-        )
+        self.planner = WindowPlanner(policy, TextDrivenPruner(keep=0.5), gate, ActionConvention())
         self.layout = StateLayout(JACO_LAYOUT)
         self.random = np.random.default_rng(5)
         self.now = ORIGIN

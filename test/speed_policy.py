@@ -1,25 +1,21 @@
 """A policy that plans a fixed speed per window; run as a program it is the inference node."""
 
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 
-from adp_ros.policies.openvla.model_config import LlmConfig
-from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes
 
 SPEEDS = (6.0, 2.0, 5.0, 7.0, 1.0, 4.0, 8.0, 3.0, 9.0, 0.5, 6.5, 2.5, 5.5)  # [mm] a step
 WARM_UP = 2  # calls of the node before the first window
 
 
-class SpeedPolicy:
+class SpeedPolicy(Policy):
     """Moves to and fro along x, a speed per window; keeps the first patches when pruned."""
 
-    chunk_length, state_size = 8, None
-    device, dtype = "cpu", "float32"
+    info = PolicyInfo(kind="speed", chunk_length=8)
 
     def __init__(self, first=0):
-        self.parts = SimpleNamespace(config=SimpleNamespace(llm=LlmConfig(num_hidden_layers=2)))
         self.calls = first
 
     def predict(self, observation, pruner=None):
@@ -33,8 +29,9 @@ class SpeedPolicy:
         length = 333 if kept is None else 77 + len(kept)
         times = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         return Prediction(
-            actions, actions.astype(np.float32), kept, None, (length, length), times, 1, 256
-        )
+            actions, actions.astype(np.float32), kept, None, (length, length), times, 1, 256,
+            1e6 * length, 333e6,
+        )  # fmt: skip
 
 
 def main():

@@ -63,7 +63,6 @@ KNOW_ROS = ("ros/", "cli/", "robots/jaco2/messages")
 TOP = {"ros", "cli"}  # imported by nothing but each other
 KNOWN_CIRCLES = {  # folders that need each other: to be mended, none may be added
     frozenset({"sim", "sim/tasks"}),
-    frozenset({"policies", "policies/openvla"}),
 }
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",

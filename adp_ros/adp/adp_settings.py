@@ -6,45 +6,42 @@ gate), how to show it (the overlay).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..errors import ConfigError
 from ..settings import (
     check_settings,
     config_from_mapping,
+    nearest,
     read_mapping,
-    refuse_unknown,
     setting,
+    setting_names,
 )
 from .gate_settings import RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
+from .registry import PRUNERS, check_own_setting, pruner_from_file
 
-_BUDGET: Final = ("keep", "split", "counts", "positions")
-PRUNER_SETTINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "adp": (*_BUDGET, "layer", "order"),
-        "inverse": (*_BUDGET, "layer", "order"),
-        "random": (*_BUDGET, "seed"),
-        "uniform": _BUDGET,
-        "frame_difference": _BUDGET,
-        "divprune": _BUDGET,
-        "fastv": (*_BUDGET, "layer", "attending"),
-    }
-)
+if TYPE_CHECKING:
+    from .pruner import Pruner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruningSettings:
     """Which vision tokens to drop.
 
+    Attributes:
+        own: Settings that one pruner has alone, ``<pruner>_<setting>``, such as ``fastv_layer``.
+
     Raises:
         ConfigError: Names the setting, its value and what is allowed.
     """
 
     qk_keep_enabled: bool = setting(True, "Prune at all; false is full vision in every window.")
-    pruner: str = setting("adp", "Method that chooses.", choices=tuple(PRUNER_SETTINGS))
+    pruner: str = setting(
+        "adp",
+        f"Method that chooses: {', '.join(PRUNERS.built_in)}, or one that another package adds.",
+    )
     qk_keep_ratio: float = setting(
         0.5, "Share of the vision tokens that is kept, above 0; 1 keeps all.", low=0.0, high=1.0
     )
@@ -76,40 +73,30 @@ class PruningSettings:
     keep_positions: str = setting(
         "auto",
         "Position numbers of the kept tokens: reindexed counts them from the start, kept leaves "
-        "those of the full sequence; auto is kept for fastv and reindexed for the others.",
+        "those of the full sequence; auto is what the pruner has by itself.",
         choices=("auto", "reindexed", "kept"),
     )
     pruner_seed: int = setting(0, "Seed of the random pruner.", low=0, high=2**32 - 1)
-    fastv_layer: int = setting(2, "Layer in front of which fastv drops tokens.", low=1, high=1000)
-    fastv_attending: str = setting(
-        "last", "Tokens whose attention fastv reads.", choices=("last", "text", "actions")
-    )
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_settings(self)
+        PRUNERS.check(self.pruner)
         if self.qk_keep_ratio == 0.0:
             raise ConfigError(f"qk_keep_ratio is {self.qk_keep_ratio}, allowed: above 0 to 1")
         if self.qk_keep_split and sum(self.qk_keep_split) == 0.0:
             raise ConfigError(f"qk_keep_split is {self.qk_keep_split}, a positive sum is needed")
 
-    @property
-    def pruner_settings(self) -> Mapping[str, Any]:
-        """What :func:`.make_pruner` needs besides the name."""
-        fastv = self.pruner == "fastv"
-        every = {
-            "keep": self.qk_keep_ratio,
-            "split": tuple(self.qk_keep_split) or None,
-            "counts": self.keep_counts,
-            "positions": self.keep_positions,
-            "layer": self.fastv_layer if fastv else self.qk_layer,
-            "order": self.keep_order,
-            "seed": self.pruner_seed,
-            "attending": self.fastv_attending,
-        }
-        taken = {name: every[name] for name in PRUNER_SETTINGS[self.pruner]}
+    def make_pruner(self) -> "Pruner":
+        """Make the pruner.
+
+        Raises:
+            ConfigError: It can't be imported, or its settings are not allowed.
+        """
+        shared = asdict(self) | {"qk_keep_split": self.qk_keep_split or None}
         if self.keep_positions == "auto":
-            del taken["positions"]
-        return taken
+            del shared["keep_positions"]
+        return pruner_from_file(self.pruner, shared, self.own)
 
 
 PATH_LENGTHS: Final = ("arc_sum", "hypot")  # the released code's other names for sum
@@ -209,37 +196,42 @@ class AdpSettings:
 
     @classmethod
     def _split(cls, values: Mapping[str, Any]) -> "AdpSettings":
-        parts = (PruningSettings, OverlaySettings, GateSwitches, GateConfig, ReleasedGateSettings)
-        known = {*RUN_NAMES, *(name for part in parts for name in _names(part))}
-        refuse_unknown(values, sorted(known), "unknown setting")
+        own = _own_settings(values)
         switches = _part(GateSwitches, values)
         released = switches.gate_version == "released"
-        inert = {*UNREAD_NAMES, *RUN_NAMES} - {*_names(OverlaySettings)}
+        inert = {*UNREAD_NAMES, *RUN_NAMES} - {*setting_names(OverlaySettings)}
         if released:
             inert |= {"adjacent_variant", "adjacent_lookback"}
         gate = _released_gate(values) if released else _paper_gate(values, switches)
         _refuse_unmeasurable(gate)
         return cls(
-            pruning=_part(PruningSettings, _with_weights(values)),
+            pruning=replace(_part(PruningSettings, _with_weights(values)), own=own),
             gate=gate,
             overlay=_part(OverlaySettings, values),
             ignored=tuple(name for name in values if name in inert),
         )
 
 
-def _names(cls: type[Any]) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(cls))
-
-
 def _part(cls: type[T], values: Mapping[str, Any]) -> T:
-    names = _names(cls)
+    names = setting_names(cls)
     return config_from_mapping(cls, {k: v for k, v in values.items() if k in names})
 
 
+def _own_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of single pruners; refuse what nobody knows."""
+    parts = (PruningSettings, OverlaySettings, GateSwitches, GateConfig, ReleasedGateSettings)
+    known = {*RUN_NAMES, *(name for part in parts for name in setting_names(part))}
+    own = {name: value for name, value in values.items() if name not in known}
+    for name, value in own.items():
+        if not check_own_setting(str(name), value):
+            raise ConfigError(f"unknown setting {name!r}, {nearest(name, sorted(known))}")
+    return own
+
+
 def _released_gate(values: Mapping[str, Any]) -> GateConfig:
-    released = _names(ReleasedGateSettings)
+    released = setting_names(ReleasedGateSettings)
     for name in values:
-        if name in _names(GateConfig) and name not in released:
+        if name in setting_names(GateConfig) and name not in released:
             raise ConfigError(f"{name} has no meaning with gate_version: released, delete the line")
     return GateConfig.from_settings({k: v for k, v in values.items() if k in released})
 

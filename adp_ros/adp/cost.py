@@ -103,6 +103,26 @@ def llm_flops(
     return float(layers * (tokens * per_token + attention * tokens**2 * hidden))
 
 
+@dataclass(frozen=True, slots=True)
+class DecoderSizes:
+    """Sizes of a language model that decide its cost.
+
+    Attributes:
+        hidden: Width D.
+        intermediate: Width M of the MLP.
+        layers: Number of layers.
+    """
+
+    hidden: int
+    intermediate: int
+    layers: int
+
+    def flops(self, tokens: int, layers: int | None = None) -> float:
+        """Return the cost of some layers, None for all, over so many tokens."""
+        count = self.layers if layers is None else layers
+        return llm_flops(tokens, self.hidden, self.intermediate, count)
+
+
 def scoring_flops(
     vision_tokens: int,
     text_tokens: int,

@@ -17,7 +17,7 @@ from ..types import Rgb
 GRID: Final = 16  # patches along one side of a view
 PATCHES: Final = GRID * GRID  # patches of one view
 INPUT_SIDE: Final = 224  # side of the towers' input in [px]
-
+CROP_AREA: Final = 0.9  # share of the picture's area that the centre crop keeps
 
 COLOR: Final = (0, 0, 255)  # of pruned patches, red green blue (ADP paper, Table 14)
 ALPHA: Final = 120  # opacity of that colour, 255 covers all

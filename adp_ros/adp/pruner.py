@@ -8,6 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Final, Literal, Protocol
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..settings import check_settings, setting
+from .cost import DecoderSizes
 
 Order = Literal["index", "score"]
 
@@ -222,6 +224,8 @@ class Pruner(Budget, ABC):
         positions: ``reindexed`` numbers the remaining tokens anew, ``kept`` leaves each at the
             position it has in the full sequence.
         name: Name for messages, tables and logs.
+        file_names: Setting -> its name in ``config/adp.yaml``, for those that pruners share; any
+            other has the name ``<pruner>_<setting>`` there.
         graph_safe: True when the choice runs on the device alone, with fixed shapes and without
             memory of earlier frames, so that it can be captured in a CUDA graph.
     """
@@ -231,12 +235,50 @@ class Pruner(Budget, ABC):
     )
 
     name: ClassVar[str]
+    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "keep": "qk_keep_ratio",
+            "split": "qk_keep_split",
+            "counts": "keep_counts",
+            "positions": "keep_positions",
+        }
+    )
     graph_safe: ClassVar[bool] = True
 
     @property
     def cut_layer(self) -> int:
         """0 to choose before the language model, K to choose in front of its layer K."""
         return 0
+
+    @property
+    def deepest_layer(self) -> int:
+        """Deepest layer that it needs of the language model, to score or to cut at."""
+        return self.cut_layer
+
+    def scoring_flops(self, sizes: DecoderSizes, vision: int, sequence: int) -> float:
+        """Return the cost of choosing in one frame, beside the layers that run anyway.
+
+        Args:
+            sizes: The language model.
+            vision: Patches of all views.
+            sequence: Tokens of the full sequence.
+        """
+        return 0.0
+
+    def flops(
+        self, sizes: DecoderSizes, vision: int, sequence: int, lengths: tuple[int, int]
+    ) -> float:
+        """Return the cost of one pruned forward pass, choosing included.
+
+        Args:
+            sizes: The language model.
+            vision: Patches of all views.
+            sequence: Tokens of the full sequence.
+            lengths: Tokens that entered the first and the last layer.
+        """
+        before = sizes.flops(lengths[0], self.cut_layer)
+        behind = sizes.flops(lengths[1], sizes.layers - self.cut_layer)
+        return before + behind + self.scoring_flops(sizes, vision, sequence)
 
     def counts_of(self, context: PruneContext) -> tuple[int, ...]:
         """Return how many patches of each view of a frame are kept."""

@@ -1,90 +1,75 @@
-"""Every pruner under its name, and what the comparison table says about it."""
+"""The door of pruners: every one under its name, made from settings. Imports no torch by itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import ConfigError
+from ..doors import Door, lacks
 from ..settings import refuse_unknown
-from .pruner import Pruner
-from .rivals import (
-    DivPrunePruner,
-    FastVPruner,
-    FrameDifferencePruner,
-    RandomPruner,
-    UniformGridPruner,
+
+if TYPE_CHECKING:
+    from .pruner import Pruner
+
+_MEMBERS: Final = ("name", "select", "kept_per_view", "cut_layer", "file_names", "flops", "reset")
+PRUNERS: "Final[Door[type[Pruner]]]" = Door(
+    "adp_ros.pruners",
+    "pruner",
+    {
+        "adp": "adp_ros.adp.text_driven:TextDrivenPruner",
+        "inverse": "adp_ros.adp.text_driven:InversePruner",
+        "random": "adp_ros.adp.rivals:RandomPruner",
+        "uniform": "adp_ros.adp.rivals:UniformGridPruner",
+        "frame_difference": "adp_ros.adp.rivals:FrameDifferencePruner",
+        "divprune": "adp_ros.adp.rivals:DivPrunePruner",
+        "fastv": "adp_ros.adp.rivals:FastVPruner",
+    },
+    lambda kind: lacks(kind, *_MEMBERS, "__dataclass_fields__"),
 )
-from .text_driven import InversePruner, TextDrivenPruner
 
 
-@dataclass(frozen=True, slots=True)
-class PrunerInfo:
-    """One row of the table of pruners.
-
-    Attributes:
-        kind: The pruner.
-        source: Where the method comes from.
-        needs: What it looks at.
-    """
-
-    kind: type[Pruner]
-    source: str
-    needs: str
-
-    @property
-    def name(self) -> str:
-        """Name for :func:`make_pruner`."""
-        return self.kind.name
-
-    @property
-    def graph_safe(self) -> bool:
-        """True when its choice can be captured in a CUDA graph."""
-        return self.kind.graph_safe
-
-
-PRUNERS: Final[Mapping[str, PrunerInfo]] = {
-    info.name: info
-    for info in (
-        PrunerInfo(
-            TextDrivenPruner,
-            "ADP paper, Eqs. 7-13; without a gate, or with the gate 'always', it is static ADP",
-            "patches, instruction",
-        ),
-        PrunerInfo(
-            InversePruner,
-            "ADP paper, inversion experiment",
-            "patches, instruction",
-        ),
-        PrunerInfo(RandomPruner, "usual baseline", "a seed"),
-        PrunerInfo(UniformGridPruner, "usual baseline, ordered dither", "nothing"),
-        PrunerInfo(
-            FrameDifferencePruner,
-            "static-patch signal of VLA-Cache (Xu et al., 2025)",
-            "pixels of this and the last frame",
-        ),
-        PrunerInfo(DivPrunePruner, "DivPrune (Alvar et al., CVPR 2025)", "patches"),
-        PrunerInfo(
-            FastVPruner,
-            "FastV (Chen et al., ECCV 2024)",
-            "one layer's attention inside the language model",
-        ),
-    )
-}
-
-
-def make_pruner(name: str, **settings: Any) -> Pruner:
+def make_pruner(name: str, **settings: Any) -> "Pruner":
     """Make a pruner.
 
     Args:
-        name: One of :data:`PRUNERS`.
-        settings: Its settings; what is left out keeps its default.
+        name: One of :data:`PRUNERS`, of this package or another.
+        settings: Its settings; what is left out keeps its default. A list is as good as a tuple.
 
     Raises:
         ConfigError: The name or a setting is unknown or out of range.
     """
-    if name not in PRUNERS:
-        raise ConfigError(f"pruner is {name!r}, allowed: {', '.join(PRUNERS)}")
-    kind = PRUNERS[name].kind
+    kind = PRUNERS.get(name)
     known = [item.name for item in fields(kind) if item.init]
     refuse_unknown(settings, known, f"pruner {name}: unknown setting")
     return kind(**settings)
+
+
+def pruner_from_file(name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> "Pruner":
+    """Make a pruner from the names that ``config/adp.yaml`` has.
+
+    Args:
+        name: One of :data:`PRUNERS`.
+        shared: Settings that several pruners have, by their name in the file. A pruner takes
+            those that its ``file_names`` names.
+        own: Settings of single pruners, ``<pruner>_<setting>``; those of others are left alone.
+
+    Raises:
+        ConfigError: The name or a setting is unknown or out of range.
+    """
+    names = PRUNERS.get(name).file_names
+    taken = {key: shared[at] for key, at in names.items() if at in shared}
+    begin = f"{name}_"
+    taken |= {key.removeprefix(begin): v for key, v in own.items() if key.startswith(begin)}
+    return make_pruner(name, **taken)
+
+
+def check_own_setting(name: str, value: Any) -> bool:
+    """Tell whether a name of the file is a pruner's own setting; refuse a value out of range.
+
+    Raises:
+        ConfigError: The pruner has no such setting, or not that value.
+    """
+    for pruner in PRUNERS.names:
+        if name.startswith(f"{pruner}_"):
+            make_pruner(pruner, **{name.removeprefix(f"{pruner}_"): value})
+            return True
+    return False

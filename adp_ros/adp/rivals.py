@@ -1,6 +1,8 @@
 """Baselines that ADP is compared with, each behind the interface of a pruner."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -25,6 +27,9 @@ class RandomPruner(Pruner):
     )
 
     name: ClassVar[str] = "random"
+    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**Pruner.file_names, "seed": "pruner_seed"}
+    )
     graph_safe: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

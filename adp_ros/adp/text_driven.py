@@ -1,11 +1,14 @@
 """Text-driven pruning: keep the patches the instruction asks for (ADP), or the opposite."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
 
 from ..settings import setting
+from .cost import DecoderSizes, collapsed_scoring_flops, scoring_flops
 from .pruner import Order, PruneContext, Pruner, Selection, highest
 
 
@@ -28,6 +31,22 @@ class TextDrivenPruner(Pruner):
     order: Order = setting("index", "order of the kept patches", choices=("index", "score"))
 
     name: ClassVar[str] = "adp"
+    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**Pruner.file_names, "layer": "qk_layer", "order": "keep_order"}
+    )
+
+    @property
+    def deepest_layer(self) -> int:
+        """The layer that scores, or the one in front of which patches are dropped."""
+        return max(self.layer, self.cut_layer)
+
+    def scoring_flops(self, sizes: DecoderSizes, vision: int, sequence: int) -> float:
+        """One product per patch at layer 0; above it Eq. 22 and the layers before."""
+        if self.layer == 0:
+            return collapsed_scoring_flops(vision, sizes.hidden)
+        text = sequence - vision
+        before = sizes.flops(sequence, 1)
+        return scoring_flops(vision, text, sizes.hidden, layer=self.layer, layer_flops=before)
 
     def select(self, context: PruneContext) -> Selection:
         """Score every patch and keep the best of each view."""

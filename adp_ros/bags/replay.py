@@ -6,13 +6,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from ..adp.adp_settings import AdpSettings
+from ..adp.adp_settings import AdpSettings, GateSwitches
 from ..adp.gate import Gate
-from ..adp.gate_settings import GateConfig
-from ..adp.registry import make_pruner
+from ..adp.gate_settings import GateConfig, ReleasedGateSettings
 from ..errors import BagError, ConfigError
 from ..policies.checkpoints import checkpoint_fingerprint
-from ..policies.openvla.model_config import LlmConfig
 from ..policies.planner import WindowPlanner
 from ..policies.policy import InferenceSettings, load_policy
 from ..policies.setup import PolicySetup, set_up_policy
@@ -112,11 +110,10 @@ def _adp_values(contents: Contents, overrides: Overrides) -> dict[str, Any]:
 
 
 def _without_released(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what both versions of the gate know."""
-    from ..adp.adp_settings import OverlaySettings, PruningSettings
-
-    kept = {*setting_names(PruningSettings), *setting_names(OverlaySettings)}
-    return {name: value for name, value in values.items() if name in kept}
+    """Keep what is not the gate's."""
+    parts = (GateSwitches, GateConfig, ReleasedGateSettings)
+    gate = {name for part in parts for name in setting_names(part)}
+    return {name: value for name, value in values.items() if name not in gate}
 
 
 def load_setup(settings: InferenceSettings, adp: AdpSettings) -> PolicySetup:
@@ -201,7 +198,7 @@ def baseline_of(
     if prepared.other:
         return prepare(contents, recorded)
     adp = adp_settings(contents, recorded)
-    pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
+    pruner = adp.pruning.make_pruner()
     setup = replace(prepared.setup, gate_config=gate_of(adp), pruner=pruner)
     return replace(prepared, setup=setup)
 
@@ -213,8 +210,7 @@ def plan_windows(bag: Bag, prepared: Prepared, controller: Beside | None = None)
     policy = StandIn(setup.policy)
     own = prepared.other or contents.windows[0].policy == OFT
     convention = setup.convention if own else contents.windows[0].convention
-    llm = setup.policy.parts.config.llm
-    planner = WindowPlanner(policy, llm, setup.pruner, Gate(setup.gate_config), convention)
+    planner = WindowPlanner(policy, setup.pruner, Gate(setup.gate_config), convention)
     plan = ReplayPlan(
         image_topics=settings.image_topics,
         instruction=settings.instruction,
@@ -285,10 +281,10 @@ def decide_windows(bag: Bag, overrides: Overrides, controller: Beside | None = N
         raise ConfigError("--checkpoint and --decisions-only exclude each other")
     contents = bag.contents
     adp = adp_settings(contents, overrides)
-    pruner = make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
+    pruner = adp.pruning.make_pruner()
     policy = StandIn(None)
     convention = contents.windows[0].convention
-    planner = WindowPlanner(policy, LlmConfig(), pruner, Gate(gate_of(adp)), convention)
+    planner = WindowPlanner(policy, pruner, Gate(gate_of(adp)), convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
     windows = WindowReplay(bag, planner, policy, plan).windows()
     return ReplayedRun(_handed_on(windows, controller, None), [_GATE_ALONE])

@@ -65,6 +65,11 @@ class StandIn:
             raise RuntimeError("no policy, and no window to repeat")
         return self._policy.predict(observation, pruner)
 
+    def reset(self) -> None:
+        """Pass on that a new episode begins."""
+        if self._policy is not None:
+            self._policy.reset()
+
 
 _NO_PICTURE: Final[Rgb] = np.zeros((1, 1, 3), np.uint8)
 

@@ -18,7 +18,7 @@ from .output import write_json
 if TYPE_CHECKING:
     from ..adp.pruner import Pruner
     from ..evaluation.bench import BenchConfig, BenchResult
-    from ..policies.openvla.oft_policy import OpenVlaPolicy
+    from ..policies.policy import Policy
 
 SIZE_NAMES = ("tiny", "small", "medium", "7b")
 INSTRUCTION = "pick up the orange pot and place it into the green plate"
@@ -93,7 +93,12 @@ def run(arguments: argparse.Namespace) -> int:
         clock=time.perf_counter,
         done=_progress(config),
     )
-    values = to_json(result, config, read_environment(policy.device), _model(arguments, policy))
+    values = to_json(
+        result,
+        config,
+        read_environment(str(policy.info.details.get("device", "cpu"))),
+        _model(arguments, policy),
+    )
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     if arguments.json:
@@ -113,36 +118,29 @@ def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
     }
 
 
-def _policy(arguments: argparse.Namespace) -> "OpenVlaPolicy":
-    from ..policies.openvla.create import SIZES, NewCheckpoint, random_policy
-    from ..policies.policy import PolicyOptions, load_policy
-
-    options = PolicyOptions(
-        device=arguments.device, dtype=arguments.dtype, unnorm_key=arguments.unnorm_key
-    )
+def _policy(arguments: argparse.Namespace) -> "Policy":
     if arguments.checkpoint is not None:
-        return load_policy(
-            arguments.checkpoint,
-            options.device,
-            None if options.dtype == "auto" else options.dtype,
-            options.unnorm_key or None,
-        )
+        from ..policies.policy import load_policy
+
+        dtype = None if arguments.dtype == "auto" else arguments.dtype
+        key = arguments.unnorm_key or None
+        return load_policy(arguments.checkpoint, arguments.device, dtype, key)
+    from ..policies.openvla.create import SIZES, NewCheckpoint, random_policy
+    from ..policies.openvla.load import PolicyOptions
+
+    options = PolicyOptions(device=arguments.device, dtype=arguments.dtype)
     sizes = replace(SIZES[arguments.size], views=arguments.views)
     new = NewCheckpoint(seed=arguments.seed)
     return random_policy(sizes, new, options, time.perf_counter)
 
 
-def _observations(
-    arguments: argparse.Namespace, policy: "OpenVlaPolicy"
-) -> tuple[Observation, ...]:
+def _observations(arguments: argparse.Namespace, policy: "Policy") -> tuple[Observation, ...]:
     random = np.random.default_rng(arguments.seed)
     if arguments.views < 1:
         raise ConfigError(f"views is {arguments.views}, allowed: 1 or more")
     pictures = _pictures(arguments.images, random, 4 * arguments.views)
-    proprio = policy.parts.statistics.proprio
-    state = None
-    if policy.state_size is not None and proprio is not None:
-        state = 0.5 * (proprio.low + proprio.high)
+    size = policy.info.state_size
+    state = None if size is None else np.zeros(size)
     count = len(pictures) // arguments.views
     if count == 0:
         raise ConfigError(f"{arguments.images} holds too few pictures for {arguments.views} views")
@@ -172,18 +170,19 @@ def _pictures(directory: Path | None, random: np.random.Generator, count: int) -
     return found
 
 
-def _model(arguments: argparse.Namespace, policy: "OpenVlaPolicy") -> dict[str, Any]:
-    llm = policy.parts.config.llm
+def _model(arguments: argparse.Namespace, policy: "Policy") -> dict[str, Any]:
     return {
         "source": str(arguments.checkpoint or f"random weights, size {arguments.size}"),
-        "hidden": llm.hidden_size,
-        "intermediate": llm.intermediate_size,
-        "layers": llm.num_hidden_layers,
+        "kind": policy.info.kind,
         "views": arguments.views,
-        "device": str(policy.device),
-        "dtype": str(policy.dtype).removeprefix("torch."),
+        **policy.info.details,
         "pictures": str(arguments.images or "noise, 640x480"),
     }
+
+
+def _sizes(model: dict[str, Any]) -> str:
+    known = ("hidden", "layers", "dtype")
+    return "".join(f"{name} {model[name]}, " for name in known if name in model)
 
 
 def _progress(config: "BenchConfig") -> Callable[[int], None]:
@@ -206,8 +205,8 @@ def _print(values: dict[str, Any], result: "BenchResult") -> None:
     model, where = values["model"], values["environment"]
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(
-        f"{model['source']}: hidden {model['hidden']}, {model['layers']} layers, "
-        f"{model['views']} view(s), {model['dtype']} on {where['gpu'] or where['processor']} "
+        f"{model['source']}: {_sizes(model)}{model['views']} view(s) on "
+        f"{where['gpu'] or where['processor']} "
         f"({where['threads']} threads, load {where['load']:.1f}); FLOPs: {CONVENTION}",
         highlight=False,
     )

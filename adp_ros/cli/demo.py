@@ -279,7 +279,7 @@ def _compare(settings: LaunchSettings, duration: float | None) -> "Comparison | 
 
 
 def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> None:
-    from ..policies.openvla.preprocess import CROP_AREA
+    from ..adp.overlay import CROP_AREA
     from ..reports.page import complete_log, decision_pictures, write_report
 
     facts = {
@@ -293,7 +293,7 @@ def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> 
 
 
 def _write_video(video: "VideoLog", path: Path) -> None:
-    from ..policies.openvla.preprocess import CROP_AREA
+    from ..adp.overlay import CROP_AREA
 
     if video.pictures > 0:
         sys.stderr.write(f"encoding {video.pictures} pictures\n")

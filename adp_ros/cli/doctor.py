@@ -196,21 +196,17 @@ def check_driver(subject: Subject) -> Finding:
 def check_checkpoint(subject: Subject) -> Finding:
     """The checkpoint's files are all there and fit together."""
     try:
-        from ..policies.openvla.model_config import read_config
-        from ..policies.openvla.weight_files import CheckpointFiles
+        from ..policies.policy import inspect_policy
 
         shipped = shipped_policy(share_directory(os.environ))
         directory = subject.checkpoint or shipped or make_small_checkpoint(os.environ)
-        model = read_config(directory)
-        CheckpointFiles.find(directory)
+        info = inspect_policy(directory)
     except ImportError as error:
         return Finding("checkpoint", Verdict.FAIL, str(error), "pip install the package again")
     except AdpError as error:
         fix = "point --checkpoint at an OpenVLA-OFT fine-tune with merged weights"
         return Finding("checkpoint", Verdict.FAIL, str(error), fix)
-    llm = model.llm
-    found = f"{directory}: {llm.num_hidden_layers} layers of width {llm.hidden_size}"
-    return Finding("checkpoint", Verdict.OK, found)
+    return Finding("checkpoint", Verdict.OK, f"{directory} is {info}")
 
 
 CHECKS = (

@@ -54,14 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the frames, print the table, write the plots."""
-    from ..policies.openvla.oft_policy import layer_scores  # torch takes seconds
-
     frames = list(_frames(arguments.images, arguments.frames))
     policy = load_policy(arguments.checkpoint, device=arguments.device)
-    size = policy.state_size
+    size = policy.info.state_size
     state = None if size is None else np.zeros(size)
     scores = np.stack(
-        [layer_scores(policy, Observation(f, arguments.instruction, state)) for f in frames]
+        [policy.layer_scores(Observation(f, arguments.instruction, state)) for f in frames]
     )  # (F, L, V)
     statistics = layer_statistics(scores, arguments.weights)
     curves = mass_curve(weights_of(scores, arguments.weights)).mean(axis=0)  # (L, V)

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
     parser.add_argument("--keep", type=float, metavar="R", help="another retention ratio")
     parser.add_argument("--gate", choices=GATES, help="another rule of the gate")
-    parser.add_argument("--pruner", choices=tuple(PRUNERS), help="another pruner")
+    parser.add_argument("--pruner", choices=PRUNERS.names, help="another pruner")
     parser.add_argument("--adp", type=Path, help="another file of settings of gate and pruning")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where the policy runs")
     parser.add_argument(

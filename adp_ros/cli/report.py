@@ -5,9 +5,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from ..adp.overlay import CROP_AREA
 from ..bags.bag_reader import BagReader
 from ..errors import ConfigError
-from ..policies.openvla.preprocess import CROP_AREA
 from ..reports.bag_record import read_run
 from ..reports.numbers import action_rows, full_vision_rows, read_replay
 from ..reports.page import write_report

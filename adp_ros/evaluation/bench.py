@@ -12,14 +12,10 @@ import torch
 import transformers
 
 from .. import __version__
-from ..adp.cost import llm_flops
 from ..adp.gate import Gate
 from ..adp.gate_settings import GateConfig
 from ..adp.pruner import Pruner
-from ..policies.openvla.forward import Clock
-from ..policies.openvla.oft_policy import OpenVlaPolicy
-from ..policies.openvla.reference import Audit, PlainForward, audit
-from ..policies.policy import Prediction, StageTimes
+from ..policies.policy import Audit, Policy, Prediction, StageTimes
 from ..settings import check_settings, setting
 from ..types import FloatArray, Observation
 
@@ -51,9 +47,9 @@ class Environment:
     load: float
 
 
-def read_environment(device: torch.device) -> Environment:
-    """Describe the machine and the software, with the GPU of the given device."""
-    cuda = device.type == "cuda"
+def read_environment(device: str) -> Environment:
+    """Describe the machine and the software, with the GPU of a device such as ``cuda:0``."""
+    cuda = device.startswith("cuda")
     versions = {
         "adp_ros": __version__,
         "python": platform.python_version(),
@@ -233,8 +229,8 @@ class ArmResult:
     Attributes:
         times: Durations per stage.
         audit: Check of the last round, None for the plain arm, which has no pruner to check.
-        flops: FLOPs of the language model over the sequence that the arm ran, in the paper's
-            convention.
+        flops: FLOPs of the language model over the sequence that the arm ran and of the choice
+            of patches, in the paper's convention.
         faster: Full vision over this arm, scoring and language model; None for full vision and
             where an audit failed.
         faster_total: The same for the whole call.
@@ -263,12 +259,12 @@ class BenchResult:
 
 
 def run_bench(
-    policy: OpenVlaPolicy,
+    policy: Policy,
     observations: Sequence[Observation],
     pruners: Mapping[str, Pruner],
     config: BenchConfig,
     *,
-    clock: Clock,
+    clock: Callable[[], float],
     done: Callable[[int], None] = lambda _: None,
 ) -> BenchResult:
     """Measure and audit.
@@ -287,13 +283,13 @@ def run_bench(
     random = np.random.default_rng(config.seed)
     arms: dict[str, Arm] = {FULL: policy.predict}
     if config.plain:
-        arms[PLAIN] = PlainForward(policy, clock)
+        arms[PLAIN] = policy.plain_forward
     arms |= {name: partial(policy.predict, pruner=pruner) for name, pruner in pruners.items()}
     times = interleave(
         arms, observations, rounds=config.rounds, warm_up=config.warm_up, random=random, done=done
     )
     last = observations[(config.rounds + config.warm_up - 1) % len(observations)]
-    audits = {n: audit(policy, last, times[n].last, pruners.get(n)) for n in (FULL, *pruners)}
+    audits = {n: policy.audit(last, times[n].last, pruners.get(n)) for n in (FULL, *pruners)}
     failures = tuple(f"{name}: {text}" for name, a in audits.items() for text in a.failures)
     results = {}
     for name, measured in times.items():
@@ -301,7 +297,7 @@ def run_bench(
         results[name] = ArmResult(
             measured,
             audits.get(name),
-            _flops(policy, measured.last.sequence_lengths, pruners.get(name)),
+            measured.last.flops,
             speedup(times[FULL].language, measured.language, random) if comparable else None,
             _total_speedup(times[FULL], measured, random) if comparable else None,
         )
@@ -310,13 +306,3 @@ def run_bench(
 
 def _total_speedup(full: ArmTimes, arm: ArmTimes, random: np.random.Generator) -> Ratio:
     return speedup(full.seconds["total"], arm.seconds["total"], random)
-
-
-def _flops(policy: OpenVlaPolicy, lengths: tuple[int, int], pruner: Pruner | None) -> float:
-    llm = policy.parts.config.llm
-    before = 0 if pruner is None else pruner.cut_layer
-    first, last = lengths
-    sizes = (llm.hidden_size, llm.intermediate_size)
-    return llm_flops(first, *sizes, before) + llm_flops(
-        last, *sizes, llm.num_hidden_layers - before
-    )

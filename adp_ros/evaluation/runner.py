@@ -12,10 +12,10 @@ import torch
 
 from .. import __version__
 from ..adp.adp_settings import AdpSettings
+from ..adp.overlay import CROP_AREA
 from ..errors import ConfigError
 from ..evaluation.video import VideoLog
-from ..policies.openvla.model_config import read_config
-from ..policies.openvla.preprocess import CROP_AREA
+from ..policies.policy import inspect_policy
 from ..policies.window import Window
 from ..robots.jaco2.kinematics import arm_model
 from ..sim.items import Receptacle
@@ -138,16 +138,13 @@ class RolloutFactory:
         """
         if self.checkpoint is None:
             return
-        layers = read_config(self.checkpoint).llm.num_hidden_layers
+        info = inspect_policy(self.checkpoint)
         for condition in plan.conditions:
-            pruning = condition.adp.pruning
-            fastv = pruning.pruner == "fastv"
-            layer = pruning.fastv_layer if fastv else pruning.qk_layer
-            scores = pruning.pruner in ("adp", "inverse", "fastv")
-            if condition.prunes and scores and layer >= layers:
+            layer = condition.adp.pruning.make_pruner().deepest_layer if condition.prunes else 0
+            if layer >= max(1, info.layers):
                 raise ConfigError(
                     f"condition {condition.name} asks for layer {layer}, {self.checkpoint} has "
-                    f"layers 0 to {layers - 1}"
+                    f"layers 0 to {info.layers - 1}"
                 )
 
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..policies.openvla.preprocess import CROP_AREA, IMAGE_SIZE, crop
+from ..adp.overlay import CROP_AREA
+from ..policies.openvla.preprocess import IMAGE_SIZE, crop
 from ..types import FloatArray, Rgb
 from .recipe import Augmentation
 

@@ -20,11 +20,10 @@ from ..policies.conventions import (
 )
 from ..policies.openvla.create import SIZES, NewCheckpoint, write_description
 from ..policies.openvla.forward import Clock
-from ..policies.openvla.load import load_checkpoint, read_parts
+from ..policies.openvla.load import PolicyOptions, load_checkpoint, read_parts
 from ..policies.openvla.model import OpenVla
 from ..policies.openvla.model_config import ModelConfig
 from ..policies.openvla.oft_policy import CheckpointParts
-from ..policies.policy import PolicyOptions
 from ..types import ACTION_SIZE
 from .examples import DataMeaning
 from .network import TrainingNetwork

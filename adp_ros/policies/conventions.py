@@ -163,13 +163,13 @@ def write_state_layout(checkpoint_dir: Path, layout: StateLayout) -> None:
 
 
 def action_convention(
-    checkpoint_dir: Path, given: ActionConvention | None, moves_arm: bool
+    checkpoint_dir: Path, known: ActionConvention | None, moves_arm: bool
 ) -> tuple[ActionConvention, str | None]:
     """Return the convention of a checkpoint's actions.
 
     Args:
         checkpoint_dir: Directory of the checkpoint.
-        given: Convention that the user states; wins over the file.
+        known: Convention that the user states or the checkpoint declares.
         moves_arm: True when the actions will be executed.
 
     Returns:
@@ -178,9 +178,8 @@ def action_convention(
     Raises:
         CheckpointError: Nothing is declared and the actions would move the arm.
     """
-    declared = read_convention(checkpoint_dir) if given is None else given
-    if declared is not None:
-        return declared, None
+    if known is not None:
+        return known, None
     path = checkpoint_dir / CONVENTION_FILE
     if moves_arm:
         raise CheckpointError(
@@ -192,14 +191,14 @@ def action_convention(
 
 
 def state_layout(
-    checkpoint_dir: Path, size: int | None, given: str, moves_arm: bool
+    checkpoint_dir: Path, size: int | None, known: StateLayout | None, moves_arm: bool
 ) -> tuple[StateLayout | None, str | None]:
     """Return the layout of a checkpoint's state.
 
     Args:
         checkpoint_dir: Directory of the checkpoint.
         size: Numbers of its state, None when it takes none.
-        given: Names that the user states, separated by spaces; win over the file.
+        known: Layout that the user states or the checkpoint declares.
         moves_arm: True when the actions will be executed.
 
     Returns:
@@ -209,13 +208,11 @@ def state_layout(
     Raises:
         CheckpointError: The layout does not fit the state, or nothing is declared and the
             actions would move the arm.
-        ConfigError: A name is unknown.
     """
     if size is None:
         return None, None
     path = checkpoint_dir / LAYOUT_FILE
-    layout = StateLayout(tuple(given.split())) if given else read_state_layout(checkpoint_dir)
-    warning = None
+    layout, warning = known, None
     if layout is None:
         if moves_arm or size != len(JACO_LAYOUT):
             raise CheckpointError(

@@ -8,19 +8,18 @@ draws a random number: the same windows in the same order give the same results.
 import copy
 import math
 from dataclasses import astuple, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..adp.cost import collapsed_scoring_flops, llm_flops, scoring_flops
 from ..adp.gate import Gate, chunk_motion
 from ..adp.gate_rules import Decision
-from ..adp.pruner import Pruner
-from ..adp.text_driven import TextDrivenPruner
 from ..errors import ObservationError
 from ..health import LatencySummary, RollingPercentiles
 from ..types import ActionConvention, FloatArray, Observation
-from .openvla.model_config import LlmConfig
 from .policy import Prediction
 from .window import NO_PRUNER, STAGES, MeasuredMotion, TokenAudit, Window, WindowTimes
+
+if TYPE_CHECKING:
+    from ..adp.pruner import Pruner
 
 
 class StageLog:
@@ -41,10 +40,14 @@ class StageLog:
 
 
 class PrunablePolicy(Protocol):
-    """A policy that can be told which vision tokens to drop."""
+    """What the planner needs of a policy, see :class:`adp_ros.policies.policy.Policy`."""
 
-    def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
+    def predict(self, observation: Observation, pruner: "Pruner | None" = None) -> Prediction:
         """Plan one chunk."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the episode."""
         ...
 
 
@@ -54,8 +57,7 @@ class WindowPlanner:
     def __init__(
         self,
         policy: PrunablePolicy,
-        llm: LlmConfig,
-        pruner: Pruner,
+        pruner: "Pruner",
         gate: Gate,
         convention: ActionConvention,
     ) -> None:
@@ -63,13 +65,11 @@ class WindowPlanner:
 
         Args:
             policy: Plans chunks.
-            llm: Sizes of its language model, for the cost.
             pruner: Used in windows that the gate prunes.
             gate: Chooses those windows; its settings say where motion comes from.
             convention: Frames of the actions whose motion the gate gets.
         """
         self._policy = policy
-        self._llm = llm
         self._pruner = pruner
         self._gate = gate
         self._convention = convention
@@ -124,6 +124,7 @@ class WindowPlanner:
         if window == 0:
             self._gate.reset()
             self._pruner.reset()
+            self._policy.reset()
         elif window < self._window:
             raise ObservationError(
                 f"window {window} was asked for after window {self._window}; "
@@ -156,38 +157,14 @@ class WindowPlanner:
         )
 
     def _audit(self, prediction: Prediction) -> TokenAudit:
-        kept, total = prediction.kept, prediction.vision_tokens
-        per_view = prediction.kept_per_view
-        first, last = prediction.sequence_lengths
-        uncut = last if kept is None else last + total - len(kept)
-        layers = self._llm.num_hidden_layers
-        full = flops = self._layers_flops(uncut, layers)
-        if kept is not None:
-            flops = self._layers_flops(first, self._pruner.cut_layer)
-            flops += self._layers_flops(last, layers - self._pruner.cut_layer)
-            flops += self._scoring(total, uncut)
+        kept = prediction.kept
         return TokenAudit(
             pruner=NO_PRUNER if kept is None else self._pruner.name,
-            tokens_total=total,
-            tokens_kept=sum(per_view),
+            tokens_total=prediction.vision_tokens,
+            tokens_kept=sum(prediction.kept_per_view),
             kept=None if kept is None else tuple(kept.tolist()),
-            kept_per_view=per_view,
+            kept_per_view=prediction.kept_per_view,
             sequence_length=prediction.sequence_lengths,
-            flops=flops,
-            flops_full=full,
+            flops=prediction.flops,
+            flops_full=prediction.flops_full,
         )
-
-    def _layers_flops(self, tokens: int, layers: int) -> float:
-        llm = self._llm
-        return llm_flops(tokens, llm.hidden_size, llm.intermediate_size, layers)
-
-    def _scoring(self, vision: int, sequence: int) -> float:
-        pruner = self._pruner
-        if not isinstance(pruner, TextDrivenPruner):
-            return 0.0
-        hidden = self._llm.hidden_size
-        if pruner.layer == 0:
-            return collapsed_scoring_flops(vision, hidden)
-        one_layer = self._layers_flops(sequence, 1)
-        text = sequence - vision
-        return scoring_flops(vision, text, hidden, layer=pruner.layer, layer_flops=one_layer)

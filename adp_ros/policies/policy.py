@@ -1,62 +1,30 @@
-"""What a policy is asked and what it answers; ``load_policy``. Imports no torch."""
+"""The door of policies: what one is asked and answers, kinds of checkpoints, ``load_policy``.
 
-import time
-from dataclasses import dataclass
+A *policy* turns an observation into a chunk. A *kind* of policy is a module, or anything else with
+the three functions of :class:`PolicyKind`; other packages add one through the entry point group
+``adp_ros.policies``. Nothing here imports torch.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError
+from ..doors import Door, lacks
+from ..errors import CheckpointError, ConfigError
 from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..settings import check_settings, setting
-from ..types import FloatArray
+from ..types import ActionConvention, FloatArray, Observation
+from .conventions import StateLayout
 
 if TYPE_CHECKING:
-    from .openvla.oft_policy import OpenVlaPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyOptions:
-    """Choices of the user that no checkpoint file makes.
-
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        dtype: Type of the weights; ``auto`` is bfloat16 on CUDA, float32 on the CPU.
-        unnorm_key: Data set whose statistics are used; empty where the checkpoint has only one.
-        center_crop: Crop the pictures as fine-tuning with augmentation needs it.
-        action_slice: Rows of the decoder that the head reads. ``trained``: from the last prompt
-            token on, as OpenVLA-OFT trains and runs. ``replicate_release``: one later, as the
-            released ADP code does.
-        constant_proprio: What a state dimension becomes that never changed in the training data:
-            -1 or 1 as the released ``inference`` code computes it, which published results were
-            made with, or 0 as in ``training``.
-    """
-
-    device: str = setting("cpu", "Device of the model: cpu, cuda, cuda:1.")
-    dtype: str = setting(
-        "auto",
-        "Type of the weights; auto is bfloat16 on CUDA and float32 on the CPU.",
-        choices=("auto", "float32", "bfloat16"),
-    )
-    unnorm_key: str = setting("", "Data set whose statistics are used; empty for the only one.")
-    center_crop: bool = setting(True, "Crop 90 % of each picture's area before the towers.")
-    action_slice: str = setting(
-        "trained",
-        "Rows the action head reads: as trained, or one later as the released ADP code.",
-        choices=("trained", "replicate_release"),
-    )
-    constant_proprio: str = setting(
-        "inference",
-        "Value of constant state dimensions: as released inference code, or 0 as in training.",
-        choices=("inference", "training"),
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self, "policy.")
-
+    from ..adp.pruner import Pruner
 
 DECLARED = "declared"  # by the checkpoint itself
 
@@ -205,7 +173,9 @@ class Prediction:
             read off the tensors.
         timing: Duration of each stage.
         views: Number of views.
-        vision_tokens: Patches of all views together (V).
+        vision_tokens: Patches of all views together (V); 0 for a policy without such tokens.
+        flops: Language model and choice of the patches, 2 FLOPs a multiply-accumulate.
+        flops_full: The same forward pass with full vision.
     """
 
     actions: FloatArray
@@ -216,6 +186,8 @@ class Prediction:
     timing: StageTimes
     views: int
     vision_tokens: int
+    flops: float = 0.0
+    flops_full: float = 0.0
 
     @property
     def pruned(self) -> bool:
@@ -232,23 +204,213 @@ class Prediction:
         return tuple(int(count) for count in counts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInfo:
+    """What is known of a policy without asking it anything.
+
+    Attributes:
+        kind: Name of its kind behind the door.
+        chunk_length: Actions per chunk.
+        views: Pictures per observation, None where any number will do.
+        state_size: Numbers of the proprioceptive state, None when it takes none.
+        convention: Declared meaning of its actions, None where nothing is declared.
+        layout: Declared order of its state's numbers, None where nothing is declared.
+        layers: Layers of its language model; tokens can be scored and dropped in front of each.
+        crop_area: Share of each picture's area that it looks at.
+        details: Further facts for logs and reports, such as ``device`` and ``dtype``.
+        assumed: What the checkpoint doesn't tell and was assumed, one line each.
+    """
+
+    kind: str
+    chunk_length: int
+    views: int | None = None
+    state_size: int | None = None
+    convention: ActionConvention | None = None
+    layout: StateLayout | None = None
+    layers: int = 0
+    crop_area: float = 1.0
+    details: Mapping[str, str | int | float] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}: " + ", ".join(f"{k} {v}" for k, v in self.details.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Result of checking one prediction.
+
+    Attributes:
+        kept: Patches that went on.
+        kept_expected: Patches that the pruner's budget allows.
+        lengths: Tokens that entered the first and the last layer.
+        lengths_expected: Tokens that should have.
+        difference: Largest absolute difference of the normalised actions to a plain computation
+            with the same kept patches; NaN for a policy that has none to compare with.
+        tolerance: Largest difference allowed.
+        failures: What does not fit, in words; empty when all does.
+    """
+
+    kept: int
+    kept_expected: int
+    lengths: tuple[int, int]
+    lengths_expected: tuple[int, int]
+    difference: float
+    tolerance: float
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when everything fits."""
+        return not self.failures
+
+
+class Policy(Protocol):
+    """Observation in, chunk out. Derive from it: only ``info`` and ``predict`` must be given.
+
+    Attributes:
+        info: What is known of it.
+    """
+
+    info: PolicyInfo
+
+    @abstractmethod
+    def predict(self, observation: Observation, pruner: "Pruner | None" = None) -> Prediction:
+        """Plan one chunk.
+
+        Args:
+            observation: Pictures, instruction and state.
+            pruner: Chooses the vision patches that go on, None for all; a policy without vision
+                tokens leaves it alone.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+            ConfigError: The pruner does not fit the model or the number of views.
+            PolicyError: The model gave actions that are not finite.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the episode; most policies have nothing to forget."""
+        return
+
+    def audit(
+        self, observation: Observation, prediction: Prediction, pruner: "Pruner | None"
+    ) -> Audit:
+        """Check a prediction of its own, tokens at least.
+
+        Args:
+            observation: What it was made from.
+            prediction: What came out.
+            pruner: Pruner that was used, None for full vision.
+        """
+        kept = sum(prediction.kept_per_view)
+        expected = kept
+        if pruner is not None and prediction.vision_tokens:
+            patches = prediction.vision_tokens // prediction.views
+            expected = sum(pruner.kept_per_view(prediction.views, patches))
+        failures = () if kept == expected else (f"{kept} patches kept, {expected} expected",)
+        lengths = prediction.sequence_lengths
+        return Audit(kept, expected, lengths, lengths, math.nan, math.nan, failures)
+
+    def layer_scores(self, observation: Observation) -> NDArray[np.float32]:
+        """Score all patches at the input of each layer, as text-driven pruning at it would.
+
+        Returns:
+            Shape (layers, V).
+
+        Raises:
+            ConfigError: This kind of policy has no layers to look into.
+        """
+        raise ConfigError(f"a policy of kind {self.info.kind} has no layers to look into")
+
+    def plain_forward(self, observation: Observation) -> Prediction:
+        """Predict with full vision as a stock implementation does, to compare speeds with.
+
+        Raises:
+            ConfigError: This kind of policy has no such implementation.
+        """
+        raise ConfigError(f"a policy of kind {self.info.kind} has no plain forward pass")
+
+
+class PolicyKind(Protocol):
+    """How checkpoints of one kind are told apart and loaded."""
+
+    def recognises(self, directory: Path) -> bool:
+        """Tell whether a directory holds a checkpoint of this kind, in no time."""
+        ...
+
+    def inspect(self, directory: Path) -> PolicyInfo:
+        """Describe a checkpoint without loading its weights.
+
+        Raises:
+            CheckpointError: It is incomplete, corrupt or of an unsupported kind.
+        """
+        ...
+
+    def load(
+        self,
+        directory: Path,
+        *,
+        device: str,
+        dtype: str | None,
+        unnorm_key: str | None,
+        **options: Any,
+    ) -> Policy:
+        """Load a checkpoint, see :func:`load_policy`."""
+        ...
+
+
+OPENVLA_OFT: Final = "openvla_oft"
+POLICIES: Final[Door[PolicyKind]] = Door(
+    "adp_ros.policies",
+    "policy",
+    {OPENVLA_OFT: "adp_ros.policies.openvla.kind"},
+    lambda kind: lacks(kind, "recognises", "inspect", "load"),
+)
+
+
+def policy_kind(directory: Path) -> PolicyKind:
+    """Return the kind of a checkpoint.
+
+    What nobody recognises is taken for an OpenVLA-OFT fine-tune, which says what it lacks.
+
+    Raises:
+        CheckpointError: Several kinds recognise it.
+    """
+    found = {name: kind for name, kind in POLICIES.usable().items() if kind.recognises(directory)}
+    if len(found) > 1:
+        raise CheckpointError(f"{directory} is recognised by several kinds: {', '.join(found)}")
+    return next(iter(found.values()), POLICIES.get(OPENVLA_OFT))
+
+
+def inspect_policy(directory: Path) -> PolicyInfo:
+    """Describe a checkpoint without loading its weights.
+
+    Raises:
+        CheckpointError: It is incomplete, corrupt or of an unsupported kind.
+    """
+    return policy_kind(directory).inspect(directory)
+
+
 def load_policy(
     checkpoint_dir: str | PathLike[str],
     device: str = "cpu",
     dtype: str | None = None,
     unnorm_key: str | None = None,
     **options: Any,
-) -> "OpenVlaPolicy":
-    """Load an OpenVLA-OFT fine-tune with the L1 head.
+) -> Policy:
+    """Load a checkpoint, of whatever kind it is.
 
     Files are read as data: no code of the checkpoint is executed, no network is touched.
 
     Args:
-        checkpoint_dir: Directory as upstream's fine-tuning leaves it.
+        checkpoint_dir: Directory as fine-tuning leaves it.
         device: ``cpu``, ``cuda`` or ``cuda:1`` and so on.
         dtype: ``float32`` or ``bfloat16``; None for bfloat16 on CUDA and float32 on the CPU.
         unnorm_key: Data set whose statistics are used, None for the only one.
-        options: Further settings of :class:`PolicyOptions`.
+        options: Further settings of that kind of policy, such as ``center_crop`` of
+            :class:`adp_ros.policies.openvla.load.PolicyOptions`.
 
     Returns:
         The policy; ``predict(observation, pruner)`` plans a chunk.
@@ -257,9 +419,7 @@ def load_policy(
         CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
         ConfigError: A setting is unknown or out of range.
     """
-    from .openvla.load import load_checkpoint  # torch takes seconds
-
-    chosen = PolicyOptions(
-        device=device, dtype=dtype or "auto", unnorm_key=unnorm_key or "", **options
+    directory = Path(checkpoint_dir)
+    return policy_kind(directory).load(
+        directory, device=device, dtype=dtype, unnorm_key=unnorm_key, **options
     )
-    return load_checkpoint(Path(checkpoint_dir), chosen, time.perf_counter)

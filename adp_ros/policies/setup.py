@@ -11,14 +11,13 @@ from ..adp.adp_settings import AdpSettings
 from ..adp.gate import Gate
 from ..adp.gate_settings import GateConfig
 from ..adp.pruner import Pruner
-from ..adp.registry import make_pruner
+from ..adp.registry import PRUNERS
 from ..errors import ConfigError
 from ..settings import config_from_mapping
 from ..types import ActionConvention, FloatArray, Observation, Pose
 from .conventions import ArmState, StateLayout, action_convention, state_layout
-from .openvla.oft_policy import OpenVlaPolicy
 from .planner import WindowPlanner
-from .policy import DECLARED, InferenceSettings
+from .policy import DECLARED, POLICIES, InferenceSettings, Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class PolicySetup:
         warnings: What was assumed.
     """
 
-    policy: OpenVlaPolicy
+    policy: Policy
     pruner: Pruner
     gate_config: GateConfig
     convention: ActionConvention
@@ -43,8 +42,7 @@ class PolicySetup:
 
     def planner(self, executed: ActionConvention) -> WindowPlanner:
         """Return a planner; ``executed`` is the convention of the actions that are executed."""
-        llm = self.policy.parts.config.llm
-        return WindowPlanner(self.policy, llm, self.pruner, Gate(self.gate_config), executed)
+        return WindowPlanner(self.policy, self.pruner, Gate(self.gate_config), executed)
 
     def state(self, arm: Callable[[], ArmState]) -> FloatArray | None:
         """Return the policy's state, asking the arm only when it is needed."""
@@ -56,11 +54,11 @@ class PolicySetup:
         Raises:
             ConfigError: The pruner's settings are not allowed.
         """
-        return replace(self, pruner=_pruner(adp), gate_config=_gate(adp))
+        return replace(self, pruner=adp.pruning.make_pruner(), gate_config=_gate(adp))
 
 
 def declare_policy(
-    policy: OpenVlaPolicy,
+    policy: Policy,
     directory: Path,
     adp: AdpSettings,
     *,
@@ -82,21 +80,21 @@ def declare_policy(
         CheckpointError: It does not declare what moving an arm needs.
         ConfigError: A setting does not fit it.
     """
-    convention, first = action_convention(directory, given, moves_arm)
-    layout, second = state_layout(directory, policy.state_size, layout_names, moves_arm)
-    warnings = tuple(text for text in (first, second) if text is not None)
-    return PolicySetup(policy, _pruner(adp), _gate(adp), convention, layout, warnings)
+    info = policy.info
+    named = StateLayout(tuple(layout_names.split())) if layout_names else info.layout
+    convention, first = action_convention(directory, given or info.convention, moves_arm)
+    layout, second = state_layout(directory, info.state_size, named, moves_arm)
+    warnings = [text for text in (first, second) if text is not None]
+    warnings += [*info.assumed, *POLICIES.problems(), *PRUNERS.problems()]
+    pruner = adp.pruning.make_pruner()
+    return PolicySetup(policy, pruner, _gate(adp), convention, layout, tuple(warnings))
 
 
 def _gate(adp: AdpSettings) -> GateConfig:
     return adp.gate if adp.enabled else GateConfig(decision_method="never")
 
 
-def _pruner(adp: AdpSettings) -> Pruner:
-    return make_pruner(adp.pruning.pruner, **adp.pruning.pruner_settings)
-
-
-PolicyLoader = Callable[..., OpenVlaPolicy]
+PolicyLoader = Callable[..., Policy]
 
 
 def warm_up(setup: PolicySetup, settings: InferenceSettings) -> None:

@@ -16,7 +16,6 @@ from rclpy.node import Node
 from ..adp.adp_settings import AdpSettings
 from ..errors import AdpError, CheckpointError, ConfigError, ObservationError
 from ..msg import ChunkRequest, TwinState
-from ..policies.openvla.preprocess import CROP_AREA
 from ..policies.policy import InferenceSettings, load_policy
 from ..policies.setup import PolicyLoader, adp_file, set_up_policy, warm_up
 from ..policies.window import MeasuredMotion, WindowTimes
@@ -149,8 +148,7 @@ class InferenceNode(Node):
         self._arm = ArmInbox(self, robot, settings.max_frame_age)
         self._mover = self._make_mover()
         self._planner = self._setup.planner(self._mover.convention)
-        crop_area = CROP_AREA if settings.center_crop else 1.0
-        layout = self._setup.layout
+        crop_area, layout = self._setup.policy.info.crop_area, self._setup.layout
         names = () if layout is None else layout.names
         self._topics = InferenceTopics(self, robot.base_frame, adp.overlay, crop_area, names)
         self._health = InferenceHealth(self._mover.name, settings.checkpoint)
@@ -165,7 +163,7 @@ class InferenceNode(Node):
         if settings.policy == "oft":
             return OftMover(setup.convention, settings.checkpoint)
         if settings.policy == "hold":
-            return HoldMover(self._arm, setup.policy.chunk_length)
+            return HoldMover(self._arm, setup.policy.info.chunk_length)
         states = StateFeed()
         self.create_subscription(TwinState, "/sim/state", states.put, 10)
         return ExpertMover(states, settings.robot_type)
@@ -178,10 +176,10 @@ class InferenceNode(Node):
         return DiagnosticsPublisher(self, components, self._settings.robot_type)
 
     def _say_what_runs(self, adp: AdpSettings) -> None:
-        log, policy = self.get_logger(), self._setup.policy
+        log = self.get_logger()
         log.info(f"policy {self._mover.name}: {self._mover.sentence}")
         log.info(
-            f"checkpoint {self._settings.checkpoint} on {policy.device}, {policy.dtype}; "
+            f"checkpoint {self._settings.checkpoint} is {self._setup.policy.info}; "
             f"pruner {self._setup.pruner.name} keeps {self._setup.pruner.keep:g}, "
             f"gate {self._setup.gate_config.rule}"
         )

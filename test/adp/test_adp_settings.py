@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from adp_ros.adp import registry
 from adp_ros.adp.adp_settings import AdpSettings
 from adp_ros.adp.gate_settings import GateConfig
+from adp_ros.adp.registry import PRUNERS
 from adp_ros.errors import ConfigError
+from adp_ros.settings import setting_names
 
 CONFIG = Path(__file__).parents[2] / "config"
 AUTHORS = {
@@ -50,7 +51,7 @@ def test_shipped_file_names_every_setting():
     """Every setting stands in config/adp.yaml, below a comment."""
     lines = (CONFIG / "adp.yaml").read_text().splitlines()
     for part in (AdpSettings().pruning, AdpSettings().gate, AdpSettings().overlay):
-        for name in part.__dataclass_fields__:
+        for name in setting_names(type(part)):
             above = next(a for a, b in pairwise(lines) if b.startswith(f"{name}:"))
             assert above.startswith("# "), name
 
@@ -60,7 +61,7 @@ def test_released_file_is_the_released_gate():
     settings = AdpSettings.load(CONFIG / "adp_released.yaml")
     names = {k: v for k, v in AUTHORS.items() if k in ("decision_method", "delta_method")}
     assert settings.gate == GateConfig.from_settings(names)
-    assert settings.pruning.pruner_settings["order"] == "score"
+    assert settings.pruning.make_pruner().order == "score"
     assert settings.ignored == ()
 
 
@@ -102,7 +103,7 @@ def test_static_and_full():
 def test_split_in_every_form(given, split):
     """A list, the released code's text, null and the empty list."""
     pruning = AdpSettings.from_mapping({"qk_keep_split": given}).pruning
-    assert pruning.pruner_settings["split"] == split
+    assert pruning.make_pruner().split == split
 
 
 def test_other_names_of_the_path_length():
@@ -113,12 +114,10 @@ def test_other_names_of_the_path_length():
 
 def test_every_pruner_takes_its_settings():
     """The settings of each pruner are those that make_pruner takes, and arrive there."""
-    for name in registry.PRUNERS:
+    for name in PRUNERS.names:
         values = {"pruner": name, "qk_keep_ratio": 0.25, "keep_positions": "kept", "qk_layer": 3}
         values |= {"fastv_layer": 5, "keep_order": "score", "pruner_seed": 9}
-        made = registry.make_pruner(
-            name, **AdpSettings.from_mapping(values).pruning.pruner_settings
-        )
+        made = AdpSettings.from_mapping(values).pruning.make_pruner()
         assert (made.keep, made.positions) == (0.25, "kept")
         if name in ("adp", "inverse"):
             assert (made.layer, made.order) == (3, "score")
@@ -130,9 +129,9 @@ def test_every_pruner_takes_its_settings():
 
 def test_automatic_positions_are_the_pruner_s_own():
     """The value auto leaves the choice to the pruner."""
-    for name in ("adp", "fastv"):
-        settings = AdpSettings.from_mapping({"pruner": name}).pruning.pruner_settings
-        assert "positions" not in settings
+    for name, positions in (("adp", "reindexed"), ("fastv", "kept")):
+        made = AdpSettings.from_mapping({"pruner": name}).pruning.make_pruner()
+        assert made.positions == positions
 
 
 @pytest.mark.parametrize(
@@ -143,10 +142,12 @@ def test_automatic_positions_are_the_pruner_s_own():
         ({"qk_keep_ratio": 1.5}, "qk_keep_ratio is 1.5, allowed: 0 to 1"),
         ({"qk_keep_ratio": "half"}, "qk_keep_ratio is 'half', a number is needed"),
         ({"decision_method": "max"}, "decision_method is 'max', allowed: one of 'adjacent'"),
-        ({"pruner": "best"}, "pruner is 'best', allowed: one of 'adp'"),
+        ({"pruner": "best"}, "pruner is 'best', allowed: adp, inverse"),
         ({"qk_keep_split": "a,b"}, r"qk_keep_split is 'a,b', a list such as \[0.4, 0.6\]"),
         ({"qk_keep_split": [0, 0]}, r"qk_keep_split is \(0, 0\), a positive sum is needed"),
         ({"use_dynamic_visual_strategy": 1}, "use_dynamic_visual_strategy is 1, true or false"),
+        ({"fastv_layer": 0}, "layer is 0, allowed: 1 to inf"),
+        ({"fastv_depth": 2}, "pruner fastv: unknown setting 'depth', known: keep"),
         ({"gate_version": "v2"}, "gate_version is 'v2', allowed: one of 'paper', 'released'"),
         (
             {"gate_version": "released", "cold_start_windows": 2},

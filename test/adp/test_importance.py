@@ -96,11 +96,9 @@ def test_refusals():
 
 def test_layer_scores_are_the_recorded_ones(golden_policy, golden_observations, golden_runs):
     """One pass over the decoder gives the released code's scores at every recorded layer."""
-    from adp_ros.policies.openvla.oft_policy import layer_scores
-
     seen = set()
     for case, observation in golden_observations.items():
-        scores = layer_scores(golden_policy, observation)
+        scores = golden_policy.layer_scores(observation)
         names = [n for n in golden_runs if n.startswith(f"adp.{case}.L") and n.endswith(".score")]
         for name in names:
             layer = int(name.split(".L")[1][0])

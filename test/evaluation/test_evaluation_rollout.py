@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from evaluation_fakes import config, plan
 
+from adp_ros.adp.cost import DecoderSizes
 from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import ConfigError
@@ -17,21 +18,21 @@ from adp_ros.evaluation.conditions import SceneVariant, shifted_camera
 from adp_ros.evaluation.episodes import Episode, Job
 from adp_ros.evaluation.rollout_result import RolloutConfig
 from adp_ros.evaluation.runner import RolloutFactory, RolloutRunner, RolloutWatch
-from adp_ros.policies.openvla.model_config import LlmConfig
-from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes
 from adp_ros.policies.setup import PolicySetup
 from adp_ros.sim.items import Receptacle
 from adp_ros.sim.scene import build_scene
 from adp_ros.types import ActionConvention
 
 SHORT = RolloutConfig(time_limit=1.5)
-LLM = LlmConfig(hidden_size=64, intermediate_size=128, num_hidden_layers=4)
+LLM = DecoderSizes(hidden=64, intermediate=128, layers=4)
+INFO = PolicyInfo(kind="standing", chunk_length=8, layers=4)
 
 
-class StandingPolicy:
+class StandingPolicy(Policy):
     """Plans to stay where it is, with numbers as a real policy's; keeps the first patches."""
 
-    parts = SimpleNamespace(config=SimpleNamespace(llm=LLM))
+    info = INFO
 
     def __init__(self):
         self.pruners = []
@@ -44,8 +45,9 @@ class StandingPolicy:
         actions[:, 6] = 1.0
         times = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.01 if kept is None else 0.006)
         return Prediction(
-            actions, actions.astype(np.float32), kept, None, (length, length), times, 1, 256
-        )
+            actions, actions.astype(np.float32), kept, None, (length, length), times, 1, 256,
+            LLM.flops(length), LLM.flops(91 + 256),
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -186,11 +188,11 @@ def test_moved_camera_reaches_the_policy(runner, policy, monkeypatch):
 
 def test_layers_that_are_not_there_are_refused(monkeypatch, tmp_path):
     """Before any episode, with the condition's name; conditions without a score don't matter."""
-    monkeypatch.setattr(rollout_runner, "read_config", lambda path: SimpleNamespace(llm=LLM))
+    monkeypatch.setattr(rollout_runner, "inspect_policy", lambda path: INFO)
     factory = RolloutFactory(tmp_path, SHORT)
     factory.refuse_unfit(plan(("full", "adp_layer3", "random")))
-    shallow = SimpleNamespace(llm=replace(LLM, num_hidden_layers=2))
-    monkeypatch.setattr(rollout_runner, "read_config", lambda path: shallow)
+    shallow = replace(INFO, layers=2)
+    monkeypatch.setattr(rollout_runner, "inspect_policy", lambda path: shallow)
     with pytest.raises(
         ConfigError, match="condition adp_layer3 asks for layer 3, .* layers 0 to 1"
     ):

@@ -190,8 +190,7 @@ def test_a_landmark_that_is_unknown_costs_nothing(trained):
 
 
 def _parts(trained):
-    from adp_ros.policies.openvla.load import read_parts
-    from adp_ros.policies.policy import PolicyOptions
+    from adp_ros.policies.openvla.load import PolicyOptions, read_parts
 
     parts = read_parts(Path(trained[3]), PolicyOptions())
     return parts.preprocessor, parts.tokenizer

@@ -98,7 +98,7 @@ def test_it_loads_and_its_actions_may_be_executed(made):
 
 def test_unused_keys_are_those_the_loader_leaves(made):
     """The layout's list of unused keys is what the loaded model did not ask for."""
-    assert set(load_policy(made).unused_keys) == unused_keys(TINY)
+    assert set(load_policy(made).parts.unused_keys) == unused_keys(TINY)
     assert "language_model.lm_head.weight" in unused_keys(TINY)
 
 

@@ -26,7 +26,7 @@ def test_recorded_checkpoint(golden_checkpoint):
     used = sum(p.numel() for p in policy.model.parameters())
     assert described.complete
     assert described.unknown == ()
-    assert described.unused == policy.unused_keys
+    assert described.unused == policy.parts.unused_keys
     assert described.weight_bytes == 20382152  # total_size of the recorded index
     assert described.dtypes == {"BF16": 186}
     assert used < described.parameters

@@ -139,7 +139,7 @@ def test_other_words_of_the_same_length_are_replayed(recorded, golden_policy):
     assert runner.recorded == before + 2  # choice and language model
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("name", PRUNERS.names)
 def test_every_pruner_replays(recorded, golden_policy, name):
     """With each pruner replays give what running gives; those that remember are not recorded."""
     policy, _ = recorded

@@ -56,7 +56,7 @@ def edit_json(checkpoint, name, change):
 
 def test_unused_keys_are_listed(golden_policy):
     """What the L1 head never reads isn't loaded: logits, last blocks, final norms, pool."""
-    keys = set(golden_policy.unused_keys)
+    keys = set(golden_policy.parts.unused_keys)
     assert "language_model.lm_head.weight" in keys
     rest = keys - {"language_model.lm_head.weight"}
     heads = ("featurizer.blocks.3.", "featurizer.norm.")
@@ -74,7 +74,9 @@ def test_nothing_unused_is_held(golden_policy, golden_checkpoint):
     for name in ("action_head", "proprio_projector"):
         (path,) = golden_checkpoint.glob(f"{name}--*")
         tensors |= torch.load(path, weights_only=True)
-    used = sum(t.numel() for key, t in tensors.items() if key not in golden_policy.unused_keys)
+    used = sum(
+        t.numel() for key, t in tensors.items() if key not in golden_policy.parts.unused_keys
+    )
     assert sum(p.numel() for p in golden_policy.model.parameters()) == used
     assert not any(p.requires_grad for p in golden_policy.model.parameters())
 
@@ -201,7 +203,7 @@ def test_unusable_settings_are_refused(golden_checkpoint, options, message):
 def test_importing_the_policy_package_is_cheap():
     """Nodes can name observations and settings without waiting for torch."""
     code = (
-        "import sys; from adp_ros.policies.policy import PolicyOptions, load_policy;"
+        "import sys; from adp_ros.policies.policy import load_policy;"
         "sys.exit(int(any(m in sys.modules for m in ('torch', 'transformers', 'rclpy', 'cv2'))))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -96,7 +96,7 @@ def test_times_of_the_stages(golden_policy):
     assert (pruned.scoring, pruned.llm, pruned.total) == (1, 1, 11)
 
 
-@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("name", PRUNERS.names)
 @pytest.mark.parametrize("views", [1, 2])
 def test_every_pruner_has_the_same_budget(golden_policy, name, views):
     """For one ratio all pruners keep the same number of patches, and the lengths show it."""

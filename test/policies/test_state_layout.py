@@ -1,11 +1,13 @@
 """The policy's state from the arm's, against scipy; what a checkpoint has to declare."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from adp_ros.adp.adp_settings import AdpSettings
 from adp_ros.errors import CheckpointError, ConfigError, ObservationError
 from adp_ros.policies.conventions import (
     ELEMENTS,
@@ -15,9 +17,10 @@ from adp_ros.policies.conventions import (
     action_convention,
     read_state_layout,
     state_layout,
-    write_convention,
     write_state_layout,
 )
+from adp_ros.policies.policy import PolicyInfo
+from adp_ros.policies.setup import declare_policy
 from adp_ros.types import ActionConvention, Pose
 
 ROTATION = Rotation.from_rotvec([0.3, -0.8, 1.1])
@@ -83,29 +86,48 @@ def test_broken_declarations_are_named(tmp_path: Path) -> None:
 def test_layout_must_fit_the_checkpoint(tmp_path: Path) -> None:
     """The number of names is compared with the state's size."""
     with pytest.raises(CheckpointError, match=r"'x y z' has 3 numbers, .* takes 8"):
-        state_layout(tmp_path, 8, "x y z", moves_arm=True)
-    layout, warning = state_layout(tmp_path, 3, "x y z", moves_arm=True)
+        state_layout(tmp_path, 8, StateLayout(("x", "y", "z")), moves_arm=True)
+    layout, warning = state_layout(tmp_path, 3, StateLayout(("x", "y", "z")), moves_arm=True)
     assert layout == StateLayout(("x", "y", "z")) and warning is None
-    assert state_layout(tmp_path, None, "", moves_arm=True) == (None, None)
+    assert state_layout(tmp_path, None, None, moves_arm=True) == (None, None)
 
 
 def test_what_moves_an_arm_is_never_guessed(tmp_path: Path) -> None:
     """Without declaration: refused when it moves the arm, else an assumption with a warning."""
     with pytest.raises(CheckpointError, match=r"state_layout\.json is missing.*state_layout"):
-        state_layout(tmp_path, 8, "", moves_arm=True)
+        state_layout(tmp_path, 8, None, moves_arm=True)
     with pytest.raises(
         CheckpointError, match=r"action_convention\.json is missing.*translation_frame"
     ):
         action_convention(tmp_path, None, moves_arm=True)
-    layout, warning = state_layout(tmp_path, 8, "", moves_arm=False)
+    layout, warning = state_layout(tmp_path, 8, None, moves_arm=False)
     assert layout == StateLayout(JACO_LAYOUT) and "assumed" in warning
     convention, warning = action_convention(tmp_path, None, moves_arm=False)
     assert convention == ActionConvention() and "assumed" in warning
 
 
 def test_user_wins_over_the_file(tmp_path: Path) -> None:
-    """A convention given as parameter is taken, without it the file's."""
-    write_convention(tmp_path, ActionConvention("base", "tool", "rpy"))
+    """A convention and a layout given as parameters are taken, without them the checkpoint's."""
+    info = PolicyInfo(
+        kind="fake",
+        chunk_length=8,
+        state_size=2,
+        convention=ActionConvention("base", "tool", "rpy"),
+        layout=StateLayout(("x", "y")),
+    )
+    policy = SimpleNamespace(info=info)
     given = ActionConvention("tool", "tool", "euler_xyz")
-    assert action_convention(tmp_path, given, moves_arm=True) == (given, None)
-    assert action_convention(tmp_path, None, moves_arm=True)[0].rotation == "rpy"
+    told = declare_policy(policy, tmp_path, AdpSettings(), given=given, layout_names="z y")
+    assert (told.convention, told.layout.names) == (given, ("z", "y"))
+    own = declare_policy(policy, tmp_path, AdpSettings())
+    assert (own.convention.rotation, own.layout.names) == ("rpy", ("x", "y"))
+    assert own.warnings == ()
+
+
+def test_what_was_assumed_is_said(tmp_path: Path) -> None:
+    """What the checkpoint left open is among the warnings of whoever uses it."""
+    info = PolicyInfo(
+        kind="fake", chunk_length=8, convention=ActionConvention(), assumed=("8 actions",)
+    )
+    setup = declare_policy(SimpleNamespace(info=info), tmp_path, AdpSettings())
+    assert setup.warnings == ("8 actions",)

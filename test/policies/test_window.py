@@ -3,29 +3,32 @@
 import numpy as np
 import pytest
 
+from adp_ros.adp.cost import DecoderSizes
 from adp_ros.adp.gate import Gate
 from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.adp.rivals import FastVPruner, RandomPruner
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import GateError, ObservationError, PolicyError
-from adp_ros.policies.openvla.model_config import LlmConfig
 from adp_ros.policies.planner import StageLog, WindowPlanner
-from adp_ros.policies.policy import Prediction, StageTimes
+from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes
 from adp_ros.policies.window import STAGES, MeasuredMotion, Window, WindowTimes
 from adp_ros.types import ActionConvention, Observation
 
-LLM = LlmConfig(hidden_size=4096, intermediate_size=11008, num_hidden_layers=32)
+LLM = DecoderSizes(hidden=4096, intermediate=11008, layers=32)
 OTHER_TOKENS = 91  # of the paper's tables: 603 tokens with 512 of vision
 
 
-class ScriptedPolicy:
+class ScriptedPolicy(Policy):
     """Moves a scripted distance per window; keeps the first patches of each view."""
+
+    info = PolicyInfo(kind="scripted", chunk_length=8)
 
     def __init__(self, motions: list[float], views: int = 1) -> None:
         self.motions = motions
         self.views = views
         self.calls: list[bool] = []  # pruned or not
         self.fail = False
+        self.episodes = 0
 
     def predict(self, observation: Observation, pruner=None) -> Prediction:
         """Return eight equal steps along x."""
@@ -42,10 +45,18 @@ class ScriptedPolicy:
             kept = np.concatenate([np.arange(n) + 256 * i for i, n in enumerate(per_view)])
         length = OTHER_TOKENS + (total if kept is None else len(kept))
         first = length if pruner is None or pruner.cut_layer == 0 else OTHER_TOKENS + total
+        full = OTHER_TOKENS + total
+        flops = LLM.flops(full)
+        if pruner is not None:
+            flops = pruner.flops(LLM, total, full, (first, length))
         return Prediction(
             actions, actions.astype(np.float32), kept, None, (first, length),
-            StageTimes(*[0.0] * 6), self.views, total,
+            StageTimes(*[0.0] * 6), self.views, total, flops, LLM.flops(full),
         )  # fmt: skip
+
+    def reset(self) -> None:
+        """Count the episodes."""
+        self.episodes += 1
 
 
 def observation(window: int) -> Observation:
@@ -56,9 +67,7 @@ def observation(window: int) -> Observation:
 def planner(policy: ScriptedPolicy, config: GateConfig | None = None, pruner=None) -> WindowPlanner:
     """Return a planner with ADP's pruner."""
     gate = Gate(GateConfig() if config is None else config)
-    return WindowPlanner(
-        policy, LLM, pruner or TextDrivenPruner(keep=0.5), gate, ActionConvention()
-    )
+    return WindowPlanner(policy, pruner or TextDrivenPruner(keep=0.5), gate, ActionConvention())
 
 
 MOTIONS = [0.05, 0.06, 0.02, 0.04, 0.07, 0.08, 0.09, 0.01, 0.05]
@@ -117,6 +126,7 @@ def test_window_zero_starts_a_new_episode() -> None:
         for window in range(len(MOTIONS)):
             plan.plan(observation(window), window)
     assert policy.calls == 2 * states_by_hand(MOTIONS)
+    assert policy.episodes == 2
 
 
 def test_older_window_is_refused() -> None:
@@ -225,7 +235,6 @@ def test_same_windows_give_the_same_results_with_the_real_model(golden_policy) -
     def run() -> list[Window]:
         plan = WindowPlanner(
             golden_policy,
-            golden_policy.parts.config.llm,
             TextDrivenPruner(keep=0.5),
             Gate(GateConfig(cold_start_windows=1)),
             ActionConvention(),

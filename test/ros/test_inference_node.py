@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,9 +30,8 @@ from adp_ros.msg import (
     PruneState,
     TwinState,
 )
-from adp_ros.policies.openvla.model_config import LlmConfig
 from adp_ros.policies.planner import STAGES
-from adp_ros.policies.policy import Prediction, StageTimes, load_policy
+from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes, load_policy
 from adp_ros.ros.inference_node import InferenceNode, main
 from adp_ros.ros.picture_messages import image_message, image_to_rgb
 from adp_ros.ros.stamps import seconds, time_message
@@ -43,14 +41,12 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DECLARED = ["translation_frame:=tool", "rotation_frame:=base", "rotation:=rpy"]
 
 
-class FakePolicy:
+class FakePolicy(Policy):
     """Plans steps along x as long as the first pixel is bright; keeps every second patch."""
 
-    chunk_length, state_size = 8, None
-    device, dtype = "cpu", "float32"
+    info = PolicyInfo(kind="fake", chunk_length=8)
 
     def __init__(self) -> None:
-        self.parts = SimpleNamespace(config=SimpleNamespace(llm=LlmConfig(num_hidden_layers=2)))
         self.fail = False
         self.calls = 0
         self.go = threading.Event()
@@ -68,7 +64,7 @@ class FakePolicy:
         length = 333 if kept is None else 205
         return Prediction(
             actions, actions.astype(np.float32), kept, None, (length, length),
-            StageTimes(0.001, 0.002, 0.003, 0.004, 0.005, 0.015), 1, 256,
+            StageTimes(0.001, 0.002, 0.003, 0.004, 0.005, 0.015), 1, 256, 1e6 * length, 333e6,
         )  # fmt: skip
 
 

@@ -19,9 +19,8 @@ from safetensors.torch import save_file
 from ...settings import check_settings, setting
 from ...types import ACTION_SIZE, ActionConvention
 from ..conventions import JACO_LAYOUT, StateLayout, write_convention, write_state_layout
-from ..policy import PolicyOptions
 from .forward import Clock
-from .load import assemble, placement, read_parts
+from .load import PolicyOptions, assemble, placement, read_parts
 from .model import OpenVla
 from .model_config import LlmConfig, ModelConfig, TowerConfig, real_tower
 from .normalisation import STATISTICS_FILE

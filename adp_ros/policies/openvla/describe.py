@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
+from ...adp.overlay import CROP_AREA
 from ...types import ActionConvention
 from ..checkpoints import read_json
-from ..conventions import read_convention
+from ..conventions import read_convention, read_state_layout
+from ..policy import OPENVLA_OFT, PolicyInfo
 from .model_config import ModelConfig, read_config
 from .normalisation import STATISTICS_FILE, load_statistics
 from .tensor_layout import (
@@ -113,6 +115,30 @@ def describe(directory: Path) -> Description:
         missing=tuple(sorted(needed.keys() - stored.keys())),
         misshapen=tuple(sorted(k for k in needed.keys() & stored.keys() if needed[k] != stored[k])),
         unknown=tuple(sorted(stored.keys() - needed.keys())),
+    )
+
+
+def inspect_checkpoint(directory: Path) -> PolicyInfo:
+    """Describe a checkpoint as a policy, by its small files alone.
+
+    Raises:
+        CheckpointError: A file is missing, damaged or of an unsupported kind.
+    """
+    model = read_config(directory)
+    files = CheckpointFiles.find(directory)
+    files.component(ACTION_HEAD)
+    projector = _projector(files)
+    return PolicyInfo(
+        kind=OPENVLA_OFT,
+        chunk_length=model.chunk_length,
+        views=model.views,
+        state_size=projector["fc1.weight"].shape[-1] if "fc1.weight" in projector else None,
+        convention=read_convention(directory),
+        layout=read_state_layout(directory),
+        layers=model.llm.num_hidden_layers,
+        crop_area=CROP_AREA,
+        details=model.details,
+        assumed=model.assumed,
     )
 
 

@@ -5,10 +5,11 @@ The file is read as plain JSON: its ``auto_map`` names remote code, which is nev
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from ...adp.cost import DecoderSizes
 from ...errors import CheckpointError
 from ..checkpoints import read_json
 
@@ -68,6 +69,11 @@ class LlmConfig:
         """Channels of one attention head."""
         return self.hidden_size // self.num_attention_heads
 
+    @property
+    def cost_sizes(self) -> DecoderSizes:
+        """The sizes that decide the cost."""
+        return DecoderSizes(self.hidden_size, self.intermediate_size, self.num_hidden_layers)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
@@ -81,6 +87,7 @@ class ModelConfig:
             does where it is not upstream's 8.
         views: Pictures per observation, ``num_images_in_input``, or None where config.json does
             not tell (upstream's does not).
+        assumed: What config.json does not tell and was assumed, one line each.
     """
 
     dino: TowerConfig
@@ -88,6 +95,13 @@ class ModelConfig:
     llm: LlmConfig
     chunk_length: int = DEFAULT_CHUNK_LENGTH
     views: int | None = None
+    assumed: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def details(self) -> dict[str, int]:
+        """Sizes of the language model, for logs and reports."""
+        sizes = self.llm.cost_sizes
+        return {"layers": sizes.layers, "hidden": sizes.hidden, "intermediate": sizes.intermediate}
 
     @property
     def vision_width(self) -> int:
@@ -135,12 +149,27 @@ def read_config(checkpoint_dir: Path) -> ModelConfig:
     _check_needed(path, "", values, _NEEDED)
     towers = _towers(path, values)
     llm = _llm(path, values.get("text_config", {}))
+    assumed = () if "num_actions_chunk" in values else (_assumed_chunk(path),)
     length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
     _check_size(path, "num_actions_chunk", length)
     views = values.get("num_images_in_input")
     if views is not None:
         _check_size(path, "num_images_in_input", views)
-    return ModelConfig(dino=towers[0], siglip=towers[1], llm=llm, chunk_length=length, views=views)
+    return ModelConfig(
+        dino=towers[0],
+        siglip=towers[1],
+        llm=llm,
+        chunk_length=length,
+        views=views,
+        assumed=assumed,
+    )
+
+
+def _assumed_chunk(path: Path) -> str:
+    return (
+        f"{path} has no num_actions_chunk, {DEFAULT_CHUNK_LENGTH} actions a chunk are assumed "
+        "(as OpenVLA-OFT has for LIBERO; ALOHA has 25, BRIDGE 5); write it there if it differs"
+    )
 
 
 def _check_needed(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from ...adp.pruner import Pruner
 from ...errors import ObservationError, PolicyError
 from ...types import ActionConvention, Observation
-from ..policy import Prediction
+from ..conventions import StateLayout
+from ..policy import OPENVLA_OFT, Audit, Policy, PolicyInfo, Prediction
 from .forward import Clock, CudaStopwatch, ForwardPass, FrameTokens, Stopwatch
 from .graphs import EagerRunner, Runner
 from .model import OpenVla
@@ -20,6 +21,9 @@ from .model_config import ModelConfig
 from .normalisation import ConstantProprio, Statistics
 from .preprocess import Preprocessor
 from .tokenizer import STOP_ID, PromptTokenizer
+
+if TYPE_CHECKING:
+    from .reference import PlainForward
 
 _CACHED_PROMPTS: Final = 16
 
@@ -34,6 +38,7 @@ class CheckpointParts:
         tokenizer: Turns instructions into ids.
         preprocessor: Turns pictures into pixel values.
         convention: Frames and rotation of the actions, None where none is declared.
+        layout: Order of the state's numbers, None where none is declared.
         unused_keys: Tensors of the checkpoint that the model doesn't use.
     """
 
@@ -42,7 +47,8 @@ class CheckpointParts:
     tokenizer: PromptTokenizer
     preprocessor: Preprocessor
     convention: ActionConvention | None
-    unused_keys: tuple[str, ...]
+    layout: StateLayout | None
+    unused_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,11 @@ class _Inputs:
     prompt: _Prompt
 
 
-class OpenVlaPolicy:
+class OpenVlaPolicy(Policy):
     """A loaded checkpoint. Not to be called from several threads at once.
 
     Attributes:
+        info: What is known of it.
         model: The network.
         parts: What else the checkpoint holds.
         device: Where the network lives.
@@ -96,21 +103,25 @@ class OpenVlaPolicy:
         self.device: torch.device = weight.device
         self.dtype: torch.dtype = weight.dtype
         self.row_offset = row_offset
+        placed = {"device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
+        self.info = PolicyInfo(
+            kind=OPENVLA_OFT,
+            chunk_length=parts.config.chunk_length,
+            views=parts.config.views,
+            state_size=self.state_size,
+            convention=parts.convention,
+            layout=parts.layout,
+            layers=parts.config.llm.num_hidden_layers,
+            crop_area=parts.preprocessor.crop_area,
+            details={**parts.config.details, **placed},
+            assumed=parts.config.assumed,
+        )
         self._run = run
         self._clock = clock
         self._constant_proprio = constant_proprio
         self._forward = ForwardPass(model, run, row_offset)
+        self._plain: PlainForward | None = None
         self._prompt = lru_cache(maxsize=_CACHED_PROMPTS)(self._make_prompt)
-
-    @property
-    def unused_keys(self) -> tuple[str, ...]:
-        """Tensors of the checkpoint that the model doesn't use."""
-        return self.parts.unused_keys
-
-    @property
-    def chunk_length(self) -> int:
-        """Actions per chunk."""
-        return self.parts.config.chunk_length
 
     @property
     def state_size(self) -> int | None:
@@ -143,16 +154,46 @@ class OpenVlaPolicy:
         if not np.isfinite(normalized).all():
             raise PolicyError("the model gave actions that are not finite")
         scores = None if selection is None else selection.scores
+        lengths = (decoded.lengths[0], decoded.lengths[-1])
+        vision = tokens.patches.shape[1]
+        flops, full = self._cost(lengths, tokens, None if selection is None else pruner)
         return Prediction(
             actions=self.parts.statistics.unnormalize(normalized),
             normalized_actions=normalized,
             kept=None if selection is None else _on_host(selection.kept),
             scores=None if scores is None else _on_host(scores),
-            sequence_lengths=(decoded.lengths[0], decoded.lengths[-1]),
+            sequence_lengths=lengths,
             timing=watch.stop(),
             views=tokens.views,
-            vision_tokens=tokens.patches.shape[1],
+            vision_tokens=vision,
+            flops=flops,
+            flops_full=full,
         )
+
+    def audit(
+        self, observation: Observation, prediction: Prediction, pruner: Pruner | None
+    ) -> Audit:
+        """Compare a prediction with the plainest arithmetic, see :func:`.reference.audit`."""
+        from .reference import audit
+
+        return audit(self, observation, prediction, pruner)
+
+    def plain_forward(self, observation: Observation) -> Prediction:
+        """Predict with the stock language model, see :class:`.reference.PlainForward`."""
+        if self._plain is None:
+            from .reference import PlainForward
+
+            self._plain = PlainForward(self, self._clock)
+        return self._plain(observation)
+
+    def _cost(
+        self, lengths: tuple[int, int], tokens: FrameTokens, pruner: Pruner | None
+    ) -> tuple[float, float]:
+        sizes = self.parts.config.llm.cost_sizes
+        vision = tokens.patches.shape[1]
+        sequence = vision + tokens.text.shape[1] + (tokens.proprio is not None) + self.model.slots
+        full = sizes.flops(sequence)
+        return (pruner.flops(sizes, vision, sequence, lengths) if pruner else full), full
 
     @torch.inference_mode()
     def tokens(self, observation: Observation) -> FrameTokens:
@@ -165,6 +206,32 @@ class OpenVlaPolicy:
             ObservationError: The observation does not fit the checkpoint.
         """
         return self._tokens(self._read(observation, None), EagerRunner())
+
+    @torch.inference_mode()
+    def layer_scores(self, observation: Observation) -> NDArray[np.float32]:
+        """Score all patches at the input of each layer, as text-driven pruning at it would.
+
+        Proprioception takes no part: scoring passes run without it.
+
+        Args:
+            observation: Pictures, instruction and, where the checkpoint takes one, any state.
+
+        Returns:
+            Shape (layers, V), float32.
+
+        Raises:
+            ObservationError: The observation does not fit the checkpoint.
+        """
+        model, tokens = self.model, self.tokens(observation)
+        text, patches = tokens.text.shape[1], tokens.patches.shape[1]
+        hidden = model.sequence(tokens.patches, None, tokens.text)  # (1, S, D)
+        rotary = model.rotary(hidden)
+        scores: list[Tensor] = []
+        for layer in range(len(model.language_model.layers)):
+            words, seen = model.text_and_patches(hidden[0], text, patches)  # (T, D), (V, D)
+            scores.append(model.score_patches(layer, seen, model.fold_text(layer, words)))  # (V,)
+            hidden = model.language_model.run(hidden, rotary, layer, layer + 1)  # (1, S, D)
+        return torch.stack(scores).cpu().numpy()  # (L, V)
 
     def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
         views = len(observation.images)
@@ -214,32 +281,3 @@ def _on_host(values: Tensor) -> NDArray[Any]:
     """Copy: what a replayed graph gave is overwritten by its next replay."""
     host: NDArray[Any] = values.cpu().numpy()
     return host.copy()
-
-
-@torch.inference_mode()
-def layer_scores(policy: OpenVlaPolicy, observation: Observation) -> NDArray[np.float32]:
-    """Score all patches at the input of each layer, as text-driven pruning at it would.
-
-    Proprioception takes no part: scoring passes run without it.
-
-    Args:
-        policy: A loaded checkpoint.
-        observation: Pictures, instruction and, where the checkpoint takes one, any state.
-
-    Returns:
-        Shape (layers, V), float32.
-
-    Raises:
-        ObservationError: The observation does not fit the checkpoint.
-    """
-    model = policy.model
-    tokens = policy.tokens(observation)
-    text, patches = tokens.text.shape[1], tokens.patches.shape[1]
-    hidden = model.sequence(tokens.patches, None, tokens.text)  # (1, S, D)
-    rotary = model.rotary(hidden)
-    scores: list[Tensor] = []
-    for layer in range(len(model.language_model.layers)):
-        words, seen = model.text_and_patches(hidden[0], text, patches)  # (T, D), (V, D)
-        scores.append(model.score_patches(layer, seen, model.fold_text(layer, words)))  # (V,)
-        hidden = model.language_model.run(hidden, rotary, layer, layer + 1)  # (1, S, D)
-    return torch.stack(scores).cpu().numpy()  # (L, V)

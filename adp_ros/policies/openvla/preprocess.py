@@ -20,6 +20,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from scipy import sparse
 
+from ...adp.overlay import CROP_AREA, INPUT_SIDE
 from ...errors import CheckpointError, ObservationError
 from ...types import Rgb, check_image
 
@@ -62,8 +63,7 @@ def decode_jpeg(data: NDArray[np.uint8]) -> Rgb:
     return decoded
 
 
-IMAGE_SIZE: Final = 224  # side of the square pictures the towers take, in [px]
-CROP_AREA: Final = 0.9  # share of the area kept by the centre crop
+IMAGE_SIZE: Final = INPUT_SIDE
 _MAX_JPEG_SIDE: Final = 65500  # limit of libjpeg, in [px]
 _LANCZOS_RADIUS: Final = np.float32(3.0)
 
@@ -82,6 +82,11 @@ class Preprocessor:
 
     table: Float32
     center_crop: bool = True
+
+    @property
+    def crop_area(self) -> float:
+        """Share of a picture's area that the towers see."""
+        return CROP_AREA if self.center_crop else 1.0
 
     @classmethod
     def from_checkpoint(cls, directory: Path, center_crop: bool = True) -> "Preprocessor":

@@ -21,7 +21,7 @@ from transformers import LlamaForCausalLM
 
 from ...adp.pruner import Pruner
 from ...types import Observation
-from ..policy import Prediction
+from ..policy import Audit, Prediction
 from .forward import Clock, FrameTokens
 from .llama import DecoderLayer
 from .model import OpenVla, llama_config
@@ -210,35 +210,6 @@ def _layer_norm(norm: Any, rows: Tensor) -> Tensor:
 
 # Largest |difference| of normalised actions (they span about -1 to 1) to the float32 reference.
 TOLERANCE: Final = {torch.float32: 1e-3, torch.bfloat16: 1e-1}
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Result of checking one arm.
-
-    Attributes:
-        kept: Patches that went on.
-        kept_expected: Patches that the pruner's budget allows.
-        lengths: Tokens that entered the first and the last layer.
-        lengths_expected: Tokens that should have.
-        difference: Largest absolute difference of the normalised actions to the reference with
-            the same kept patches.
-        tolerance: Largest difference allowed.
-        failures: What does not fit, in words; empty when all does.
-    """
-
-    kept: int
-    kept_expected: int
-    lengths: tuple[int, int]
-    lengths_expected: tuple[int, int]
-    difference: float
-    tolerance: float
-    failures: tuple[str, ...]
-
-    @property
-    def passed(self) -> bool:
-        """True when everything fits."""
-        return not self.failures
 
 
 @torch.inference_mode()
