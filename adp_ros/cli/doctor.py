@@ -206,7 +206,7 @@ def check_checkpoint(subject: Subject) -> Finding:
     except AdpError as error:
         fix = "point --checkpoint at an OpenVLA-OFT fine-tune with merged weights"
         return Finding("checkpoint", Verdict.FAIL, str(error), fix)
-    return Finding("checkpoint", Verdict.OK, f"{directory} is {info}")
+    return Finding("checkpoint", Verdict.OK, f"{directory}: {info}")
 
 
 CHECKS = (

@@ -233,7 +233,7 @@ class PolicyInfo:
     assumed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.kind}: " + ", ".join(f"{k} {v}" for k, v in self.details.items())
+        return ", ".join([self.kind, *(f"{k} {v}" for k, v in self.details.items())])
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ class InferenceNode(Node):
         log = self.get_logger()
         log.info(f"policy {self._mover.name}: {self._mover.sentence}")
         log.info(
-            f"checkpoint {self._settings.checkpoint} is {self._setup.policy.info}; "
+            f"checkpoint {self._settings.checkpoint}: {self._setup.policy.info}; "
             f"pruner {self._setup.pruner.name} keeps {self._setup.pruner.keep:g}, "
             f"gate {self._setup.gate_config.rule}"
         )

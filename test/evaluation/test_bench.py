@@ -12,8 +12,9 @@ from adp_ros.cli import main
 from adp_ros.errors import ConfigError
 from adp_ros.evaluation.bench import BenchConfig, interleave, run_bench, speedup
 from adp_ros.policies.openvla.create import SIZES, NewCheckpoint, random_policy
+from adp_ros.policies.openvla.load import PolicyOptions
 from adp_ros.policies.openvla.reference import PlainForward, audit
-from adp_ros.policies.policy import PolicyOptions, Prediction, StageTimes
+from adp_ros.policies.policy import Prediction, StageTimes
 from adp_ros.types import Observation
 
 

@@ -44,7 +44,7 @@ DECLARED = ["translation_frame:=tool", "rotation_frame:=base", "rotation:=rpy"]
 class FakePolicy(Policy):
     """Plans steps along x as long as the first pixel is bright; keeps every second patch."""
 
-    info = PolicyInfo(kind="fake", chunk_length=8)
+    info = PolicyInfo(kind="fake", chunk_length=8, crop_area=0.9)
 
     def __init__(self) -> None:
         self.fail = False
