@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..control.chunk_buffer import ChunkCounters
 from ..control.controller_settings import ControllerSettings
+from ..control.safety_machine import SafetyEvent
 from ..errors import ConfigError
 from ..policies.conventions import ArmState
 from ..policies.window import Window
@@ -189,23 +190,6 @@ class Ending(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class SafetyEvent:
-    """One change of the controller's state.
-
-    Attributes:
-        time: In [s] since the episode began.
-        status: The new state, such as ``slowed`` or ``stopped``.
-        cause: Stable short name, empty when nothing is wrong.
-        message: The same in words.
-    """
-
-    time: float
-    status: str
-    cause: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,15 +114,15 @@ class _Run:
         """Start, wait for success, stop, and put the arm into the next scene."""
         observer = self._observer
         self._start()
-        while observer.elapsed < longest and not observer.log.progress.success:
+        while observer.elapsed < longest and not observer.success:
             self._step()
             if self._request.asked or observer.status == "stopped":
                 break
-        duration, log = observer.elapsed, observer.log
+        duration, health = observer.elapsed, observer.health
         observer.end()
         self._ask("stop")
-        heard = log.reports(STREAM)
-        self._until(lambda: log.reports(STREAM) > heard, _NEWS)
+        heard = health.reports(STREAM)
+        self._until(lambda: health.reports(STREAM) > heard, _NEWS)
         result = _episode(task, duration, observer)
         self._ask("scene")
         return result
@@ -173,20 +173,20 @@ class _Run:
 
 
 def _episode(task: str, duration: float, observer: NominalObserver) -> NominalEpisode:
-    log = observer.log
+    health = observer.health
 
     def count(component: str, key: str) -> int:
-        return int(log.number(component, key) or 0)
+        return int(health.number(component, key) or 0)
 
     def grown(key: str) -> int:
-        return int(log.growth(STREAM, key) or 0)
+        return int(health.growth(STREAM, key) or 0)
 
-    events = log.safety_events
+    events = observer.events
     stops = [event.cause for event in events if event.status == "stopped"]
     return NominalEpisode(
         task=task,
         duration=duration,
-        success=log.progress.success,
+        success=observer.success,
         steps=count(STEPS, "steps"),
         missed=count(STEPS, "steps_missed"),
         delivered=grown("delivered"),
