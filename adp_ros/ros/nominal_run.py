@@ -18,8 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from ..faults.campaign_report import NominalEpisode, NominalSummary
 from ..reports.progress import progress_display
 from ..settings import share_directory
-from ..sim.experts import EXPERTS
-from ..sim.tasks import find_task
+from ..sim.tasks import find_task, tasks_with_expert
 from .fault_bench import NominalObserver
 from .launch_arguments import resolve_settings
 from .launch_table import NodeSpec
@@ -48,7 +47,8 @@ def run_nominal(arguments: argparse.Namespace) -> int:
         progress_display("nominal", sys.stderr) as show,
     ):
         total = 60.0 * arguments.nominal
-        for task in EXPERTS:
+        tasks = tasks_with_expert()
+        for task in tasks:
             if request.asked:
                 break
 
@@ -57,7 +57,7 @@ def run_nominal(arguments: argparse.Namespace) -> int:
                 show(moved, min(1.0, moved / total), words)
 
             for episode in _task(
-                task, total / len(EXPERTS), log, request, shown, environment=environment
+                task, total / len(tasks), log, request, shown, environment=environment
             ):
                 episodes.append(episode)
     summary = NominalSummary(tuple(episodes))

@@ -51,7 +51,7 @@ def sponge_underside(position: FloatArray, rotation: FloatArray) -> FloatArray:
         position: Origin of the sponge's body in the base frame, shape (3,), in [m].
         rotation: Its orientation, body -> base, shape (3, 3).
     """
-    return position + rotation @ np.array([0.0, 0.0, SPONGE_BOTTOM])
+    return np.asarray(position + rotation @ np.array([0.0, 0.0, SPONGE_BOTTOM]))
 
 
 def wiped_cells(position: FloatArray, rotation: FloatArray, cells: FloatArray) -> NDArray[np.bool_]:
