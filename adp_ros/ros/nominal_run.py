@@ -18,7 +18,8 @@ from rclpy.signals import SignalHandlerOptions
 from ..faults.campaign_report import NominalEpisode, NominalSummary
 from ..reports.progress import progress_display
 from ..settings import share_directory
-from ..sim.tasks import find_task, tasks_with_expert
+from ..sim.experts import EXPERTS
+from ..sim.tasks import find_task
 from .fault_bench import NominalObserver
 from .launch_arguments import resolve_settings
 from .launch_table import NodeSpec
@@ -47,8 +48,7 @@ def run_nominal(arguments: argparse.Namespace) -> int:
         progress_display("nominal", sys.stderr) as show,
     ):
         total = 60.0 * arguments.nominal
-        tasks = tasks_with_expert()
-        for task in tasks:
+        for task in EXPERTS:
             if request.asked:
                 break
 
@@ -57,7 +57,7 @@ def run_nominal(arguments: argparse.Namespace) -> int:
                 show(moved, min(1.0, moved / total), words)
 
             for episode in _task(
-                task, total / len(tasks), log, request, shown, environment=environment
+                task, total / len(EXPERTS), log, request, shown, environment=environment
             ):
                 episodes.append(episode)
     summary = NominalSummary(tuple(episodes))
@@ -114,15 +114,15 @@ class _Run:
         """Start, wait for success, stop, and put the arm into the next scene."""
         observer = self._observer
         self._start()
-        while observer.elapsed < longest and not observer.success:
+        while observer.elapsed < longest and not observer.log.progress.success:
             self._step()
             if self._request.asked or observer.status == "stopped":
                 break
-        duration, health = observer.elapsed, observer.health
+        duration, log = observer.elapsed, observer.log
         observer.end()
         self._ask("stop")
-        heard = health.reports(STREAM)
-        self._until(lambda: health.reports(STREAM) > heard, _NEWS)
+        heard = log.reports(STREAM)
+        self._until(lambda: log.reports(STREAM) > heard, _NEWS)
         result = _episode(task, duration, observer)
         self._ask("scene")
         return result
@@ -173,20 +173,20 @@ class _Run:
 
 
 def _episode(task: str, duration: float, observer: NominalObserver) -> NominalEpisode:
-    health = observer.health
+    log = observer.log
 
     def count(component: str, key: str) -> int:
-        return int(health.number(component, key) or 0)
+        return int(log.number(component, key) or 0)
 
     def grown(key: str) -> int:
-        return int(health.growth(STREAM, key) or 0)
+        return int(log.growth(STREAM, key) or 0)
 
-    events = observer.events
+    events = log.safety_events
     stops = [event.cause for event in events if event.status == "stopped"]
     return NominalEpisode(
         task=task,
         duration=duration,
-        success=observer.success,
+        success=log.progress.success,
         steps=count(STEPS, "steps"),
         missed=count(STEPS, "steps_missed"),
         delivered=grown("delivered"),

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ..items import GREEN_PLATE, POT
-from ..kinds.place import PlaceTask
+from .task import PlaceTask
 
 TASK: Final = PlaceTask(
     name="pot_to_plate",

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from ..kinds.wipe import WipeTask
-from ..stain import DirtPatch
+from .task import DirtPatch, WipeTask
 
 TASK: Final = WipeTask(
     name="wipe_table",
