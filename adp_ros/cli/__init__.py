@@ -13,6 +13,7 @@ from types import FrameType, MappingProxyType
 from typing import Final, NoReturn
 
 from .. import __version__
+from ..ros.environment import check_environment
 from .output import complete, expected
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
@@ -38,6 +39,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 MODULES: Final[Mapping[str, str]] = MappingProxyType({})  # of commands that share one
+ROS_COMMANDS: Final = frozenset(("demo", "faults", "launch", "monitor", "play", "record"))
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C
 READER_GONE: Final = 141  # what a shell reports after SIGPIPE
 _UNEXPECTED: Final = (
@@ -67,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a path may hold what it can't show
     with Interrupt().listening() as interrupt:
         try:
+            if ROS_COMMANDS & set(words[:1]) and not {"-h", "--help"} & set(words):
+                check_environment(os.environ)
             arguments = make_parser(words).parse_args(words)
             status = int(arguments.run(arguments))
             sys.stdout.flush()

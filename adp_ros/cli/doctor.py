@@ -9,20 +9,30 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 from ..errors import AdpError
-from ..policies.checkpoints import make_small_checkpoint, shipped_policy
+from ..policies.checkpoints import make_small_checkpoint, shipped_policy, small_checkpoint
 from ..robots.jaco2.kinematics import ROBOT_TYPES
-from ..ros.environment import PROFILE_VARIABLE, transport_profile
+from ..ros.environment import (
+    PROFILE_VARIABLE,
+    graphics_problems,
+    ros_problems,
+    transport_profile,
+    unwritable,
+)
+from ..ros.machine import ProcessorUse
 from ..settings import share_directory
 from .output import write_json
 
 SHARED_MEMORY_NEEDED: Final = 128 * 2**20  # [bytes]: a 16 MiB segment per node, with room
 CHILD_TIMEOUT: Final = 60.0  # [s]
+LISTEN: Final = 3.0  # [s] for the graph to become known
+LOAD_TIME: Final = 1.0  # [s] over which other programs are watched
+BUSY: Final = 0.25  # share of the cores that others may take without a note
+IMPORTS: Final = "import rclpy, adp_ros.msg, kinova_msgs.msg"
 RENDER: Final = """
 import mujoco
 model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><light/></worldbody></mujoco>")
@@ -32,6 +42,42 @@ with mujoco.Renderer(model, 48, 64) as renderer:
     renderer.update_scene(data)
     assert renderer.render().shape == (48, 64, 3)
 """
+GRAPH: Final = """
+import sys, time
+import rclpy
+topic, seconds = sys.argv[1], float(sys.argv[2])
+rclpy.init(args=[])
+node = rclpy.create_node("doctor")
+deadline = time.monotonic() + seconds
+while time.monotonic() < deadline and not node.count_publishers(topic):
+    rclpy.spin_once(node, timeout_sec=0.1)
+print("publishers", node.count_publishers(topic))
+rclpy.try_shutdown()
+"""
+
+
+def run_apart(code: str, *words: str, **environment: str) -> tuple[str, str]:
+    """Run code in a process of its own: a broken library may end it without a word.
+
+    Returns:
+        What it said, and why it failed, empty when it did not.
+    """
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=CHILD_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"no answer within {CHILD_TIMEOUT:.0f} s"
+    lines = [line.strip() for line in result.stderr.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line or "ERROR" in line] or lines
+    reason = errors[-1] if errors else f"exit status {result.returncode}"
+    return result.stdout, reason if result.returncode else ""
 
 
 class Verdict(str, Enum):
@@ -77,7 +123,46 @@ class Subject:
     checkpoint: Path | None
 
 
-Check = Callable[[Subject], Finding]
+Check = Callable[[Subject], Finding | list[Finding]]
+
+
+def check_environment(_subject: Subject) -> list[Finding]:
+    """Variables that ROS, Fast DDS and MuJoCo read themselves have values that they take."""
+    problems = [*ros_problems(os.environ), *graphics_problems(os.environ)]
+    distribution = os.environ.get("ROS_DISTRO", "jazzy")
+    findings = [Finding("environment", Verdict.FAIL, p.found, p.fix) for p in problems]
+    if distribution != "jazzy":
+        fix = "source /opt/ros/jazzy/setup.bash, or no setup.bash with the wheels"
+        found = f"ROS_DISTRO is {distribution!r}, jazzy is needed"
+        findings.append(Finding("environment", Verdict.NOTE, found, fix))
+    return findings or [Finding("environment", Verdict.OK, "ROS, Fast DDS and MuJoCo can read it")]
+
+
+def check_folders(_subject: Subject) -> list[Finding]:
+    """Results and the cache can be written."""
+    cache = small_checkpoint(os.environ).parent
+    places = (
+        (Path.cwd(), "the working directory", "go to another one, or give --runs, --output, --out"),
+        (cache, "the cache", "set ADP_ROS_CACHE to a folder that can be written"),
+    )
+    findings = [
+        Finding("folders", Verdict.NOTE, f"{what} {folder} can't be written: {reason}", fix)
+        for folder, what, fix in places
+        if (reason := unwritable(folder))
+    ]
+    return findings or [Finding("folders", Verdict.OK, f"results in {Path.cwd()}, cache {cache}")]
+
+
+def check_load(_subject: Subject) -> Finding:
+    """Other programs leave the processor to the control loop."""
+    use = ProcessorUse()
+    time.sleep(LOAD_TIME)
+    busy, cores = use.by_others(), use.cores
+    found = f"others take {busy:.1f} of {cores} cores"
+    if busy <= BUSY * cores:
+        return Finding("processor", Verdict.OK, found)
+    fix = "live runs need two free cores: end other programs, or expect missed steps"
+    return Finding("processor", Verdict.NOTE, found, fix)
 
 
 def check_python(_subject: Subject) -> Finding:
@@ -90,12 +175,10 @@ def check_python(_subject: Subject) -> Finding:
 
 def check_messages(_subject: Subject) -> Finding:
     """The messages are built and their libraries load."""
-    for module in ("rclpy", "adp_ros.msg", "kinova_msgs.msg"):
-        try:
-            import_module(module)
-        except ImportError as error:
-            fix = "run 'make' in the source tree, or source the colcon workspace's setup.bash"
-            return Finding("messages", Verdict.FAIL, f"{module}: {error}", fix)
+    _, reason = run_apart(IMPORTS)
+    if reason:
+        fix = "mend the environment, then run 'make' in the source tree or source the workspace"
+        return Finding("messages", Verdict.FAIL, reason, fix)
     return Finding("messages", Verdict.OK, "rclpy, adp_ros.msg and kinova_msgs.msg import")
 
 
@@ -124,21 +207,15 @@ def check_transport(_subject: Subject) -> Finding:
 
 
 def check_rendering(_subject: Subject) -> Finding:
-    """MuJoCo draws without a display. In a process of its own: a broken driver may crash."""
-    environment = {"MUJOCO_GL": "egl", **os.environ}
-    result = subprocess.run(
-        [sys.executable, "-c", RENDER],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=CHILD_TIMEOUT,
-        check=False,
-    )
-    backend = environment["MUJOCO_GL"]
-    if result.returncode == 0:
+    """MuJoCo draws without a display."""
+    backend = os.environ.get("MUJOCO_GL") or "egl"
+    _, reason = run_apart(RENDER, MUJOCO_GL=backend)
+    if not reason:
         return Finding("rendering", Verdict.OK, f"MuJoCo draws with MUJOCO_GL={backend}")
-    reason = (result.stderr.strip().splitlines() or [f"exit status {result.returncode}"])[-1]
     fix = "apt install libegl1 libegl-mesa0 libgl1-mesa-dri"
+    if backend != "egl":
+        _, also = run_apart(RENDER, MUJOCO_GL="egl", PYOPENGL_PLATFORM="egl")
+        fix = f"unset MUJOCO_GL, then {fix}" if also else "unset MUJOCO_GL: egl works here"
     return Finding("rendering", Verdict.FAIL, f"MUJOCO_GL={backend}: {reason}", fix)
 
 
@@ -168,27 +245,16 @@ def check_camera(subject: Subject) -> Finding:
     return Finding("camera", Verdict.OK, str(device))
 
 
-LISTEN: Final = 3.0  # [s] for the graph to become known
-
-
 def check_driver(subject: Subject) -> Finding:
     """Somebody publishes the arm's joint state: Kinova's driver, or the twin."""
-    try:
-        import rclpy
-    except ImportError as error:
-        return Finding("driver", Verdict.FAIL, f"rclpy: {error}", "install ROS 2 Jazzy")
     topic = f"/{subject.robot_type}_driver/out/joint_state"
-    rclpy.init(args=[])
-    try:
-        node = rclpy.create_node("doctor")
-        deadline = time.monotonic() + LISTEN
-        while time.monotonic() < deadline:
-            if node.count_publishers(topic) > 0:
-                return Finding("driver", Verdict.OK, f"{topic} is published")
-            rclpy.spin_once(node, timeout_sec=0.1)
-    finally:
-        rclpy.try_shutdown()
-    domain = os.environ.get("ROS_DOMAIN_ID", "0")
+    said, reason = run_apart(GRAPH, topic, str(LISTEN))
+    if reason:
+        fix = "mend what 'environment' and 'messages' say above"
+        return Finding("driver", Verdict.FAIL, f"ROS doesn't start: {reason}", fix)
+    if "publishers 0" not in said:
+        return Finding("driver", Verdict.OK, f"{topic} is published")
+    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     fix = "start the Kinova driver in the same ROS domain; with robot:=sim the twin stands in"
     return Finding("driver", Verdict.NOTE, f"nobody publishes {topic} in domain {domain}", fix)
 
@@ -209,8 +275,10 @@ def check_checkpoint(subject: Subject) -> Finding:
     return Finding("checkpoint", Verdict.OK, f"{directory}: {info}")
 
 
-CHECKS = (
+CHECKS: tuple[Check, ...] = (
     check_python,
+    check_environment,
+    check_folders,
     check_messages,
     check_transport,
     check_shared_memory,
@@ -219,7 +287,23 @@ CHECKS = (
     check_driver,
     check_gpu,
     check_checkpoint,
+    check_load,
 )
+
+
+def _name(check: Check) -> str:
+    return check.__name__.removeprefix("check_")
+
+
+def findings_of(check: Check, subject: Subject) -> list[Finding]:
+    """Ask one check; a library or file that fails in it is a finding as well."""
+    try:
+        found = check(subject)
+    except (AdpError, ImportError, OSError, RuntimeError) as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        fix = "install the package and its libraries again"
+        found = Finding(_name(check), Verdict.FAIL, words, fix)
+    return found if isinstance(found, list) else [found]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -232,7 +316,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--camera", type=Path, default=Path("/dev/video0"), help="video device (/dev/video0)"
     )
     parser.add_argument("--robot-type", choices=ROBOT_TYPES, default="j2n6s300")
-    parser.add_argument("--checkpoint", type=Path, help="checkpoint (default: the small one)")
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint (default: the package's)")
+    names = [_name(check) for check in CHECKS]
+    parser.add_argument("--only", nargs="+", choices=names, metavar="CHECK", help=", ".join(names))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -242,12 +328,15 @@ def run(arguments: argparse.Namespace) -> int:
         robot_type=arguments.robot_type,
         checkpoint=arguments.checkpoint,
     )
-    findings = []
+    findings: list[Finding] = []
     for check in CHECKS:
-        findings.append(check(subject))
-        if not arguments.json:
-            sys.stdout.write(_line(findings[-1]))
-            sys.stdout.flush()
+        if arguments.only and _name(check) not in arguments.only:
+            continue
+        for finding in findings_of(check, subject):
+            findings.append(finding)
+            if not arguments.json:
+                sys.stdout.write(_line(finding))
+                sys.stdout.flush()
     if arguments.json:
         write_json([asdict(finding) for finding in findings])
     return int(any(finding.verdict is Verdict.FAIL for finding in findings))

@@ -12,6 +12,9 @@ from importlib import import_module
 from types import FrameType
 from typing import Final, NoReturn
 
+from ..errors import ConfigError
+from .environment import check_environment
+
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -25,11 +28,17 @@ def run_node_module(module: str) -> int:
         module: Such as ``adp_ros.ros.camera_node``.
 
     Returns:
-        Exit status of the node; 0 when it was stopped before it ran.
+        Exit status of the node; 0 when it was stopped before it ran, 2 where the environment
+        is one that ROS can't start in.
     """
     for number in STOP_SIGNALS:
         signal.signal(number, _end)  # until run_node takes over
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    try:
+        check_environment(os.environ)  # ROS ends the process while it is imported
+    except ConfigError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
     node = import_module(module)
     return int(node.main() or 0)
 

@@ -19,7 +19,7 @@ from types import FrameType
 from typing import IO, Final, TextIO
 
 from ..policies.checkpoints import make_small_checkpoint, small_checkpoint
-from .environment import node_environment
+from .environment import check_environment, node_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec, check_parameters, node_table
 
@@ -295,9 +295,13 @@ CONSOLE_FORMAT = "{severity} {message}"  # name and time stand elsewhere
 def prepare_nodes(settings: LaunchSettings, share: Path) -> tuple[NodeSpec, ...]:
     """Return the checked node table; the small checkpoint is made when it is needed.
 
+    The environment is checked as well, since libraries that the nodes load could not say what is
+    wrong with it.
+
     Raises:
         AdpError: Names the parameter, file or folder that is wrong.
     """
+    check_environment(os.environ, renders=settings.robot == "sim")
     specs = node_table(settings, settings.checkpoint or small_checkpoint(os.environ), share)
     check_parameters(specs)
     if settings.checkpoint is None:

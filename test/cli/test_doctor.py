@@ -33,12 +33,21 @@ def test_forbidden_camera_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_broken_rendering_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graphics backend that does not work is a failure with the packages to install."""
+    """A backend that does not work is a failure; where egl works, the variable is the cause."""
     monkeypatch.setenv("MUJOCO_GL", "no_such_backend")
     finding = checks.check_rendering(subject())
     assert finding.verdict is Verdict.FAIL
     assert "MUJOCO_GL=no_such_backend" in finding.found
-    assert "libegl1" in finding.fix
+    assert finding.fix == "unset MUJOCO_GL: egl works here"
+
+
+def test_missing_graphics_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where egl itself does not work, the packages to install are named."""
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    monkeypatch.setattr(checks, "run_apart", lambda *_words, **_environment: ("", "no context"))
+    finding = checks.check_rendering(subject())
+    assert finding.verdict is Verdict.FAIL
+    assert finding.fix.startswith("unset MUJOCO_GL, then apt install libegl1")
 
 
 def test_missing_transport_profile_is_found(
