@@ -61,9 +61,7 @@ STAND_ON_TORCH = {"adp/registry"}  # light modules that import a heavy one of th
 ROS_CLIENTS = MESSAGES | {"rclpy", "cv_bridge", "ament_index_python", "rqt_gui_py"}
 KNOW_ROS = ("ros/", "cli/", "robots/jaco2/messages")
 TOP = {"ros", "cli"}  # imported by nothing but each other
-KNOWN_CIRCLES = {  # folders that need each other: to be mended, none may be added
-    frozenset({"sim", "sim/tasks"}),
-}
+KNOWN_CIRCLES: set[frozenset[str]] = set()  # folders that need each other: none may be added
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..sim.task import SceneConfig
+from ..sim.tasks import find_task
 from .camera import CameraSettings, CameraSource, Clock
 from .camera_health import FrozenDetector
 from .files import ImagesSource, VideoSource
@@ -48,11 +50,7 @@ def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> Render
     """Build the renderer of the simulated scene."""
     from ..sim.render import TwinRenderer  # MuJoCo is not needed with a real camera
 
-    return TwinRenderer(
-        task,
-        seed,
-        settings.robot_type,
-        *settings.size,
-        distractors=settings.distractors,
-        randomisation=settings.randomisation,
+    scene = SceneConfig(
+        find_task(task), seed, settings.robot_type, settings.distractors, settings.randomisation
     )
+    return TwinRenderer(scene, *settings.size)

@@ -28,7 +28,7 @@ from ..evaluation.summary import SIMULATION, relevance_of
 from ..policies.checkpoints import shipped_policy, small_checkpoint
 from ..policies.window import Window
 from ..reports.progress import ShowProgress, progress_display
-from ..reports.summary import Comparison, RunNumbers
+from ..reports.run_summary import Comparison, RunNumbers
 from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
 from ..ros.launch_table import NodeSpec
 from ..ros.runner import StopRequest, prepare_nodes
@@ -38,7 +38,7 @@ from ..sim.tasks import find_task, task_names
 
 if TYPE_CHECKING:
     from ..evaluation.video import VideoLog
-    from ..reports.summary import Comparison
+    from ..reports.run_summary import Comparison
     from ..ros.twin_run import RunResult
 
 
@@ -288,8 +288,9 @@ def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> 
         "arm": settings.robot_type,
         "adp_ros": __version__,
     }
-    pictures = decision_pictures(result.log, result.video, result.start, CROP_AREA)
-    write_report(complete_log(result.log, result.summary, facts, pictures), path)
+    record = result.summary.record
+    pictures = decision_pictures(record, result.video, CROP_AREA)
+    write_report(complete_log(record, result.summary, facts, pictures), path)
 
 
 def _write_video(video: "VideoLog", path: Path) -> None:

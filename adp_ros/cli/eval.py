@@ -246,6 +246,7 @@ def _print(summary: "Summary") -> None:
     from ..reports.evaluation_tables import drawn, tables
 
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console.print(summary.caveat, markup=False)
     for table in tables(summary):
         console.print(drawn(table))
 

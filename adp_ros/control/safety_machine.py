@@ -65,6 +65,23 @@ TRANSITIONS: Final[Mapping[tuple[Status, Event], Status]] = MappingProxyType(_ta
 
 
 @dataclass(frozen=True, slots=True)
+class SafetyEvent:
+    """A state of the machine as its watchers note it.
+
+    Attributes:
+        time: In [s] since the run began.
+        status: Name of the state, such as ``slowed`` or ``stopped``.
+        cause: Stable short name, empty when nothing is wrong.
+        message: The same in words.
+    """
+
+    time: float
+    status: str
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transition:
     """One change of state.
 

@@ -38,13 +38,7 @@ def twin_camera(config: RolloutConfig) -> Camera:
     Raises:
         TwinError: No graphics backend works.
     """
-    return TwinRenderer(
-        config.task,
-        config.seed,
-        config.robot_type,
-        distractors=config.distractors,
-        randomisation=config.randomisation,
-    )
+    return TwinRenderer(config.scene)
 
 
 class FrontCamera:
@@ -110,15 +104,7 @@ class ArmLoop:
             ConfigError: A setting is not allowed.
             TwinError: The scene cannot be built.
         """
-        self.twin = Twin(
-            config.task,
-            config.seed,
-            config.robot_type,
-            config.driver,
-            config.sensors,
-            distractors=config.distractors,
-            randomisation=config.randomisation,
-        )
+        self.twin = Twin(config.scene, config.driver, config.sensors)
         self.controller = Controller(config.controller_settings())
         self._frame = self.controller.settings.arm.angular_frame
         self._way = np.array(config.start_offset)

@@ -17,8 +17,8 @@ from ..policies.policy import load_policy
 from ..policies.setup import PolicySetup, declare_policy
 from ..policies.window import MeasuredMotion, Window
 from ..robots.jaco2.interface import CLOSED_TICKS, RADIANS_PER_TICK, opening_from_ticks
-from ..sim.experts import Expert, make_expert
-from ..sim.experts.motion import STEPS
+from ..sim.kinds.motion import STEPS
+from ..sim.task import Expert, make_expert
 from ..types import FloatArray, Observation
 from .rollout_result import Chunker, RolloutConfig, View
 
@@ -116,7 +116,7 @@ class ExpertChunker:
         Raises:
             ConfigError: The task has no expert.
         """
-        self._expert = make_expert(config.task, config.seed, config.robot_type)
+        self._expert = make_expert(config.scene)
 
     def plan(self, view: View) -> Window:
         """Plan from the true state."""
@@ -185,7 +185,7 @@ class PolicyChunker:
 
     def begin(self, config: RolloutConfig) -> None:
         """Take the task's instruction; gate and pruner start anew."""
-        self._instruction = config.found_task.instruction
+        self._instruction = config.scene.task.instruction
         self._planner = None
         if self._mover is not None:
             self._mover.begin(config)

@@ -190,13 +190,7 @@ def shifted_camera(config: RolloutConfig, scene: SceneVariant) -> TwinRenderer:
     Raises:
         TwinError: No graphics backend works.
     """
-    renderer = TwinRenderer(
-        config.task,
-        config.seed,
-        config.robot_type,
-        distractors=config.distractors,
-        randomisation=config.randomisation,
-    )
+    renderer = TwinRenderer(config.scene)
     rng = np.random.default_rng([config.seed, _STREAM])
     shift = scene.camera_shift * _direction(rng)
     turn = np.radians(scene.camera_turn) * _direction(rng)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..control.chunk_buffer import StepAction
 from ..control.episode import WindowRequest
+from ..control.safety_machine import SafetyEvent
 from ..policies.window import Window
 from ..sim.base_controller import TICK
 from ..sim.twin import TwinTruth
@@ -18,7 +19,6 @@ from .rollout_result import (
     Ending,
     RolloutConfig,
     RolloutResult,
-    SafetyEvent,
     View,
 )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..control.chunk_buffer import ChunkCounters
 from ..control.controller_settings import ControllerSettings
+from ..control.safety_machine import SafetyEvent
 from ..errors import ConfigError
 from ..policies.conventions import ArmState
 from ..policies.window import Window
@@ -18,8 +19,8 @@ from ..settings import check_settings, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.placement import DISTRACTORS
 from ..sim.sim_settings import DriverConfig, SensorConfig
+from ..sim.task import SceneConfig
 from ..sim.tasks import find_task
-from ..sim.tasks.task import Task
 from ..sim.twin import TwinTruth
 from ..types import FloatArray, Rgb
 
@@ -138,18 +139,19 @@ class RolloutConfig:
             )
 
     @property
-    def found_task(self) -> Task:
-        """The task.
+    def scene(self) -> SceneConfig:
+        """The scene.
 
         Raises:
-            ConfigError: There is none of that name.
+            ConfigError: There is no task of that name.
         """
-        return find_task(self.task)
+        task = find_task(self.task)
+        return SceneConfig(task, self.seed, self.robot_type, self.distractors, self.randomisation)
 
     @property
     def limit(self) -> float:
         """Simulated time after which the episode ends, in [s]."""
-        return self.found_task.time_limit if self.time_limit is None else self.time_limit
+        return self.scene.task.time_limit if self.time_limit is None else self.time_limit
 
     def controller_settings(self) -> ControllerSettings:
         """Return the controller's settings for this arm and execution."""
@@ -189,23 +191,6 @@ class Ending(str, Enum):
 
     def __str__(self) -> str:
         return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class SafetyEvent:
-    """One change of the controller's state.
-
-    Attributes:
-        time: In [s] since the episode began.
-        status: The new state, such as ``slowed`` or ``stopped``.
-        cause: Stable short name, empty when nothing is wrong.
-        message: The same in words.
-    """
-
-    time: float
-    status: str
-    cause: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

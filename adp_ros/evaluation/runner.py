@@ -53,8 +53,8 @@ class RolloutWatch:
             video: Gets pictures and pruned patches, None for none.
             caption: Below each picture.
         """
-        task = config.found_task
-        items = [item for item, _ in place(task, config.seed, config.distractors).items]
+        task = config.scene.task
+        items = [item for item, _ in place(config.scene).items]
         named = [item.name for item in task.items if not isinstance(item, Receptacle)]
         self._named = named[0] if named else ""
         first = 6 + arm_model(config.robot_type).fingers  # then 7 numbers for each item

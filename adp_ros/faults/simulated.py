@@ -17,6 +17,8 @@ from ..geometry import rotvec_from_rotation
 from ..robots.jaco2.interface import angular_for_driver, opening_from_ticks
 from ..sim.base_controller import TICK, VelocityPoint
 from ..sim.sim_settings import DriverConfig
+from ..sim.task import SceneConfig
+from ..sim.tasks import find_task
 from ..sim.twin import Twin
 from ..types import (
     ACTION_SIZE,
@@ -59,7 +61,7 @@ class TwinBench:
         driver: DriverConfig | None = None,
     ) -> None:
         self.controller = Controller(settings)
-        self.twin = Twin(task, seed, driver=driver)
+        self.twin = Twin(SceneConfig(find_task(task), seed), driver)
         self.now = 0.0
         self.started = 0.0
         self._every = max(1, round(interval / TICK))

@@ -24,9 +24,9 @@ from ..evaluation.workers import check_workers, run_jobs
 from ..policies.conventions import StateLayout
 from ..policies.openvla.preprocess import encode_jpeg
 from ..policies.window import Window
-from ..sim.experts import make_expert
-from ..sim.experts.motion import STEPS
+from ..sim.kinds.motion import STEPS
 from ..sim.look import draw_look
+from ..sim.task import make_expert
 from ..types import ACTION_SIZE, ActionConvention, FloatArray
 from .collection import POLICY, SOURCE, Collected, CollectPlan, CollectSettings, Job, LeftOut
 from .dataset import Dataset, open_dataset
@@ -48,7 +48,7 @@ class Recorder:
         self._config = config
         self._layout = layout
         self._keep_every = keep_every
-        self._expert = make_expert(config.task, config.seed, config.robot_type)
+        self._expert = make_expert(config.scene)
         self._camera = draw_look(config.task, config.seed, config.randomisation).view
         self._time: list[float] = []
         self._state: list[FloatArray] = []
@@ -84,7 +84,7 @@ class Recorder:
         """
         config, frames = self._config, len(self._kept)
         return Demonstration(
-            instruction=config.found_task.instruction,
+            instruction=config.scene.task.instruction,
             task=config.task,
             seed=config.seed,
             source=source,

@@ -143,7 +143,8 @@ class Window:
 
     Attributes:
         window: Number in the episode, from 0.
-        time: Capture time of its picture, in [s] on the keeper's clock; NaN when unknown.
+        stamp: Capture time of its picture as its messages say it, in [ns]; 0 when unknown.
+        time: The same in [s] on the keeper's clock; NaN when unknown.
         asked: When it was asked for, in [s] on the same clock; NaN when unknown.
         actions: What is executed, shape (T, 7), see :class:`adp_ros.types.Chunk`; no rows when
             unknown.
@@ -158,6 +159,7 @@ class Window:
     """
 
     window: int
+    stamp: int = 0
     time: float = nan
     asked: float = nan
     actions: FloatArray = field(

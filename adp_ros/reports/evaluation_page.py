@@ -3,22 +3,19 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, Final
 
 from plotly.graph_objects import Figure, Scatter
-from plotly.io import to_html
-from plotly.offline import get_plotlyjs
 
 from ..evaluation.conditions import FULL
 from ..evaluation.summary import ALL, PAPER_SHARE, Measures, Row, Summary
-from .evaluation_tables import TextTable, tables
+from .evaluation_tables import tables
 from .figures import FULL as FULL_COLOUR
-from .figures import PRUNED
-from .page import STYLE
+from .page_parts import POLICY, VIDEOS_BESIDE, page_text, plot_text, table_text
 
 COLOURS: Final = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#17a2a2", "#edc948")
-_WIDTH: Final = 105  # characters of a line below a plot
+SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "cross", "star")
+_LONG: Final = 80  # characters of all labels of an axis, from which on they stand aslant
 
 
 def success_plot(summary: Summary, scene: str) -> Figure:
@@ -33,27 +30,21 @@ def success_plot(summary: Summary, scene: str) -> Figure:
         colour = "#222222" if task == ALL else COLOURS[number % len(COLOURS)]
         size = 10 if task == ALL else 6
         figure.add_trace(_points(places, [r for r in rows if r], task, colour, size))
-    conditions = [escape(name) for name in summary.conditions]
-    ticks = list(range(len(conditions)))
-    figure.update_xaxes(tickvals=ticks, ticktext=conditions)
-    figure.update_yaxes(title_text="success [%], exact 95 % interval", range=[-3, 103])
-    return _finish(figure, summary.caveat)
+    return _finish(figure, list(summary.conditions))
 
 
 def cost_plot(summary: Summary, scene: str) -> Figure:
     """Draw success over the FLOPs that a condition takes."""
     figure = Figure()
-    for name in summary.conditions:
+    for number, name in enumerate(summary.conditions):
         row = summary.row(scene, name)
         if row is not None and row.measures.flops_share is not None:
-            colour = FULL_COLOUR if name == FULL else PRUNED
+            colour = FULL_COLOUR if name == FULL else COLOURS[number % len(COLOURS)]
             trace = _points([100 * row.measures.flops_share], [row], name, colour, 10)
-            trace.update(mode="markers+text", text=[escape(name)], textposition="middle right")
+            trace.update(marker_symbol=SYMBOLS[number % len(SYMBOLS)])
             figure.add_trace(trace)
     figure.update_xaxes(title_text="FLOPs of language model and scoring [% of full vision]")
-    figure.update_yaxes(title_text="success [%], exact 95 % interval", range=[-3, 103])
-    figure.update_layout(showlegend=False)
-    return _finish(figure, summary.caveat)
+    return _finish(figure)
 
 
 def scenes_plot(summary: Summary) -> Figure:
@@ -66,9 +57,7 @@ def scenes_plot(summary: Summary) -> Figure:
         places = [place + shift for place, row in enumerate(rows) if row is not None]
         colour = COLOURS[number % len(COLOURS)]
         figure.add_trace(_points(places, [r for r in rows if r], name, colour, 8))
-    figure.update_xaxes(tickvals=list(range(len(scenes))), ticktext=list(map(escape, scenes)))
-    figure.update_yaxes(title_text="success [%], exact 95 % interval", range=[-3, 103])
-    return _finish(figure, summary.caveat)
+    return _finish(figure, scenes)
 
 
 def _points(
@@ -98,41 +87,27 @@ def _hover(condition: str, name: str, measures: Measures) -> str:
     return f"{escape(condition)}, {escape(name)}: {counts}"
 
 
-def _finish(figure: Figure, caveat: str) -> Figure:
-    lines = wrap(caveat, _WIDTH)
-    figure.update_layout(
-        height=450 + 16 * len(lines),
-        template="plotly_white",
-        margin={"l": 56, "r": 16, "t": 16, "b": 84 + 16 * len(lines)},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+def _finish(figure: Figure, labels: Sequence[str] = ()) -> Figure:
+    """Give a plot its axes: success upwards, and names along x where there are any."""
+    if labels:
+        aslant = 30 if sum(map(len, labels)) > _LONG else 0
+        figure.update_xaxes(
+            tickvals=list(range(len(labels))),
+            ticktext=list(map(escape, labels)),
+            tickangle=aslant,
+            automargin=True,
+        )
+    figure.update_yaxes(
+        title_text="success in simulation [%], exact 95 % interval", range=[-3, 103]
     )
-    figure.add_annotation(
-        text="<br>".join(map(escape, lines)),
-        xref="paper",
-        yref="paper",
-        x=0.0,
-        y=0.0,
-        yshift=-62,
-        xanchor="left",
-        yanchor="top",
-        align="left",
-        showarrow=False,
-        font={"size": 11, "color": "#555555"},
+    figure.update_layout(
+        height=480,
+        template="plotly_white",
+        margin={"l": 56, "r": 16, "t": 16, "b": 56},
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "font": {"size": 11}},
     )
     return figure
-
-
-POLICY: Final = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; media-src 'self' file:"
-)
-MORE_STYLE: Final = """
-.note { font-size: 0.87em; color: #555; margin: 0.3em 0; max-width: 70em; }
-.caveat { background: #fff4e0; border-left: 4px solid #f28e2b; padding: 6px 10px; }
-.videos { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)); }
-video { width: 100%; display: block; } td.number:last-child { min-width: 0; }
-"""
-_PLOT = {"responsive": True, "displayModeBar": False, "scrollZoom": False}
 
 
 def write_page(summary: Summary, path: Path, videos: Sequence[Path]) -> None:
@@ -151,46 +126,27 @@ def evaluation_page(summary: Summary, folder: Path, videos: Sequence[Path]) -> s
     name = Path(summary.checkpoint).name or "the scripted expert"
     title = f"Evaluation of {name}"
     sections = [f"<h1>{escape(title)}</h1>", f'<p class="caveat">{escape(summary.caveat)}</p>']
-    sections += [_plots(summary), *(_table(table) for table in tables(summary))]
-    sections += [_videos(summary, folder, videos), _facts(summary)]
-    head = (
-        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, '
-        f'initial-scale=1"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{escape(title)}</title><style>{STYLE}{MORE_STYLE}</style>"
-        f"<script>{get_plotlyjs()}</script>"
-    )
-    body = "\n".join(section for section in sections if section)
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+    sections += _plots(summary)
+    sections += [table_text(t.title, t.heads, t.rows, notes=t.notes) for t in tables(summary)]
+    sections += [_videos(folder, videos), _facts(summary)]
+    return page_text(title, sections, POLICY + VIDEOS_BESIDE)
 
 
-def _plots(summary: Summary) -> str:
+def _plots(summary: Summary) -> list[str]:
     parts = []
     for number, scene in enumerate(summary.scenes):
         parts.append(f"<h2>Success (scenes: {escape(scene)})</h2>")
-        parts.append(_plot(success_plot(summary, scene), f"success{number}"))
+        parts.append(plot_text(success_plot(summary, scene), f"success{number}"))
         cost = cost_plot(summary, scene)
         if cost.data:
             parts.append(f"<h2>Success over cost (scenes: {escape(scene)})</h2>")
-            parts.append(_plot(cost, f"cost{number}"))
+            parts.append(plot_text(cost, f"cost{number}"))
     if len(summary.scenes) > 1:
-        parts += ["<h2>Success by scene</h2>", _plot(scenes_plot(summary), "scenes")]
-    return "\n".join(parts)
+        parts += ["<h2>Success by scene</h2>", plot_text(scenes_plot(summary), "scenes")]
+    return parts
 
 
-def _table(table: TextTable) -> str:
-    rows = [_line(table.heads, "th"), *(_line(row, "td") for row in table.rows)]
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in table.notes)
-    return f'<h2>{escape(table.title)}</h2><div class="wide"><table>{body}</table></div>{notes}'
-
-
-def _line(cells: Sequence[str], tag: str) -> str:
-    kinds = ["", *[' class="number"'] * (len(cells) - 1)]
-    pairs = zip(kinds, cells, strict=True)
-    return "".join(f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in pairs)
-
-
-def _videos(summary: Summary, folder: Path, videos: Sequence[Path]) -> str:
+def _videos(folder: Path, videos: Sequence[Path]) -> str:
     if not videos:
         return ""
     items = []
@@ -200,8 +156,8 @@ def _videos(summary: Summary, folder: Path, videos: Sequence[Path]) -> str:
         items.append(
             f'<figure><video controls preload="none" src="{place}"></video>{caption}</figure>'
         )
-    note = f'<p class="note">Patches that were dropped are blue. {escape(summary.caveat)}</p>'
-    return f'<h2>Videos</h2>{note}<div class="videos">{"".join(items)}</div>'
+    note = '<p class="note">Patches that were dropped are blue.</p>'
+    return f'<h2>Videos</h2>{note}<div class="grid videos">{"".join(items)}</div>'
 
 
 def _facts(summary: Summary) -> str:
@@ -215,18 +171,10 @@ def _facts(summary: Summary) -> str:
     ]
     rows += [(f"condition {name}", _words(line)) for name, line in summary.conditions.items()]
     rows += [(f"scene {name}", _words(line)) for name, line in summary.scenes.items()]
-    body = "".join(f"<tr><td>{escape(a)}</td><td>{escape(b)}</td></tr>" for a, b in rows)
-    return f'<h2>Setting</h2><div class="wide"><table>{body}</table></div>'
+    return table_text("Setting", (), rows, numbers=False)
 
 
 def _words(line: Any) -> str:
     settings = {k: v for k, v in line["settings"].items() if k not in ("name", "description")}
     listed = ", ".join(f"{name} {value}" for name, value in settings.items())
     return f"{line['description']} ({listed})"
-
-
-def _plot(figure: Figure, name: str) -> str:
-    text = to_html(
-        figure, config=_PLOT, include_plotlyjs=False, full_html=False, div_id=name, validate=False
-    )
-    return f'<div class="plot">{text}</div>'

@@ -31,7 +31,7 @@ class TextTable:
 
 
 def tables(summary: Summary) -> list[TextTable]:
-    """Return all tables; those that show success carry the caveat."""
+    """Return all tables; the caveat of the summary stands once beside them."""
     found = []
     for scene in summary.scenes:
         found += [_success(summary, scene), _by_task(summary, scene)]
@@ -76,7 +76,7 @@ def _success(summary: Summary, scene: str) -> TextTable:
             shares = (_share(m.pruned_share, 2), _percent(m.flops_share))
             rates = (_percent(m.exact.value), _range(m.exact), _range(m.wilson))
             rows.append((name, f"{m.successes}/{m.episodes}", *rates, *_against(row), *shares))
-    notes = [summary.caveat, planning_note(summary, scene)]
+    notes = [planning_note(summary, scene)]
     if summary.unequal:
         notes.append(
             "Tasks or conditions have different numbers of episodes: the evaluation is "
@@ -122,7 +122,7 @@ def _crossed(
         if any(cells):
             rows.append((name, *(_rate(cell.measures) if cell else "-" for cell in cells)))
     heads = ("condition", *(name for name, _, _ in columns))
-    return TextTable(_title(title, scene), heads, tuple(rows), (summary.caveat,))
+    return TextTable(_title(title, scene), heads, tuple(rows), ())
 
 
 def _taken(summary: Summary, scene: str) -> TextTable:
@@ -136,7 +136,7 @@ def _taken(summary: Summary, scene: str) -> TextTable:
     heads = ("condition", "named item taken", f"exact {LEVEL:.0%}", "named", "another", "none")
     note = "Scenes with two or more items in view: which was lifted first, else pushed first."
     title = _title("Does it take what it is told?", scene)
-    return TextTable(title, heads, tuple(rows), (summary.caveat, note))
+    return TextTable(title, heads, tuple(rows), (note,))
 
 
 def _cost(summary: Summary, scene: str) -> TextTable:
@@ -182,7 +182,7 @@ def _degradation(summary: Summary) -> TextTable:
             )
     reference = next((item.reference for item in summary.degradations), "")
     heads = ("scene", "condition", "success", f"change from {reference}", "McNemar p")
-    return TextTable("Other scenes, all tasks", heads, tuple(rows), (summary.caveat,))
+    return TextTable("Other scenes, all tasks", heads, tuple(rows), ())
 
 
 def _loss(loss: float | None) -> str:

@@ -1,6 +1,7 @@
 """The report's plots."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from html import escape
 from types import MappingProxyType
 from typing import Final
@@ -9,9 +10,10 @@ import numpy as np
 from plotly.graph_objects import Bar, Figure, Scatter
 from plotly.subplots import make_subplots
 
-from ..adp.gate_rules import Reason
+from ..adp.gate_rules import Decision, Reason
+from ..policies.window import Window
 from .numbers import FIRST, Segment, segments, torque_share
-from .run_record import GateRecord, RunRecord
+from .run_record import RunRecord
 
 FULL: Final = "#2a78b5"
 PRUNED: Final = "#f28e2b"
@@ -76,12 +78,14 @@ def timeline(log: RunRecord) -> Figure:
         row_heights=list(HEIGHTS),
         subplot_titles=ROWS,
     )
-    parts = segments(log.windows, log.gates)
+    parts = segments(log.windows, log.safety)
     _draw_states(figure, parts)
-    _draw_motion(figure, log.gates)
+    _draw_motion(figure, log.windows)
     _draw_tokens(figure, parts)
-    _draw_times(figure, log, parts)
+    _draw_times(figure, parts)
     _draw_torques(figure, log)
+    for step in log.steps:
+        figure.add_vline(step.time, line={"color": QUIET, "width": 2, "dash": "dashdot"})
     figure.update_xaxes(title_text="time [s]", row=len(ROWS), col=1)
     figure.update_layout(
         height=980,
@@ -99,10 +103,10 @@ def timeline(log: RunRecord) -> Figure:
 
 def timeline_key(log: RunRecord) -> list[tuple[str, str]]:
     """Return (name, colour) of what the timeline shows, from top to bottom."""
-    reasons = dict.fromkeys(part.reason for part in segments(log.windows, log.gates))
+    reasons = dict.fromkeys(part.reason for part in segments(log.windows, log.safety))
     key = list(STATE_NAMES)
     key += [(f"why: {reason}", reason_colour(reason)) for reason in reasons]
-    if log.latencies:
+    if any(window.times is not None for window in log.windows):
         key += [*STAGE_COLOURS.items(), ("frame to chunk", "#222222")]
     joints = torque_share(log.safety, 1)[1].shape[1]
     return key + [(f"joint {i + 1}", _joint_colour(i)) for i in range(joints)]
@@ -128,7 +132,7 @@ def _lane(lane: str, name: str, colour: str, parts: Sequence[Segment]) -> Bar:
     return Bar(
         orientation="h",
         base=[part.record.time for part in parts],
-        x=[part.end - part.record.time for part in parts],
+        x=[part.length for part in parts],
         y=[lane] * len(parts),
         width=0.9,
         name=name,
@@ -139,21 +143,22 @@ def _lane(lane: str, name: str, colour: str, parts: Sequence[Segment]) -> Bar:
 
 
 def _window_text(part: Segment) -> str:
-    record = part.record
+    record, audit = part.record, part.record.audit
     text = f"window {record.window} at {record.time:.2f} s<br>"
-    text += f"{record.tokens_kept} of {record.tokens_total} vision tokens"
+    text += f"{audit.tokens_kept} of {audit.tokens_total} vision tokens"
     return text + ("" if part.cause is None else "<br>" + _gate_text(part.cause))
 
 
-def _gate_text(gate: GateRecord) -> str:
+def _gate_text(gate: Decision) -> str:
     text = f"{escape(gate.reason)}: motion {_MM * gate.motion:.2f} mm in window {gate.window}"
     for name, value in (("upper", gate.upper), ("lower", gate.lower)):
         text += "" if np.isnan(value) else f", {name} {_MM * value:.2f} mm"
     return f"{text} ({escape(gate.rule)})"
 
 
-def _draw_motion(figure: Figure, gates: Sequence[GateRecord]) -> None:
-    times = [gate.time for gate in gates]
+def _draw_motion(figure: Figure, windows: Sequence[Window]) -> None:
+    decided = [(window.time, window.decision) for window in windows if window.decision is not None]
+    times, gates = [time for time, _ in decided], [gate for _, gate in decided]
     for name, values, dash in (
         ("upper: prune from here", [_MM * gate.upper for gate in gates], "dash"),
         ("lower: full vision up to here", [_MM * gate.lower for gate in gates], "dot"),
@@ -178,8 +183,8 @@ def _draw_motion(figure: Figure, gates: Sequence[GateRecord]) -> None:
 def _draw_tokens(figure: Figure, parts: Sequence[Segment]) -> None:
     tokens = Bar(
         x=[(part.record.time + part.end) / 2 for part in parts],
-        width=[part.end - part.record.time for part in parts],
-        y=[part.record.tokens_kept for part in parts],
+        width=[part.length for part in parts],
+        y=[part.record.audit.tokens_kept for part in parts],
         marker={"color": [state_colour(part.record.pruned) for part in parts]},
         hovertext=[_window_text(part) for part in parts],
         hoverinfo="text",
@@ -187,23 +192,20 @@ def _draw_tokens(figure: Figure, parts: Sequence[Segment]) -> None:
     figure.add_trace(tokens, row=3, col=1)
 
 
-def _draw_times(figure: Figure, log: RunRecord, parts: Sequence[Segment]) -> None:
-    lengths = {(p.record.time, p.record.window): p.end - p.record.time for p in parts}
-    known = [r for r in log.latencies if (r.time, r.window) in lengths]
-    widths = [lengths[r.time, r.window] for r in known]
-    middles = [r.time + width / 2 for r, width in zip(known, widths, strict=True)]
+def _draw_times(figure: Figure, parts: Sequence[Segment]) -> None:
+    timed = [(part, asdict(t)) for part in parts if (t := part.record.times) is not None]
+    middles = [part.record.time + part.length / 2 for part, _ in timed]
     for stage, colour in STAGE_COLOURS.items():
-        values = [record.stages.get(stage, 0.0) for record in known]
         trace = Bar(
             x=middles,
-            y=values,
-            width=widths,
+            y=[times[stage] for _, times in timed],
+            width=[part.length for part, _ in timed],
             name=stage,
             marker={"color": colour},
             hovertemplate=f"{stage} %{{y:.1f}} ms<extra></extra>",
         )
         figure.add_trace(trace, row=4, col=1)
-    ages = [record.stages.get("frame_to_chunk") for record in known]
+    ages = [times["frame_to_chunk"] for _, times in timed]
     line = {"color": "#222222", "width": 1}
     name = "frame to chunk"
     figure.add_trace(Scatter(x=middles, y=ages, mode="lines", name=name, line=line), row=4, col=1)
@@ -251,8 +253,9 @@ def _path(log: RunRecord, axis: str, title: str) -> Figure:
     times = np.array([point.time for point in log.path])
     across = np.array([point.x for point in log.path])
     up = np.array([point.y if axis == "y" else point.z for point in log.path])
-    place = np.searchsorted([record.time for record in log.windows], times, side="right") - 1
-    pruned = np.array([i >= 0 and log.windows[i].pruned for i in place.tolist()], dtype=np.bool_)
+    windows = log.planned
+    place = np.searchsorted([window.time for window in windows], times, side="right") - 1
+    pruned = np.array([i >= 0 and windows[i].pruned for i in place.tolist()], dtype=np.bool_)
     figure = Figure()
     for (name, colour), chosen in zip(STATE_NAMES, (~pruned, pruned), strict=True):
         line = {"color": colour, "width": 2}

@@ -1,16 +1,16 @@
 """What is going on, at a glance: one view model for the terminal and for rqt, and its words."""
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, isnan
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..adp.gate_rules import Reason
+from ..adp.gate_rules import Decision, Reason
 from ..health import Level
+from ..policies.window import Window, WindowTimes, decision_columns
 from .numbers import Segment, StagePercentiles, segments, stage_percentiles
-from .run_record import GateRecord, LatencyRecord, ReportedWindow, SafetyRecord
+from .run_record import SafetyRecord, WindowLog
 
 WINDOWS: Final = 60  # windows that a display looks back on
 LATENCIES: Final = 100
@@ -37,37 +37,46 @@ class Snapshot:
     """Everything that is drawn.
 
     Attributes:
-        segments: The episode's last windows with the decisions that led to them.
-        gates: Its last decisions.
-        latency: Times of the newest window, None before the first.
+        windows: The episode's last windows, with all parts that were heard.
+        segments: Those that were planned, with the decisions that led to them.
         percentiles: Of the last 100 windows.
         safety: Newest state, None before the first.
         safety_age: Since it arrived, in [s].
         components: Sorted by name.
     """
 
+    windows: tuple[Window, ...]
     segments: tuple[Segment, ...]
-    gates: tuple[GateRecord, ...]
-    latency: LatencyRecord | None
     percentiles: tuple[StagePercentiles, ...]
     safety: SafetyRecord | None
     safety_age: float
     components: tuple[Component, ...]
 
     @property
-    def window(self) -> ReportedWindow | None:
-        """Newest window, None before the first."""
+    def window(self) -> Window | None:
+        """Newest window that was planned, None before the first."""
         return self.segments[-1].record if self.segments else None
 
     @property
-    def gate(self) -> GateRecord | None:
+    def decided(self) -> Window | None:
+        """Newest window with a decision, None before the first."""
+        return next((w for w in reversed(self.windows) if w.decision is not None), None)
+
+    @property
+    def gate(self) -> Decision | None:
         """Newest decision, None before the first."""
-        return self.gates[-1] if self.gates else None
+        return None if self.decided is None else self.decided.decision
+
+    @property
+    def times(self) -> WindowTimes | None:
+        """Times of the newest window that was measured, None before the first."""
+        timed = (w.times for w in reversed(self.windows) if w.times is not None)
+        return next(timed, None)
 
     @property
     def heard(self) -> bool:
         """True once anything has come from the nodes."""
-        return bool(self.segments or self.gates or self.components) or self.safety is not None
+        return bool(self.windows or self.components) or self.safety is not None
 
 
 class MonitorModel:
@@ -78,31 +87,15 @@ class MonitorModel:
     """
 
     def __init__(self, windows: int = WINDOWS) -> None:
-        self._windows: deque[ReportedWindow] = deque(maxlen=windows)
-        self._gates: deque[GateRecord] = deque(maxlen=windows + 1)  # the one before, too
-        self._latencies: deque[LatencyRecord] = deque(maxlen=LATENCIES)
+        self._shown = windows
+        self._log = WindowLog(max(windows + 1, LATENCIES))  # the one before, too
         self._safety: SafetyRecord | None = None
         self._safety_heard = 0.0
         self._components: dict[str, tuple[Component, float]] = {}
 
-    def note_window(self, record: ReportedWindow) -> None:
-        """Take a window; a lower number begins a new episode, the same one was planned again."""
-        if self._windows and record.window == self._windows[-1].window:
-            self._windows.pop()
-        if self._windows and record.window < self._windows[-1].window:
-            self._windows.clear()
-            kept = [gate for gate in self._gates if gate.time >= record.time]
-            self._gates.clear()
-            self._gates.extend(kept)
-        self._windows.append(record)
-
-    def note_gate(self, record: GateRecord) -> None:
-        """Take a decision."""
-        self._gates.append(record)
-
-    def note_latency(self, record: LatencyRecord) -> None:
-        """Take the times of a window."""
-        self._latencies.append(record)
+    def note_window(self, part: Window) -> None:
+        """Take a part of a window; a lower number begins a new episode."""
+        self._log.note(part)
 
     def note_safety(self, record: SafetyRecord, now: float) -> None:
         """Take a state of the safety machine that arrived at `now` [s]."""
@@ -114,11 +107,12 @@ class MonitorModel:
 
     def snapshot(self, now: float) -> Snapshot:
         """Return everything as it is at `now` [s]."""
+        windows = self._log.windows()
+        episode = _last_episode(windows)
         return Snapshot(
-            segments=tuple(segments(tuple(self._windows), tuple(self._gates))),
-            gates=tuple(self._gates),
-            latency=self._latencies[-1] if self._latencies else None,
-            percentiles=tuple(stage_percentiles(tuple(self._latencies))),
+            windows=episode[-self._shown - 1 :],
+            segments=tuple(segments(episode)[-self._shown :]),
+            percentiles=tuple(stage_percentiles(windows[-LATENCIES:])),
             safety=self._safety,
             safety_age=now - self._safety_heard,
             components=tuple(
@@ -126,6 +120,16 @@ class MonitorModel:
                 for _, (component, heard) in sorted(self._components.items())
             ),
         )
+
+
+def _last_episode(windows: Sequence[Window]) -> tuple[Window, ...]:
+    """Return the windows since the number last went down; of one planned again the newest."""
+    found: dict[int, Window] = {}
+    for window in windows:
+        if found and window.window < next(reversed(found)):
+            found = {}
+        found[window.window] = window
+    return tuple(found.values())
 
 
 def _aged(component: Component, age: float) -> Component:
@@ -150,7 +154,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
 _MM: Final = 1e3
 
 
-def gate_words(gate: GateRecord | None) -> str:
+def gate_words(gate: Decision | None) -> str:
     """Say which state comes next and why."""
     if gate is None:
         return "no decision yet"
@@ -159,7 +163,7 @@ def gate_words(gate: GateRecord | None) -> str:
     return f"next {state}, {gate.reason}: {why}"
 
 
-def motion_words(gate: GateRecord | None) -> str:
+def motion_words(gate: Decision | None) -> str:
     """Give motion and thresholds in millimetres."""
     if gate is None:
         return ""
@@ -170,14 +174,14 @@ def motion_words(gate: GateRecord | None) -> str:
     return ", ".join(parts)
 
 
-def token_words(window: ReportedWindow | None) -> str:
+def token_words(window: Window | None) -> str:
     """Give the tokens of the newest window and what they cost."""
     if window is None:
         return "no window yet"
-    share = window.flops / window.flops_full if window.flops_full > 0 else 1.0
+    audit = window.audit
     return (
-        f"window {window.window}: {window.tokens_kept} of {window.tokens_total} vision tokens, "
-        f"{share:.0%} of the FLOPs"
+        f"window {window.window}: {audit.tokens_kept} of {audit.tokens_total} vision tokens, "
+        f"{audit.flops_share:.0%} of the FLOPs"
     )
 
 
@@ -194,12 +198,14 @@ def safety_words(snapshot: Snapshot) -> str:
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """Return the newest of everything; a number that is not finite is None."""
+    window, times = snapshot.window, snapshot.times
+    safety = None if snapshot.safety is None else asdict(snapshot.safety)
     found = {
-        "safety": None if snapshot.safety is None else asdict(snapshot.safety),
-        "safety_age_s": None if snapshot.safety is None else snapshot.safety_age,
-        "gate": None if snapshot.gate is None else asdict(snapshot.gate),
-        "window": None if snapshot.window is None else asdict(snapshot.window),
-        "latency_ms": None if snapshot.latency is None else dict(snapshot.latency.stages),
+        "safety": safety,
+        "safety_age_s": None if safety is None else snapshot.safety_age,
+        "gate": _gate_json(snapshot.decided),
+        "window": None if window is None else _window_json(window),
+        "latency_ms": None if times is None else asdict(times),
         "components": [
             {"name": c.name, "level": c.level.name.lower(), "message": c.message}
             for c in snapshot.components
@@ -207,6 +213,19 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     }
     clean: dict[str, Any] = _finite(found)
     return clean
+
+
+def _gate_json(window: Window | None) -> dict[str, Any] | None:
+    if window is None or window.decision is None:
+        return None
+    columns = decision_columns(window.decision)
+    return {"time": window.time, "prune": columns.pop("next_state"), **columns}
+
+
+def _window_json(window: Window) -> dict[str, Any]:
+    columns = window.audit.columns()
+    names = ("pruner", "tokens_total", "tokens_kept", "flops", "flops_full")
+    return {"time": window.time, "window": window.window} | {n: columns[n] for n in names}
 
 
 def snapshot_line(snapshot: Snapshot) -> str:

@@ -2,25 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from ..adp.gate_rules import Decision
 from ..errors import BagError
+from ..policies.window import STAGES, Window
 from ..types import ACTION_SIZE, FloatArray
-from .run_record import (
-    ComparisonRow,
-    GateRecord,
-    LatencyRecord,
-    ReportedWindow,
-    RunRecord,
-    SafetyRecord,
-)
+from .run_record import ComparisonRow, RunRecord, SafetyRecord
 
 FIRST: Final = "first window"
 NOT_HEARD: Final = "not heard"
+LONGEST: Final = 3.0  # typical windows; a longer gap is a pause, not a window
+MOVING: Final = ("running", "slowed")  # states in which windows are executed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +26,27 @@ class Segment:
 
     Attributes:
         record: The window.
-        end: Time at which the next window begins; for the last one, a typical length later.
+        end: Time at which the next window begins, or at which the arm was stopped; no more than
+            three typical lengths later.
         cause: Decision that gave the window its state; None for the first of an episode, and
             when it was not heard.
     """
 
-    record: ReportedWindow
+    record: Window
     end: float
-    cause: GateRecord | None
+    cause: Decision | None
 
     @property
     def reason(self) -> str:
         """Why the window has its state."""
         if self.cause is not None:
-            return self.cause.reason
+            return str(self.cause.reason)
         return FIRST if self.record.window == 0 else NOT_HEARD
+
+    @property
+    def length(self) -> float:
+        """Time that it takes, in [s]."""
+        return self.end - self.record.time
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +60,55 @@ class StagePercentiles:
     maximum: float
 
 
-def segments(windows: Sequence[ReportedWindow], gates: Sequence[GateRecord]) -> list[Segment]:
-    """Give each window its end and the decision that led to it.
+def segments(windows: Sequence[Window], safety: Sequence[SafetyRecord] = ()) -> list[Segment]:
+    """Give each window that was planned its end and the decision that led to it.
 
-    Window numbers begin again with each episode: the decision is the newest one about the
-    window before that is no younger than the window itself.
+    Args:
+        windows: With all parts that were heard, in the order of time. Window numbers begin again
+            with each episode: a decision explains windows of its own episode only.
+        safety: States of the safety machine, in the order of time.
     """
-    starts = [record.time for record in windows]
-    typical = float(np.median(np.diff(starts))) if len(starts) > 1 else 1.0
-    ends = [*starts[1:], starts[-1] + typical] if starts else []
-    found: list[Segment] = []
-    decided: dict[int, GateRecord] = {}
-    waiting = sorted(gates, key=lambda gate: gate.time)
-    for record, end in zip(windows, ends, strict=True):
-        while waiting and waiting[0].time <= record.time:
-            gate = waiting.pop(0)
-            decided[gate.window] = gate
-        if record.window == 0:
-            decided = {w: g for w, g in decided.items() if g.time == record.time}
-        found.append(Segment(record, end, decided.get(record.window - 1)))
-    return found
+    causes: list[tuple[Window, Decision | None]] = []
+    decided: dict[int, Decision] = {}
+    for window in windows:
+        if window.window == 0:
+            decided = {}
+        if window.audit.tokens_total:
+            causes.append((window, decided.get(window.window - 1)))
+        if window.decision is not None:
+            decided[window.decision.window] = window.decision
+    ends = _ends([window.time for window, _ in causes], safety)
+    return [Segment(window, end, cause) for (window, cause), end in zip(causes, ends, strict=True)]
 
 
-def stage_percentiles(latencies: Sequence[LatencyRecord]) -> list[StagePercentiles]:
-    """Return the percentiles of each stage, in the order of the stages."""
-    stages = latencies[0].stages if latencies else ()
+def _ends(starts: Sequence[float], safety: Sequence[SafetyRecord]) -> list[float]:
+    """Return where windows end that begin at these times."""
+    if not starts:
+        return []
+    gaps = np.diff(starts)
+    typical = float(np.median(gaps)) if len(gaps) else 1.0
+    ends = np.minimum([*starts[1:], starts[-1] + typical], np.add(starts, LONGEST * typical))
+    stops = np.array([*_stops(safety), np.inf])
+    ends = np.minimum(ends, stops[np.searchsorted(stops, starts, side="right")])
+    return [float(end) for end in np.maximum(ends, starts)]
+
+
+def _stops(safety: Sequence[SafetyRecord]) -> list[float]:
+    """Return when the arm ceased to be moved."""
+    pairs = zip(safety, safety[1:], strict=False)
+    return [b.time for a, b in pairs if a.status in MOVING and b.status not in MOVING]
+
+
+def stage_percentiles(windows: Sequence[Window]) -> list[StagePercentiles]:
+    """Return the percentiles of each stage that was measured, in the order of the stages."""
+    times = [asdict(window.times) for window in windows if window.times is not None]
     rows = []
-    for stage in stages:
-        values = np.array([record.stages[stage] for record in latencies])
-        rows.append(StagePercentiles(stage, *map(float, np.percentile(values, (50, 95, 99, 100)))))
+    for stage in STAGES:
+        values = [row[stage] for row in times if np.isfinite(row[stage])]
+        if values:
+            found = map(float, np.percentile(values, (50, 95, 99, 100)))
+            rows.append(StagePercentiles(stage, *found))
     return rows
-
-
-def safety_events(states: Sequence[SafetyRecord]) -> list[SafetyRecord]:
-    """Return the states at which status or cause changed."""
-    return [
-        state
-        for before, state in zip((None, *states), states, strict=False)
-        if before is None or (before.status, before.cause) != (state.status, state.cause)
-    ]
 
 
 def torque_share(states: Sequence[SafetyRecord], bins: int) -> tuple[FloatArray, FloatArray]:
@@ -127,32 +140,31 @@ def full_vision_rows(log: RunRecord) -> list[ComparisonRow]:
     FLOPs are counted for every window both ways; times are those of the run's own pruned and
     full windows, so that they exist only where both do.
     """
-    rows = []
-    if log.windows:
-        here = float(np.mean([record.flops for record in log.windows]))
-        full = float(np.mean([record.flops_full for record in log.windows]))
+    rows, audits = [], [window.audit for window in log.planned]
+    if audits:
+        here = float(np.mean([audit.flops for audit in audits]))
+        full = float(np.mean([audit.flops_full for audit in audits]))
         quantity = "FLOPs per window, mean [GFLOP]"
         rows.append(ComparisonRow(quantity, f"{here / 1e9:,.2f}", f"{full / 1e9:,.2f}"))
-        here = float(np.mean([record.tokens_kept for record in log.windows]))
-        full = float(np.mean([record.tokens_total for record in log.windows]))
+        here = float(np.mean([audit.tokens_kept for audit in audits]))
+        full = float(np.mean([audit.tokens_total for audit in audits]))
         rows.append(ComparisonRow("vision tokens per window, mean", f"{here:.1f}", f"{full:.1f}"))
     rows += _time_rows(log)
     return [*rows, *log.comparison]
 
 
 def _time_rows(log: RunRecord) -> list[ComparisonRow]:
-    state = {(record.time, record.window): record.pruned for record in log.windows}
+    timed = [(window.pruned, window.times) for window in log.planned if window.times is not None]
+    pruned, full = ([times for state, times in timed if state is kind] for kind in (True, False))
+    if not pruned or not full:
+        return []
     rows = []
-    for stage in ("llm", "total"):
-        times: dict[bool, list[float]] = {True: [], False: []}
-        for record in log.latencies:
-            key = (record.time, record.window)
-            if key in state and stage in record.stages:
-                times[state[key]].append(record.stages[stage])
-        if times[True] and times[False]:
-            pruned, full = (float(np.median(times[kind])) for kind in (True, False))
-            quantity = f"{stage}, median of pruned and of full windows [ms]"
-            rows.append(ComparisonRow(quantity, f"{pruned:.1f}", f"{full:.1f}"))
+    for stage, here, other in (
+        ("llm", [times.llm for times in pruned], [times.llm for times in full]),
+        ("total", [times.total for times in pruned], [times.total for times in full]),
+    ):
+        quantity = f"{stage}, median of pruned and of full windows [ms]"
+        rows.append(ComparisonRow(quantity, *(f"{np.median(v):.1f}" for v in (here, other))))
     return rows
 
 
@@ -166,7 +178,7 @@ def decision_points(log: RunRecord, most: int = MOST) -> list[Segment]:
         log: The run.
         most: No more than this, evenly chosen from all of them; pruned and full ones in turn.
     """
-    parts = segments(log.windows, log.gates)
+    parts = segments(log.windows, log.safety)
     states = [part.record.pruned for part in parts]
     changes = [
         part
@@ -181,7 +193,8 @@ def decision_points(log: RunRecord, most: int = MOST) -> list[Segment]:
 def decision_caption(part: Segment) -> str:
     """Say what the window saw and why."""
     record, cause = part.record, part.cause
-    state = f"pruned to {record.tokens_kept}" if record.pruned else f"full, {record.tokens_kept}"
+    kept = record.audit.tokens_kept
+    state = f"pruned to {kept}" if record.pruned else f"full, {kept}"
     why = part.reason if cause is None else f"{cause.reason}, {1e3 * cause.motion:.1f} mm"
     return f"window {record.window} {state} tokens ({why})"
 

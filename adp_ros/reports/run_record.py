@@ -1,105 +1,38 @@
-"""What a report is made from: a run as plain numbers, whoever watched or replayed it.
+"""A run as plain numbers, and the one collector that makes it, whoever heard or read the run.
 
-All times are in [s] since the start of the run, on one clock.
-
-Only attributes are read, so that no ROS is needed here.
+All times are in [s] since the start of the run, on one clock that never goes back. Messages are
+read by attribute, so that no ROS is needed here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from ..policies.window import STAGES
+from ..control.safety_machine import SafetyEvent, Status
+from ..policies.window import Window, read_audit, read_decision, read_times
+
+NANO: Final = 1e-9
+LIMITED: Final = "limited"
+PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
+MOTION: Final = "controller_node: motion"  # component whose diagnostics name limits at work
+_SET: Final = 1_000_000_000  # [ns]; a clock that moves by more against time was set
+_SILENCE: Final = 5_000_000_000  # [ns] without any message in a recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportedWindow:
-    """One window: what the forward pass saw and what it cost.
-
-    Attributes:
-        time: Capture time of the window's frame.
-        window: Its number in the episode.
-        tokens_total: Vision tokens before pruning.
-        tokens_kept: Vision tokens that entered the language model.
-        flops: Cost of language model and scoring.
-        flops_full: Cost of the same forward with full vision.
-    """
-
-    time: float
-    window: int
-    tokens_total: int
-    tokens_kept: int
-    flops: float
-    flops_full: float
-
-    @property
-    def pruned(self) -> bool:
-        """True when tokens were pruned."""
-        return self.tokens_kept < self.tokens_total
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRecord:
-    """One decision of the gate.
-
-    Attributes:
-        time: Capture time of the frame of the window that closed.
-        window: Number of the window that closed.
-        prune: True: the next window is pruned.
-        reason: Why, such as ``fast``.
-        rule: Name of the rule.
-        motion: Motion of the window that closed, in [m].
-        upper: At or above this motion the rule prunes, in [m]; NaN without one.
-        lower: At or below it wants full vision, in [m]; NaN without one.
-    """
-
-    time: float
-    window: int
-    prune: bool
-    reason: str
-    rule: str
-    motion: float
-    upper: float
-    lower: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyRecord:
-    """Times of one window.
-
-    Attributes:
-        time: Capture time of the window's frame.
-        window: Its number in the episode.
-        stages: Stage -> [ms], in the order of the stages.
-    """
-
-    time: float
-    window: int
-    stages: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SafetyRecord:
+class SafetyRecord(SafetyEvent):
     """State of the safety machine at one time.
 
     Attributes:
-        time: When.
-        status: ``disarmed``, ``armed``, ``running``, ``slowed`` or ``stopped``.
-        cause: Stable short name, empty when nothing is wrong.
-        message: The same in words.
         residual: Residual torque per joint, in [N m].
         slow: Level per joint above which the arm is slowed, in [N m].
         stop: Level per joint above which it is stopped, in [N m].
     """
 
-    time: float
-    status: str
-    cause: str
-    message: str
-    residual: tuple[float, ...]
-    slow: tuple[float, ...]
-    stop: tuple[float, ...]
+    residual: tuple[float, ...] = ()
+    slow: tuple[float, ...] = ()
+    stop: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +75,26 @@ class ComparisonRow:
     other: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClockStep:
+    """The clock of the stamps was set, or nothing was recorded for a while.
+
+    Attributes:
+        time: When; the run's time goes on from here.
+        step: How far the clock went, in [s]; negative when it was set back.
+    """
+
+    time: float
+    step: float
+
+    def __str__(self) -> str:
+        if self.step < 0.0:
+            words = f"the clock was set back by {-self.step:.2f} s"
+        else:
+            words = f"the clock was set ahead, or nothing was recorded, by {self.step:.2f} s"
+        return f"at {self.time:.1f} s {words}; time goes on from there"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A run.
@@ -150,105 +103,207 @@ class RunRecord:
         title: Heading of the page.
         outcome: How it ended, in one line.
         facts: Name -> value of everything that identifies the run: task, checkpoint, settings.
-        windows: In the order of time, as all that follows.
-        gates: Decisions of the gate; empty when the policy ran without one.
-        latencies: Times of the windows; empty when nobody measured them.
+        windows: In the order of time, as all that follows; each with the parts that were heard.
         safety: States of the safety machine, as often as they were noted.
+        limits: When limits of the motion began and ceased to act, as the diagnostics of each
+            second say; ``cause`` names them.
         path: The tool's way.
         pictures: Frames at decision points.
+        steps: Steps of the clock that the stamps are from.
         comparison: Lines beside those that the windows themselves give.
     """
 
     title: str
     outcome: str = ""
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    windows: tuple[ReportedWindow, ...] = ()
-    gates: tuple[GateRecord, ...] = ()
-    latencies: tuple[LatencyRecord, ...] = ()
+    windows: tuple[Window, ...] = ()
     safety: tuple[SafetyRecord, ...] = ()
+    limits: tuple[SafetyEvent, ...] = ()
     path: tuple[PathPoint, ...] = ()
     pictures: tuple[Picture, ...] = ()
+    steps: tuple[ClockStep, ...] = ()
     comparison: tuple[ComparisonRow, ...] = ()
 
+    @property
+    def planned(self) -> tuple[Window, ...]:
+        """Windows of which the audit was heard."""
+        return audited(self.windows)
 
-PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
+    @property
+    def events(self) -> tuple[SafetyEvent, ...]:
+        """Changes of state or cause, and limits of the motion, in the order of time."""
+        found = [*changes(self.safety), *self.limits]
+        return tuple(sorted(found, key=lambda event: event.time))
 
 
-@dataclass(slots=True)
-class RunRecords:
-    """Records in the order in which they came; see :class:`RunLog` for what each list holds."""
+def audited(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """Return the windows for which a policy looked."""
+    return tuple(window for window in windows if window.audit.tokens_total)
 
-    windows: list[ReportedWindow] = field(default_factory=list)
-    gates: list[GateRecord] = field(default_factory=list)
-    latencies: list[LatencyRecord] = field(default_factory=list)
-    safety: list[SafetyRecord] = field(default_factory=list)
-    path: list[PathPoint] = field(default_factory=list)
 
-    def note_position(self, point: PathPoint) -> None:
-        """Keep a position unless the last one is less than 0.1 s older."""
-        if not self.path or point.time >= self.path[-1].time + PATH_PERIOD:
-            self.path.append(point)
+def changes(states: Sequence[SafetyEvent]) -> list[SafetyEvent]:
+    """Return the states at which status or cause changed."""
+    return [
+        state
+        for before, state in zip((None, *states), states, strict=False)
+        if before is None or (before.status, before.cause) != (state.status, state.cause)
+    ]
 
-    def run_log(self, title: str) -> RunRecord:
-        """Return what was collected so far."""
-        return RunRecord(
-            title=title,
-            windows=tuple(self.windows),
-            gates=tuple(self.gates),
-            latencies=tuple(self.latencies),
-            safety=tuple(self.safety),
-            path=tuple(self.path),
+
+class RunClock:
+    """Time of the run from stamps of a clock that may be set while the run lasts."""
+
+    def __init__(self, origin: int, elapsed: float | None = None) -> None:
+        """Begin.
+
+        Args:
+            origin: The clock at time 0, in [ns].
+            elapsed: Monotonic time then, in [s]; None for a recording, where only a clock that
+                goes back, or silence, tells.
+        """
+        self._shifts = [origin]  # clock minus run time, in [ns], before and after each step
+        self._last = origin, elapsed
+        self.steps: list[ClockStep] = []
+
+    def time(self, stamp: int, arrival: int, elapsed: float | None = None) -> float:
+        """Return the run's time of a stamp.
+
+        Args:
+            stamp: Of a message, in [ns].
+            arrival: The clock when the message came, in [ns].
+            elapsed: Monotonic time then, in [s].
+        """
+        self._follow(arrival, elapsed)
+        now = arrival - self._shifts[-1]
+        # a picture may have been taken before a step and used after it
+        return NANO * min((stamp - s for s in self._shifts[-2:]), key=lambda t: abs(now - t))
+
+    def _follow(self, arrival: int, elapsed: float | None) -> None:
+        (before, then), self._last = self._last, (arrival, elapsed)
+        step = arrival - before
+        if elapsed is not None and then is not None:
+            step -= round((elapsed - then) / NANO)
+            was_set = abs(step) > _SET
+        else:
+            was_set = step < -_SET or step > _SILENCE
+        if was_set:
+            self.steps.append(ClockStep((before - self._shifts[-1]) * NANO, step * NANO))
+            self._shifts.append(self._shifts[-1] + step)
+
+
+def stamp_of(message: Any) -> int:
+    """Return the stamp of a message's header, in [ns]; 0 when nobody filled it in."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def window_part(topic: str, message: Any, time: float) -> Window:
+    """Read what /adp/prune_state, /adp/gate_state or /adp/latency says of a window.
+
+    Args:
+        topic: The message's topic.
+        message: The message.
+        time: Capture time of the window's picture in the run.
+    """
+    window = Window(window=int(message.window), stamp=stamp_of(message), time=time)
+    if topic == "/adp/prune_state":
+        return replace(window, audit=read_audit(message))
+    if topic == "/adp/gate_state":
+        return replace(window, decision=read_decision(message))
+    return replace(window, times=read_times(message))
+
+
+WINDOW_TOPICS: Final = ("/adp/prune_state", "/adp/gate_state", "/adp/latency")
+SAFETY: Final = "/adp/safety_state"
+
+
+class WindowLog:
+    """Joins the parts of each window, which come as several messages.
+
+    Args:
+        most: Older windows than so many are forgotten; None keeps all.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+        self._windows: dict[tuple[float, int], Window] = {}
+
+    def note(self, part: Window) -> None:
+        """Take one part; parts of one window have its number and the stamp of its picture."""
+        key = (part.stamp or part.time), part.window
+        known = self._windows.get(key, part)
+        self._windows[key] = replace(
+            known,
+            audit=part.audit if part.audit.tokens_total else known.audit,
+            decision=part.decision or known.decision,
+            times=part.times or known.times,
         )
+        if self._most is not None and len(self._windows) > self._most:
+            del self._windows[next(iter(self._windows))]
+
+    def windows(self) -> tuple[Window, ...]:
+        """Return the windows in the order of their first parts."""
+        return tuple(self._windows.values())
 
 
-STATUS_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
-"""Of adp_ros/SafetyState, by number."""
-
-
-def window_record(message: Any, time: float) -> ReportedWindow:
-    """Read the audit of one window, `time` [s] into the run."""
-    return ReportedWindow(
-        time=time,
-        window=int(message.window),
-        tokens_total=int(message.tokens_total),
-        tokens_kept=int(message.tokens_kept),
-        flops=float(message.flops),
-        flops_full=float(message.flops_full),
-    )
-
-
-def gate_record(message: Any, time: float) -> GateRecord:
-    """Read one decision of the gate."""
-    return GateRecord(
-        time=time,
-        window=int(message.window),
-        prune=bool(message.next_state),
-        reason=str(message.reason),
-        rule=str(message.rule),
-        motion=float(message.motion),
-        upper=float(message.upper),
-        lower=float(message.lower),
-    )
-
-
-def latency_record(message: Any, time: float) -> LatencyRecord:
-    """Read the times of one window."""
-    times = (
-        message.frame_age, message.preprocess, message.vision, message.scoring,
-        message.llm, message.head, message.total, message.frame_to_chunk,
-    )  # fmt: skip
-    stages = dict(zip(STAGES, map(float, times), strict=True))
-    return LatencyRecord(time=time, window=int(message.window), stages=stages)
-
-
-def safety_record(message: Any, time: float) -> SafetyRecord:
-    """Read one state of the safety machine."""
+def read_safety(message: Any, time: float) -> SafetyRecord:
+    """Read adp_ros/SafetyState."""
     return SafetyRecord(
         time=time,
-        status=STATUS_NAMES[int(message.status)],
+        status=Status(int(message.status)).name.lower(),
         cause=str(message.cause),
         message=str(message.message),
         residual=tuple(map(float, message.residual_torque)),
         slow=tuple(map(float, message.slow_torque)),
         stop=tuple(map(float, message.stop_torque)),
     )
+
+
+class RunCollector:
+    """Sorts the messages of a run into its record."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.log = WindowLog()
+        self.safety: list[SafetyRecord] = []
+        self.path: list[PathPoint] = []
+        self._limits: list[SafetyEvent] = []
+
+    @staticmethod
+    def wants(topic: str) -> bool:
+        """Tell whether a topic belongs to the record."""
+        wanted = (*WINDOW_TOPICS, SAFETY, "/diagnostics")
+        return topic in wanted or topic.endswith("_driver/out/tool_pose")
+
+    def take(self, topic: str, message: Any, time: float) -> None:
+        """Take a message of a topic that is wanted, stamped `time` [s] into the run."""
+        if topic in WINDOW_TOPICS:
+            self.log.note(window_part(topic, message, time))
+        elif topic == SAFETY:
+            self.safety.append(read_safety(message, time))
+        elif topic == "/diagnostics":
+            self._take_limits(message, time)
+        elif not self.path or time >= self.path[-1].time + PATH_PERIOD:
+            at = message.pose.position
+            self.path.append(PathPoint(time, float(at.x), float(at.y), float(at.z)))
+
+    def record(self, title: str, steps: Sequence[ClockStep] = ()) -> RunRecord:
+        """Return what was collected so far."""
+        return RunRecord(
+            title=title,
+            windows=self.log.windows(),
+            safety=tuple(self.safety),
+            limits=tuple(self._limits),
+            path=tuple(self.path),
+            steps=tuple(steps),
+        )
+
+    def _take_limits(self, message: Any, time: float) -> None:
+        for status in message.status:
+            if status.name != MOTION:
+                continue
+            cause = next((str(pair.value) for pair in status.values if pair.key == "limits"), "")
+            if cause != (self._limits[-1].cause if self._limits else ""):
+                words = f"limits at work: {cause}" if cause else "no limit at work"
+                state = LIMITED if cause else "not limited"
+                self._limits.append(SafetyEvent(time, state, cause, words))

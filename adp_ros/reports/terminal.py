@@ -1,6 +1,7 @@
 """The terminal's picture of a snapshot."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from math import isnan
 from typing import Final
 
@@ -9,11 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..adp.gate_rules import Decision
 from ..health import Level
 from .figures import BAD, CAUTION, GOOD, QUIET, reason_colour, state_colour, status_colour
 from .monitor import Snapshot, gate_words, motion_words, safety_words, token_words
-from .numbers import Segment
-from .run_record import GateRecord
 
 CHART_ROWS: Final = 6
 LABEL: Final = 8  # columns left of the timeline
@@ -56,7 +56,6 @@ def timeline(snapshot: Snapshot, slots: int) -> Text:
     the colour of the state that they led to; ``╌`` is the upper threshold, ``┄`` the lower one.
     """
     parts = snapshot.segments[-slots:]
-    gates = {gate.window: gate for gate in snapshot.gates}
     text = Text("state".ljust(LABEL), no_wrap=True)
     for part in parts:
         text.append("█", style=state_colour(part.record.pruned))
@@ -64,12 +63,13 @@ def timeline(snapshot: Snapshot, slots: int) -> Text:
     for part in parts:
         letter = part.reason[:1] if part.cause is not None else "·"
         text.append(letter, style=f"black on {reason_colour(part.reason)}")
-    shown = [gates[part.record.window] for part in parts if part.record.window in gates]
-    highest = max((v for g in shown for v in (g.motion, g.upper) if not isnan(v)), default=0.0)
+    gates = [part.record.decision for part in parts]
+    shown = [v for g in gates if g is not None for v in (g.motion, g.upper) if not isnan(v)]
+    highest = max(shown, default=0.0)
     for row in range(CHART_ROWS, 0, -1):
         text.append("\n")
         text.append(_axis(row, highest).ljust(LABEL))
-        _chart_row(text, parts, gates, row, highest)
+        _chart_row(text, gates, row, highest)
     return text
 
 
@@ -79,12 +79,9 @@ def _axis(row: int, highest: float) -> str:
     return "motion" if row == 1 else ""
 
 
-def _chart_row(
-    text: Text, parts: Sequence[Segment], gates: dict[int, GateRecord], row: int, highest: float
-) -> None:
+def _chart_row(text: Text, gates: Sequence[Decision | None], row: int, highest: float) -> None:
     scale = CHART_ROWS / highest if highest > 0 else 0.0
-    for part in parts:
-        gate = gates.get(part.record.window)
+    for gate in gates:
         if gate is None or isnan(gate.motion):
             text.append(" ")
             continue
@@ -99,7 +96,7 @@ def _chart_row(
             text.append(EIGHTHS[round(filled * 8)], style=colour)
 
 
-def _mark(gate: GateRecord, row: int, scale: float) -> str:
+def _mark(gate: Decision, row: int, scale: float) -> str:
     for value, mark in ((gate.upper, "╌"), (gate.lower, "┄")):
         if not isnan(value) and min(int(value * scale), CHART_ROWS - 1) == row - 1:
             return mark
@@ -110,7 +107,7 @@ def _latency(snapshot: Snapshot) -> Table:
     table = Table("latency [ms]", box=None, pad_edge=False)
     for head in ("last", "p50", "p95", "p99"):
         table.add_column(head, justify="right")
-    last = {} if snapshot.latency is None else snapshot.latency.stages
+    last = {} if snapshot.times is None else asdict(snapshot.times)
     for row in snapshot.percentiles:
         values = (last.get(row.stage, float("nan")), row.p50, row.p95, row.p99)
         table.add_row(row.stage, *(f"{value:.1f}" for value in values))

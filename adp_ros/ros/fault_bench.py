@@ -18,13 +18,14 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from ..control.safety_machine import SafetyEvent, Status
 from ..control.torque import TorqueConfig, TorqueLevel, TorqueMonitor
 from ..errors import ArmError, SafetyError
 from ..faults.judge import Trace
 from ..faults.plan import Patrol
 from ..msg import ActionChunk, ChunkRequest, SafetyState, TwinState
-from ..reports.run_record import STATUS_NAMES
-from ..reports.summary import RunNotes, TimedSafetyEvent, TwinProgress
+from ..reports.run_record import changes
+from ..reports.run_summary import HealthLog
 from ..robots.jaco2.interface import robot_named
 from ..robots.jaco2.kinematics import arm_model, gravity_torque
 from ..robots.jaco2.messages import joints_from_angles, pose_from_message, torque_from_angles
@@ -278,7 +279,8 @@ class NominalObserver(Node):
 
     def __init__(self) -> None:
         super().__init__("nominal_observer")
-        self.log = RunNotes()
+        self.health, self.success = HealthLog(), False
+        self._events: list[SafetyEvent] = []
         self.status = ""
         self.heard: set[str] = set()
         self._begun = time.monotonic()
@@ -291,7 +293,7 @@ class NominalObserver(Node):
 
     def begin(self) -> None:
         """Take everything from now on as one episode."""
-        self.log = RunNotes(before=self.log)
+        self.health, self.success, self._events = HealthLog(self.health), False, []
         self._begun, self._watching = time.monotonic(), True
 
     def end(self) -> None:
@@ -304,6 +306,11 @@ class NominalObserver(Node):
         return time.monotonic() - self._begun
 
     @property
+    def events(self) -> list[SafetyEvent]:
+        """Times at which the arm was slowed or stopped; the same state again is no new event."""
+        return changes(self._events)
+
+    @property
     def ready(self) -> bool:
         """True when every service is there and the policy has reported."""
         offered = all(client.service_is_ready() for client in self._asks.values())
@@ -314,17 +321,16 @@ class NominalObserver(Node):
         return self._asks[name].call_async(Trigger.Request())
 
     def _on_twin(self, message: TwinState) -> None:
-        self.log.progress = TwinProgress(message.progress, message.success)
+        self.success = message.success
 
     def _on_safety(self, message: SafetyState) -> None:
-        self.status = STATUS_NAMES[message.status]
+        self.status = Status(message.status).name.lower()
         if self._watching and message.status in (SafetyState.SLOWED, SafetyState.STOPPED):
-            event = TimedSafetyEvent(self.elapsed, self.status, message.cause, message.message)
-            self.log.note_safety(event)
+            event = SafetyEvent(self.elapsed, self.status, message.cause, message.message)
+            self._events.append(event)
 
     def _on_health(self, message: DiagnosticArray) -> None:
-        at = seconds(message.header.stamp)
         for status in message.status:
             self.heard.add(status.name)
             values = {pair.key: pair.value for pair in status.values}
-            self.log.note_health(status.name, at, values)
+            self.health.note(status.name, time.monotonic(), values)

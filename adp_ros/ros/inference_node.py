@@ -32,7 +32,7 @@ from .stamps import seconds
 from .twin_states import StateFeed
 
 if TYPE_CHECKING:
-    from ..sim.experts import Expert
+    from ..sim.task import Expert
 
 OPEN: Final = 1.0
 
@@ -94,9 +94,6 @@ class ExpertMover:
     name = "expert"
 
     def __init__(self, states: StateFeed, robot_type: str) -> None:
-        from ..sim.experts import make_expert  # the policy alone needs no scene
-
-        self._make = make_expert
         self.convention = ActionConvention()
         self.sentence = (
             "the arm is moved by the scripted expert, which reads the twin's true state; "
@@ -104,6 +101,7 @@ class ExpertMover:
         )
         self._states = states
         self._robot_type = robot_type
+        self._scene: tuple[str, int] | None = None
         self._expert: Expert | None = None
 
     def actions(self, stamp: Time) -> FloatArray:
@@ -111,9 +109,16 @@ class ExpertMover:
         state = self._states.at(seconds(stamp))
         if state is None:
             raise ObservationError("nothing has come on /sim/state, the expert needs it")
-        if self._expert is None or (self._expert.task, self._expert.seed) != state.scene:
-            self._expert = self._make(*state.scene, self._robot_type)
+        if self._expert is None or self._scene != state.scene:
+            self._scene, self._expert = state.scene, _expert(*state.scene, self._robot_type)
         return self._expert.plan(state.qpos, state.cleaned)
+
+
+def _expert(task: str, seed: int, robot_type: str) -> "Expert":
+    from ..sim.task import SceneConfig, make_expert  # the policy alone needs no scene
+    from ..sim.tasks import find_task
+
+    return make_expert(SceneConfig(find_task(task), seed, robot_type))
 
 
 _WAIT = 0.2  # longest wait for a request before the thread looks whether to end, in [s]

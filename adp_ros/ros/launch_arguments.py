@@ -14,8 +14,7 @@ from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
 from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..settings import nearest
-from ..sim.experts import EXPERTS
-from ..sim.tasks import task_names
+from ..sim.tasks import find_task, task_names, tasks_with_expert
 
 AUTO: Final = "auto"
 MAX_SEED: Final = 2**31 - 1
@@ -236,7 +235,7 @@ def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:
 def _auto_policy(robot: str, task: str, checkpoint: Path | None) -> str:
     if checkpoint is not None:
         return "oft"
-    return "expert" if robot == "sim" and task in EXPERTS else "hold"
+    return "expert" if robot == "sim" and find_task(task).make_expert else "hold"
 
 
 def _refuse_expert(robot: str, task: str) -> None:
@@ -245,10 +244,10 @@ def _refuse_expert(robot: str, task: str) -> None:
             f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
             "allowed: oft, hold"
         )
-    if task not in EXPERTS:
+    if find_task(task).make_expert is None:
         raise ConfigError(
-            f"policy is 'expert' with task:={task}: there is an expert for {', '.join(EXPERTS)} "
-            "only, allowed: oft, hold"
+            f"policy is 'expert' with task:={task}: there is an expert for "
+            f"{', '.join(tasks_with_expert())} only, allowed: oft, hold"
         )
 
 

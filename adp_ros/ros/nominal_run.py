@@ -18,8 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from ..faults.campaign_report import NominalEpisode, NominalSummary
 from ..reports.progress import progress_display
 from ..settings import share_directory
-from ..sim.experts import EXPERTS
-from ..sim.tasks import find_task
+from ..sim.tasks import find_task, tasks_with_expert
 from .fault_bench import NominalObserver
 from .launch_arguments import resolve_settings
 from .launch_table import NodeSpec
@@ -48,7 +47,8 @@ def run_nominal(arguments: argparse.Namespace) -> int:
         progress_display("nominal", sys.stderr) as show,
     ):
         total = 60.0 * arguments.nominal
-        for task in EXPERTS:
+        tasks = tasks_with_expert()
+        for task in tasks:
             if request.asked:
                 break
 
@@ -57,7 +57,7 @@ def run_nominal(arguments: argparse.Namespace) -> int:
                 show(moved, min(1.0, moved / total), words)
 
             for episode in _task(
-                task, total / len(EXPERTS), log, request, shown, environment=environment
+                task, total / len(tasks), log, request, shown, environment=environment
             ):
                 episodes.append(episode)
     summary = NominalSummary(tuple(episodes))
@@ -114,15 +114,15 @@ class _Run:
         """Start, wait for success, stop, and put the arm into the next scene."""
         observer = self._observer
         self._start()
-        while observer.elapsed < longest and not observer.log.progress.success:
+        while observer.elapsed < longest and not observer.success:
             self._step()
             if self._request.asked or observer.status == "stopped":
                 break
-        duration, log = observer.elapsed, observer.log
+        duration, health = observer.elapsed, observer.health
         observer.end()
         self._ask("stop")
-        heard = log.reports(STREAM)
-        self._until(lambda: log.reports(STREAM) > heard, _NEWS)
+        heard = health.reports(STREAM)
+        self._until(lambda: health.reports(STREAM) > heard, _NEWS)
         result = _episode(task, duration, observer)
         self._ask("scene")
         return result
@@ -173,20 +173,20 @@ class _Run:
 
 
 def _episode(task: str, duration: float, observer: NominalObserver) -> NominalEpisode:
-    log = observer.log
+    health = observer.health
 
     def count(component: str, key: str) -> int:
-        return int(log.number(component, key) or 0)
+        return int(health.number(component, key) or 0)
 
     def grown(key: str) -> int:
-        return int(log.growth(STREAM, key) or 0)
+        return int(health.growth(STREAM, key) or 0)
 
-    events = log.safety_events
+    events = observer.events
     stops = [event.cause for event in events if event.status == "stopped"]
     return NominalEpisode(
         task=task,
         duration=duration,
-        success=log.progress.success,
+        success=observer.success,
         steps=count(STEPS, "steps"),
         missed=count(STEPS, "steps_missed"),
         delivered=grown("delivered"),

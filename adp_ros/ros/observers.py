@@ -2,7 +2,10 @@
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -11,32 +14,32 @@ from kinova_msgs.msg import JointAngles
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from rclpy.task import Future
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from ..control.calibration import FreeMotion
 from ..evaluation.video import VideoLog
 from ..health import Level
 from ..msg import GateState, InferenceLatency, PruneState, SafetyState, TwinState
-from ..policies.window import STAGES, read_audit
+from ..policies.window import read_audit
 from ..reports.monitor import Component, MonitorModel, Snapshot
 from ..reports.run_record import (
-    STATUS_NAMES,
-    PathPoint,
+    NANO,
+    SAFETY,
+    RunClock,
+    RunCollector,
     RunRecord,
-    RunRecords,
-    gate_record,
-    latency_record,
-    safety_record,
-    window_record,
+    audited,
+    read_safety,
+    stamp_of,
+    window_part,
 )
-from ..reports.summary import RunNotes, TimedSafetyEvent, TwinProgress
+from ..reports.run_summary import HealthLog
 from ..robots.jaco2.interface import robot_named
 from ..robots.jaco2.messages import joints_from_angles, torque_from_angles
 from ..types import FloatArray
-from .stamps import seconds
 
 _SAMPLES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -82,7 +85,28 @@ class FreeMotionListener(Node):
         self._joints.append((time.monotonic(), joints_from_angles(message)))
 
 
-_LATCHED: Final = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_LATCHED: Final = QoSProfile(depth=50, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_RELIABLE: Final = QoSProfile(depth=50)
+_NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_TOPICS: Final[Mapping[str, tuple[type[Any], QoSProfile]]] = MappingProxyType(
+    {
+        "/adp/prune_state": (PruneState, _RELIABLE),
+        "/adp/gate_state": (GateState, _LATCHED),
+        "/adp/latency": (InferenceLatency, _RELIABLE),
+        SAFETY: (SafetyState, _LATCHED),
+        "/diagnostics": (DiagnosticArray, _RELIABLE),
+    }
+)
+Take = Callable[[str, Any], None]
+"""(topic, message) -> taken."""
+
+
+def listen(node: Node, take: Take) -> list[Subscription]:
+    """Subscribe to what the nodes say of windows, safety and health."""
+    return [
+        node.create_subscription(kind, topic, partial(take, topic), qos)
+        for topic, (kind, qos) in _TOPICS.items()
+    ]
 
 
 class MonitorFeed:
@@ -99,19 +123,12 @@ class MonitorFeed:
         self._node = node
         self._lock = threading.Lock()
         self._model = MonitorModel(windows)
-        listen = node.create_subscription
-        self._subscriptions = [
-            listen(GateState, "/adp/gate_state", self._on_gate, _LATCHED),
-            listen(PruneState, "/adp/prune_state", self._on_prune, 10),
-            listen(InferenceLatency, "/adp/latency", self._on_latency, 10),
-            listen(SafetyState, "/adp/safety_state", self._on_safety, _LATCHED),
-            listen(DiagnosticArray, "/diagnostics", self._on_health, 10),
-        ]
+        self._subscriptions = listen(node, self._take)
 
     def snapshot(self) -> Snapshot:
         """Return everything as it is now."""
         with self._lock:
-            return self._model.snapshot(self._now())
+            return self._model.snapshot(time.monotonic())
 
     def close(self) -> None:
         """Destroy the subscriptions."""
@@ -119,122 +136,20 @@ class MonitorFeed:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def _now(self) -> float:
-        return float(self._node.get_clock().now().nanoseconds) * 1e-9
-
-    def _on_gate(self, message: GateState) -> None:
-        record = gate_record(message, seconds(message.header.stamp))
+    def _take(self, topic: str, message: Any) -> None:
+        now, stamp = time.monotonic(), NANO * stamp_of(message)
         with self._lock:
-            self._model.note_gate(record)
-
-    def _on_prune(self, message: PruneState) -> None:
-        record = window_record(message, seconds(message.header.stamp))
-        with self._lock:
-            self._model.note_window(record)
-
-    def _on_latency(self, message: InferenceLatency) -> None:
-        record = latency_record(message, seconds(message.header.stamp))
-        with self._lock:
-            self._model.note_latency(record)
-
-    def _on_safety(self, message: SafetyState) -> None:
-        record = safety_record(message, seconds(message.header.stamp))
-        with self._lock:
-            self._model.note_safety(record, self._now())
-
-    def _on_health(self, message: DiagnosticArray) -> None:
-        now = self._now()
-        with self._lock:
-            for status in message.status:
-                component = Component(status.name, Level(status.level[0]), status.message)
-                self._model.note_component(component, now)
+            if topic == SAFETY:
+                self._model.note_safety(read_safety(message, stamp), now)
+            elif topic == "/diagnostics":
+                for status in message.status:
+                    component = Component(status.name, Level(status.level[0]), status.message)
+                    self._model.note_component(component, now)
+            else:
+                self._model.note_window(window_part(topic, message, stamp))
 
 
 EARLY: Final = 1.0  # [s]; the first window's frame may be older than the start of the run
-RELIABLE: Final = QoSProfile(depth=50)
-
-
-class RunCollector:
-    """Collects what a :class:`RunLog` holds, between :meth:`begin` and :meth:`end`.
-
-    Args:
-        node: Owner of the subscriptions.
-        robot_type: Kinova's name of the arm, prefix of its topics.
-    """
-
-    def __init__(self, node: Node, robot_type: str) -> None:
-        self._start = 0.0
-        self._collecting = False
-        self._records = RunRecords()
-        listen = node.create_subscription
-        listen(PruneState, "/adp/prune_state", self._on_prune, RELIABLE)
-        listen(GateState, "/adp/gate_state", self._on_gate, RELIABLE)
-        listen(InferenceLatency, "/adp/latency", self._on_latency, RELIABLE)
-        listen(SafetyState, "/adp/safety_state", self._on_safety, RELIABLE)
-        pose_topic = f"/{robot_type}_driver/out/tool_pose"
-        listen(PoseStamped, pose_topic, self._on_pose, qos_profile_sensor_data)
-
-    @property
-    def start(self) -> float:
-        """Stamp at which the run began, in [s]."""
-        return self._start
-
-    def begin(self, start: float) -> None:
-        """Forget everything; take what comes and is stamped `start` [s] or little before."""
-        self._start = start
-        self._collecting = True
-        self._records = RunRecords()
-
-    def end(self, last: SafetyState | None) -> None:
-        """Take nothing more but the state that ended the run, if it has not come here yet.
-
-        Args:
-            last: Newest state that the caller has heard.
-        """
-        if last is not None:
-            safety, time = self._records.safety, self._time(last.header)
-            if time is not None and (not safety or safety[-1].time < time):
-                safety.append(safety_record(last, time))
-        self._collecting = False
-
-    def run_log(self, title: str) -> RunRecord:
-        """Return what was collected so far."""
-        return self._records.run_log(title)
-
-    def _time(self, header: Header) -> float | None:
-        """Return a message's time in the run, None when it belongs to no run."""
-        time = seconds(header.stamp) - self._start
-        return time if self._collecting and time >= -EARLY else None
-
-    def _on_prune(self, message: PruneState) -> None:
-        if (time := self._time(message.header)) is not None:
-            self._records.windows.append(window_record(message, time))
-
-    def _on_gate(self, message: GateState) -> None:
-        if (time := self._time(message.header)) is not None:
-            self._records.gates.append(gate_record(message, time))
-
-    def _on_latency(self, message: InferenceLatency) -> None:
-        if (time := self._time(message.header)) is not None:
-            self._records.latencies.append(latency_record(message, time))
-
-    def _on_safety(self, message: SafetyState) -> None:
-        if (time := self._time(message.header)) is not None:
-            self._records.safety.append(safety_record(message, time))
-
-    def _on_pose(self, message: PoseStamped) -> None:
-        time = self._time(message.header)
-        if time is not None:
-            position = message.pose.position
-            self._records.note_position(PathPoint(time, position.x, position.y, position.z))
-
-
-LATCHED: Final = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
-NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,58 +161,76 @@ class Answer:
 
 
 class Observer(Node):
-    """Collects a run in a :class:`RunLog`, a :class:`VideoLog` and for the report.
+    """Collects a run: its record, its video, its diagnostics and the twin's progress.
+
+    Subscribes: /sim/state, /camera/image_raw/compressed, /adp/prune_state, /adp/gate_state,
+    /adp/latency, /adp/safety_state, /diagnostics, /<robot_type>_driver/out/tool_pose
+    Calls: /adp/start, /adp/stop
 
     Args:
         robot_type: Kinova's name of the arm, prefix of its topics.
+        arguments: Further arguments of :class:`rclpy.node.Node`.
 
-    Subscribes: /sim/state, /camera/image_raw/compressed, /adp/prune_state, /adp/latency,
-    /adp/safety_state, /diagnostics
-    Calls: /adp/start, /adp/stop
+    Attributes:
+        run: Windows, safety and path.
+        health: Diagnostics.
+        video: Pictures, stamped with the run's time.
+        safety: Newest state of the safety machine.
+        progress: Share of the task that is done, 0 to 1.
+        success: True once the task is done.
     """
 
-    def __init__(self, robot_type: str) -> None:
-        super().__init__("demo_observer")
-        self.collector = RunCollector(self, robot_type)
-        self.log = RunNotes()
-        self.video = VideoLog()
+    def __init__(self, robot_type: str, **arguments: Any) -> None:
+        super().__init__("demo_observer", **arguments)
+        self.run, self.health, self.video = RunCollector(), HealthLog(), VideoLog()
         self.safety: SafetyState | None = None
-        self._levels: dict[str, tuple[int, str]] = {}
-        self._started: float | None = None
+        self.progress, self.success = 0.0, False
+        self._run_clock = self._new_clock()
+        self._began: float | None = None
         self._duration: float | None = None
+        self._heard: set[str] = set()
         self._start = self.create_client(Trigger, "/adp/start")
         self._stop = self.create_client(Trigger, "/adp/stop")
-        self.create_subscription(TwinState, "/sim/state", self._on_twin, NEWEST)
+        listen(self, self._take)
+        pose = robot_named(robot_type).topic_out("tool_pose")
         self.create_subscription(
-            CompressedImage, "/camera/image_raw/compressed", self._on_picture, NEWEST
+            PoseStamped, pose, partial(self._collect, pose), qos_profile_sensor_data
         )
-        self.create_subscription(PruneState, "/adp/prune_state", self._on_prune, 10)
-        self.create_subscription(InferenceLatency, "/adp/latency", self._on_latency, 10)
-        self.create_subscription(SafetyState, "/adp/safety_state", self._on_safety, LATCHED)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
+        self.create_subscription(TwinState, "/sim/state", self._on_twin, _NEWEST)
+        self.create_subscription(
+            CompressedImage, "/camera/image_raw/compressed", self._on_picture, _NEWEST
+        )
 
     def elapsed(self) -> float:
         """Return the time since the run began in [s]: 0 before it, its duration after it."""
-        if self._started is None:
+        if self._began is None:
             return 0.0
-        return self._now() - self._started if self._duration is None else self._duration
+        return time.monotonic() - self._began if self._duration is None else self._duration
 
     def begin(self) -> None:
-        """Take everything from now on as part of the run."""
-        self.log = RunNotes(before=self.log)
-        self.video = VideoLog()
-        self._started = self._now()
-        self.collector.begin(self._started)
+        """Forget everything; what is stamped from now on, or little before, is of the run."""
+        self.run, self.health, self.video = RunCollector(), HealthLog(self.health), VideoLog()
+        self._run_clock = self._new_clock()
+        self._began, self._duration = time.monotonic(), None
 
     def end(self) -> None:
         """Take nothing more but the nodes' last diagnostics."""
         self._duration = self.elapsed()
-        self.collector.end(self.safety)
 
     @property
     def over(self) -> bool:
         """True after :meth:`end`."""
         return self._duration is not None
+
+    def record(self, title: str) -> RunRecord:
+        """Return what was collected so far."""
+        return self.run.record(title, self._run_clock.steps)
+
+    def words(self) -> str:
+        """Say how long the run lasts and how many windows were pruned."""
+        windows = audited(self.run.log.windows())
+        pruned = sum(window.pruned for window in windows)
+        return f"{self.elapsed():.0f} s, {pruned} of {len(windows)} windows pruned"
 
     def missing(self) -> str:
         """Say what the run still waits for, empty when nothing."""
@@ -305,7 +238,7 @@ class Observer(Node):
             return "pictures from the camera"
         if self.safety is None or not self._start.service_is_ready():
             return "the controller"
-        if not any(name.startswith("inference_node") for name in self._levels):
+        if not any(name.startswith("inference_node") for name in self._heard):
             return "the policy"
         return ""
 
@@ -329,41 +262,39 @@ class Observer(Node):
     def _call(client: Client) -> "Future[Trigger.Response]":
         return client.call_async(Trigger.Request())
 
-    def _now(self) -> float:
-        return float(self.get_clock().now().nanoseconds) * 1e-9
+    def _now(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+    def _new_clock(self) -> RunClock:
+        return RunClock(self._now(), time.monotonic())
+
+    def _time(self, message: Any) -> float:
+        return self._run_clock.time(stamp_of(message), self._now(), time.monotonic())
+
+    def _collect(self, topic: str, message: Any) -> None:
+        """Take a message unless it belongs to no run."""
+        at = self._time(message)
+        if self._began is not None and not self.over and at >= -EARLY:
+            self.run.take(topic, message, at)
+
+    def _take(self, topic: str, message: Any) -> None:
+        self._collect(topic, message)
+        if topic == SAFETY:
+            self.safety = message
+        elif topic == "/adp/prune_state" and not self.over:
+            self.video.note_view(self._time(message), read_audit(message))
+        elif topic == "/diagnostics":
+            for status in message.status:
+                self._heard.add(status.name)
+                values = {pair.key: pair.value for pair in status.values}
+                self.health.note(status.name, time.monotonic(), values)
 
     def _on_twin(self, message: TwinState) -> None:
         if not self.over:
-            self.log.progress = TwinProgress(message.progress, message.success)
+            self.progress, self.success = message.progress, message.success
 
     def _on_picture(self, message: CompressedImage) -> None:
-        stamp = seconds(message.header.stamp)
+        stamp = self._time(message)
         if not self.over and self.video.wants(stamp):
-            share = self.log.progress.share
-            caption = f"{self.elapsed():5.1f} s   {share:4.0%} done"
+            caption = f"{self.elapsed():5.1f} s   {self.progress:4.0%} done"
             self.video.note_picture(stamp, bytes(message.data), caption)
-
-    def _on_prune(self, message: PruneState) -> None:
-        if self.over:
-            return
-        audit = read_audit(message)
-        self.log.note_window(message.window, audit.tokens_total, audit.tokens_kept)
-        self.video.note_view(seconds(message.header.stamp), audit)
-
-    def _on_latency(self, message: InferenceLatency) -> None:
-        if not self.over:
-            self.log.note_latency({stage: float(getattr(message, stage)) for stage in STAGES})
-
-    def _on_safety(self, message: SafetyState) -> None:
-        self.safety = message
-        if not self.over and message.status in (SafetyState.SLOWED, SafetyState.STOPPED):
-            status = STATUS_NAMES[message.status]
-            event = TimedSafetyEvent(self.elapsed(), status, message.cause, message.message)
-            self.log.note_safety(event)
-
-    def _on_health(self, message: DiagnosticArray) -> None:
-        time = seconds(message.header.stamp)
-        for status in message.status:
-            self._levels[status.name] = (ord(status.level), status.message)
-            values = {pair.key: pair.value for pair in status.values}
-            self.log.note_health(status.name, time, values)

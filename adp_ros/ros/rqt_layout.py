@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final
 
+from ..adp.gate_rules import Decision
 from ..reports.figures import QUIET, reason_colour, state_colour
 from ..reports.monitor import Snapshot, motion_words
 from ..reports.numbers import Segment
-from ..reports.run_record import GateRecord
 
 LANE: Final = 22.0  # [px] height of a lane
 GAP: Final = 4.0  # [px]
@@ -77,16 +77,14 @@ def layout(snapshot: Snapshot, slots: int, width: float, height: float) -> Layou
     """
     parts = snapshot.segments[-slots:]
     step = max(width - LEFT, 1.0) / slots
-    columns = {
-        part.record.window: LEFT + (slots - len(parts) + i) * step for i, part in enumerate(parts)
-    }
-    bars = [bar for part in parts for bar in _lanes(part, columns[part.record.window], step)]
-    gates = [gate for gate in snapshot.gates if gate.window in columns]
+    columns = [(LEFT + (slots - len(parts) + i) * step, part) for i, part in enumerate(parts)]
+    bars = [bar for x, part in columns for bar in _lanes(part, x, step)]
+    gates = [(x, gate) for x, part in columns if (gate := part.record.decision) is not None]
     top, bottom = 2 * (LANE + GAP), height - GAP
-    highest = _highest(gates)
+    highest = _highest([gate for _, gate in gates])
     scale = max(bottom - top, 1.0) / (highest * MOTION_ROOM)
-    bars += [_motion_bar(gate, columns[gate.window], step, bottom, scale) for gate in gates]
-    lines = _thresholds(gates, columns, step, bottom, scale)
+    bars += [_motion_bar(gate, x, step, bottom, scale) for x, gate in gates]
+    lines = _thresholds(gates, step, bottom, scale)
     labels = [
         Label(2.0, LANE / 2, "state"),
         Label(2.0, LANE + GAP + LANE / 2, "why"),
@@ -99,7 +97,8 @@ def layout(snapshot: Snapshot, slots: int, width: float, height: float) -> Layou
 
 def _lanes(part: Segment, x: float, step: float) -> tuple[Bar, Bar]:
     record = part.record
-    hint = f"window {record.window}: {record.tokens_kept} of {record.tokens_total} tokens, "
+    audit = record.audit
+    hint = f"window {record.window}: {audit.tokens_kept} of {audit.tokens_total} tokens, "
     hint += part.reason
     if part.cause is not None:
         hint += f" ({motion_words(part.cause)})"
@@ -110,12 +109,12 @@ def _lanes(part: Segment, x: float, step: float) -> tuple[Bar, Bar]:
     )
 
 
-def _highest(gates: Sequence[GateRecord]) -> float:
+def _highest(gates: Sequence[Decision]) -> float:
     values = [v for g in gates for v in (g.motion, g.upper, g.lower) if not isnan(v)]
     return max([*values, 1e-6])
 
 
-def _motion_bar(gate: GateRecord, x: float, step: float, bottom: float, scale: float) -> Bar:
+def _motion_bar(gate: Decision, x: float, step: float, bottom: float, scale: float) -> Bar:
     tall = 0.0 if isnan(gate.motion) else gate.motion * scale
     hint = f"window {gate.window}: {motion_words(gate)}; next: {gate.reason}"
     inner = max(step - 1.0, 1.0)
@@ -123,35 +122,21 @@ def _motion_bar(gate: GateRecord, x: float, step: float, bottom: float, scale: f
 
 
 def _thresholds(
-    gates: Sequence[GateRecord],
-    columns: dict[int, float],
-    step: float,
-    bottom: float,
-    scale: float,
+    gates: Sequence[tuple[float, Decision]], step: float, bottom: float, scale: float
 ) -> tuple[Line, ...]:
+    """Draw stretches in which the threshold exists and no window is missing."""
     lines = []
-    for name in ("upper", "lower"):
-        for run in _runs(gates, name):
-            points: list[tuple[float, float]] = []
-            for gate in run:
-                x, y = columns[gate.window], bottom - _threshold(gate, name) * scale
-                points += [(x, y), (x + step, y)]
+    for name, values in (
+        ("upper", [g.upper for _, g in gates]),
+        ("lower", [g.lower for _, g in gates]),
+    ):
+        points: list[tuple[float, float]] = []
+        for (x, _), value in zip(gates, values, strict=True):
+            if points and (isnan(value) or x - points[-1][0] > 0.5 * step):
+                lines.append(Line(tuple(points), QUIET, dashed=name == "lower"))
+                points = []
+            if not isnan(value):
+                points += [(x, bottom - value * scale), (x + step, bottom - value * scale)]
+        if points:
             lines.append(Line(tuple(points), QUIET, dashed=name == "lower"))
     return tuple(lines)
-
-
-def _runs(gates: Sequence[GateRecord], name: str) -> list[list[GateRecord]]:
-    """Split into stretches in which the threshold exists and no window is missing."""
-    runs: list[list[GateRecord]] = []
-    for gate in gates:
-        if isnan(_threshold(gate, name)):
-            continue
-        if runs and runs[-1][-1].window == gate.window - 1:
-            runs[-1].append(gate)
-        else:
-            runs.append([gate])
-    return runs
-
-
-def _threshold(gate: GateRecord, name: str) -> float:
-    return gate.upper if name == "upper" else gate.lower

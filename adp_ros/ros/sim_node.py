@@ -15,6 +15,8 @@ from ..robots.jaco2.interface import robot_named
 from ..sim.base_controller import TICK
 from ..sim.shared_twin import SharedTwin, TickPacer
 from ..sim.sim_settings import DriverConfig, SensorConfig, SimSettings
+from ..sim.task import SceneConfig
+from ..sim.tasks import find_task
 from ..sim.twin import Twin, TwinTruth
 from .diagnostics import DiagnosticsPublisher
 from .driver_side import DriverServices, DriverTopics
@@ -41,16 +43,10 @@ class SimNode(Node):
         driver = declare_settings(self, DriverConfig, "driver")
         sensors = declare_settings(self, SensorConfig, "sensors")
         task, seed, robot_type = settings.task, settings.seed, settings.robot_type
-        twin = Twin(
-            task,
-            seed,
-            robot_type,
-            driver,
-            sensors,
-            distractors=settings.distractors,
-            randomisation=settings.randomisation,
+        scene = SceneConfig(
+            find_task(task), seed, robot_type, settings.distractors, settings.randomisation
         )
-        self._twin = SharedTwin(twin)
+        self._twin = SharedTwin(Twin(scene, driver, sensors))
         robot = robot_named(robot_type)
         self._stopping = threading.Event()
         self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)

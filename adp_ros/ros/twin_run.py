@@ -18,9 +18,9 @@ from ..errors import AdpError
 from ..evaluation.video import VideoLog
 from ..msg import SafetyState
 from ..reports.progress import ShowProgress
-from ..reports.run_record import RunRecord
-from ..reports.summary import Summary
+from ..reports.run_summary import RunSummary
 from ..settings import share_directory
+from ..sim.tasks import find_task
 from .environment import transport_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec
@@ -124,16 +124,12 @@ class RunResult:
     """What is left of a run.
 
     Attributes:
-        summary: Its outcome.
+        summary: Its outcome, with the record that the report is made from.
         video: Pictures that were collected.
-        log: What the report is made from; title only where nothing was heard.
-        start: Stamp at which the run began, in [s].
     """
 
-    summary: Summary
+    summary: RunSummary
     video: VideoLog
-    log: RunRecord
-    start: float
 
 
 def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgress) -> RunResult:
@@ -160,39 +156,30 @@ def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgres
             run.begin(show)
             problem = run.watch(plan.time_limit, show)
             run.end()
-            return _result(plan.settings, observer, problem)
+            return RunResult(summarise(plan.settings, observer, problem), observer.video)
     finally:
         runner.stop(request.asked_again)
 
 
-def _result(settings: LaunchSettings, observer: Observer, problem: str) -> RunResult:
-    summary = summarise(settings, observer, problem)
-    collector = observer.collector
-    log = collector.run_log(f"{settings.task}, seed {settings.seed}")
-    return RunResult(summary, observer.video, log, collector.start)
-
-
-def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> Summary:
+def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> RunSummary:
     """Put together what was observed."""
-    log = observer.log
-    steps = log.number(STEPS, "steps")
-    missed = log.number(STEPS, "steps_missed")
-    return Summary(
+    health = observer.health
+    steps = health.number(STEPS, "steps")
+    missed = health.number(STEPS, "steps_missed")
+    return RunSummary(
         task=settings.task,
         seed=settings.seed,
         policy=settings.policy,
-        success=log.progress.success,
-        progress=log.progress.share,
+        success=observer.success,
+        progress=observer.progress,
         duration=observer.elapsed(),
-        windows=log.windows,
-        windows_pruned=log.windows_pruned,
+        record=observer.record(f"{settings.task}, seed {settings.seed}"),
         steps=None if steps is None else int(steps),
         steps_missed=None if missed is None else int(missed),
-        stream_on_time_share=log.on_time_share(STREAM),
-        frame_rate=log.rate(FRAMES, "received"),
-        transport_p50=log.number(FRAMES, "transport_ms_p50"),
-        latency=log.latency(),
-        safety_events=log.safety_events,
+        stream_on_time_share=health.on_time_share(STREAM),
+        frame_rate=health.rate(FRAMES, "received"),
+        transport_p50=health.number(FRAMES, "transport_ms_p50"),
+        wipes=find_task(settings.task).dirt is not None,
         problem=problem,
     )
 
@@ -235,7 +222,7 @@ class _Run:
     def watch(self, time_limit: float, show: ShowProgress) -> str:
         """Wait for success; return what ended the run otherwise, empty for nothing."""
         observer = self._observer
-        while not observer.log.progress.success:
+        while not observer.success:
             if self._request.asked:
                 return "interrupted"
             try:
@@ -247,19 +234,19 @@ class _Run:
             if observer.elapsed() > time_limit:
                 return f"time limit of {time_limit:.0f} s"
             self._spin()
-            show(observer.elapsed(), observer.log.progress.share, self._words())
+            show(observer.elapsed(), observer.progress, observer.words())
         return ""
 
     def end(self) -> None:
         """Stop the arm and wait for the last diagnostics."""
         self._observer.end()
-        log = self._observer.log
+        health = self._observer.health
         future = self._observer.request_stop()
-        before = log.reports(STREAM)
+        before = health.reports(STREAM)
         deadline = time.monotonic() + LAST_NEWS_TIMEOUT
         while time.monotonic() < deadline and self._runner.ended() is None:
             self._spin()
-            if future.done() and log.reports(STREAM) > before:
+            if future.done() and health.reports(STREAM) > before:
                 return
 
     def _try_start(self) -> str:
@@ -284,10 +271,6 @@ class _Run:
         if ended is not None:
             reason = self._log.last_error(ended.name)
             raise RunError(f"{ended}" + (f": {reason}" if reason else ""))
-
-    def _words(self) -> str:
-        log, time_text = self._observer.log, f"{self._observer.elapsed():.0f} s"
-        return f"{time_text}, {log.windows_pruned} of {log.windows} windows pruned"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import TwinError
 from ..robots.jaco2.kinematics import arm_model
-from .wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE
+from .stain import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))
 HAND: Final = "hand_"  # prefix of the hand's names in the model

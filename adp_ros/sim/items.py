@@ -246,6 +246,13 @@ PAN: Final = Receptacle(
 
 ITEMS: Final = {item.name: item for item in (POT, CUBE, CARROT, GREEN_PLATE, WHITE_PLATE, PAN)}
 
+# What may share the table with a task's own items. Scenes of published seeds are drawn from this
+# list, whatever tasks there are: another set, or another order, gives other scenes.
+DISTRACTOR_SETS: Final[tuple[tuple[Item, ...], ...]] = (
+    (CARROT, PAN),
+    (CUBE, WHITE_PLATE),
+    (POT, GREEN_PLATE),
+)
 
 Triangles = NDArray[np.int32]
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from ..errors import TwinError
 from ..types import FloatArray
-from .items import Item, Receptacle
-from .tasks import all_tasks
-from .tasks.task import Task
+from .items import DISTRACTOR_SETS, Item, Receptacle
+from .task import SceneConfig, Task
 
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)
@@ -54,31 +53,31 @@ class Placement:
     Attributes:
         items: Items on the table and where they lie, distractors last.
         dirt: Centre of the stain in [m], shape (2,), or None.
-        looks: Per dirt cell: random numbers for kind, place and shade, 0 to 1, shape (n, 4).
+        cells: Centres of the stain's cells, shape (cells, 2), in [m], base frame.
+        looks: Per dirt cell: random numbers for kind, place and shade, 0 to 1, shape (cells, 4).
     """
 
     items: tuple[tuple[Item, Spot], ...] = ()
     dirt: FloatArray | None = None
+    cells: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
     looks: FloatArray = field(default_factory=lambda: np.zeros((0, 4)))
 
 
-def place(task: Task, seed: int, distractors: str = "auto") -> Placement:
-    """Draw the start of an attempt.
-
-    Args:
-        task: What is to be done.
-        seed: At least 0. The same arguments give the same placement everywhere.
-        distractors: Whether the items of another task share the table, so that the instruction
-            matters: ``always``, ``never``, or ``auto`` for half of the seeds.
+def place(scene: SceneConfig) -> Placement:
+    """Draw the start of an attempt; the same scene gives the same placement everywhere.
 
     Raises:
-        TwinError: When the seed is negative, there is no such choice of distractors, or nothing
-            fits.
+        TwinError: When the seed is negative, there is no such choice of distractors, two items
+            of the task have one name, or nothing fits.
     """
+    task, seed, distractors = scene.task, scene.seed, scene.distractors
     if seed < 0:
         raise TwinError(f"seed is {seed}, allowed: 0 and above")
     if distractors not in DISTRACTORS:
         raise TwinError(f"distractors is {distractors!r}, allowed: {', '.join(DISTRACTORS)}")
+    names = [item.name for item in task.items]
+    if len(set(names)) < len(names):
+        raise TwinError(f"task {task.name!r} has items {', '.join(names)}, no name may come twice")
     rng = np.random.default_rng([seed, *task.name.encode()])
     shared = bool(rng.uniform() < 0.5)
     if distractors != "auto":
@@ -89,8 +88,8 @@ def place(task: Task, seed: int, distractors: str = "auto") -> Placement:
     half = task.dirt.half_size
     dirt = rng.uniform(np.array(AREA_LOW) + half, np.array(AREA_HIGH) - half)
     looks = rng.uniform(size=(task.dirt.count, 4))
-    items = _arrange(others, partial(_draw_beside, dirt=dirt, half=half), rng)
-    return Placement(items=items, dirt=dirt, looks=looks)
+    items = _arrange(task.items + others, partial(_draw_beside, dirt=dirt, half=half), rng)
+    return Placement(items, dirt, dirt + task.dirt.offsets(), looks)
 
 
 def check_reachable(item: Item, spot: Spot) -> None:
@@ -112,12 +111,10 @@ def check_reachable(item: Item, spot: Spot) -> None:
 
 
 def _distractors(task: Task, rng: np.random.Generator) -> tuple[Item, ...]:
-    others = [
-        t
-        for t in all_tasks().values()
-        if t.items and t.name != task.name and not {i.name for i in t.items} & set(task.not_with)
-    ]
-    return others[int(rng.integers(len(others)))].items if others else ()
+    """Draw one of the sets whose items the task neither has nor excludes."""
+    taken = {item.name for item in task.items} | set(task.not_with)
+    others = [s for s in DISTRACTOR_SETS if not {item.name for item in s} & taken]
+    return others[int(rng.integers(len(others)))] if others else ()
 
 
 def _arrange(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import TwinError
 from ..types import FloatArray, Rgb
 from .scene import CAMERA, Scene, build_scene, cell_geom
+from .task import SceneConfig
 
 BACKENDS: Final = ("egl", "osmesa", "glfw")
 _MAX_GEOMS: Final = 1000
@@ -26,37 +27,20 @@ _INSTALL: Final = (
 class TwinRenderer:
     """Renders one scene; call :meth:`close` when done, from the thread that made it."""
 
-    def __init__(
-        self,
-        task: str,
-        seed: int,
-        robot_type: str = "j2n6s300",
-        width: int = 640,
-        height: int = 480,
-        *,
-        distractors: str = "auto",
-        randomisation: str = "default",
-    ) -> None:
+    def __init__(self, scene: SceneConfig, width: int = 640, height: int = 480) -> None:
         """Build the scene and open an off-screen context.
 
         Args:
-            task: Name of the task.
-            seed: Seed of the placement.
-            robot_type: Kind of arm.
+            scene: What to build.
             width: Of the pictures, in pixels, up to 1280.
             height: Of the pictures, in pixels, up to 960.
-            distractors: Whether another task's items share the table.
-            randomisation: Level of the look: ``none``, ``default``, ``strong``.
 
         Raises:
-            ConfigError: There is no such task.
             TwinError: The scene cannot be built, the size is out of range, or no graphics works.
         """
         if not (1 <= width <= 1280 and 1 <= height <= 960):
             raise TwinError(f"picture size is {width}x{height}, allowed: up to 1280x960")
-        self.scene: Scene = build_scene(
-            task, seed, robot_type, distractors=distractors, randomisation=randomisation
-        )
+        self.scene: Scene = build_scene(scene)
         model = self.scene.model
         self._data = mujoco.MjData(model)
         self._shown = np.array(model.geom_rgba)

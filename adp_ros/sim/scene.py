@@ -11,6 +11,7 @@ from typing import Any, Final
 import mujoco
 import numpy as np
 
+from ..errors import TwinError
 from ..robots.jaco2.kinematics import arm_model
 from ..types import FloatArray, Rgb
 from .arm_model import (
@@ -27,8 +28,8 @@ from .arm_model import (
 from .items import Item, Part, Triangles, blot, turn
 from .look import Look, View, draw_look
 from .placement import Placement, Spot, check_reachable, place
-from .tasks import find_task
-from .tasks.task import DirtPatch, Task
+from .stain import DirtPatch
+from .task import SceneConfig
 
 CAMERA: Final = "front"
 HIDDEN_GROUP: Final = 4  # drawn by nobody
@@ -155,8 +156,9 @@ def _add_part(spec: Any, body: Any, name: str, part: Part, rgba: list[float]) ->
     )
 
 
-def add_stain(spec: Any, dirt: DirtPatch, cells: FloatArray, looks: FloatArray) -> None:
+def add_stain(spec: Any, dirt: DirtPatch, placement: Placement) -> None:
     """Show each cell as a flat blot of one of a few outlines, shifted and shaded a little."""
+    cells, looks = placement.cells, placement.looks
     for kind in range(_BLOTS):
         edge = dirt.cell * (0.60 + 0.22 * np.resize(looks[kind::_BLOTS, 0], 14))
         _add_mesh(spec, f"blot_{kind}", *blot(edge, 0.0005))
@@ -183,92 +185,68 @@ class Scene:
     """A compiled scene.
 
     Attributes:
-        task: What is to be done in it.
-        seed: Seed of the placement and of the look.
-        robot_type: Kind of arm.
-        distractors: Whether another task's items share the table: ``auto``, ``always``, ``never``.
-        randomisation: Level of the look: ``none``, ``default``, ``strong``.
+        config: What it is a function of.
         model: The compiled model; ``timestep`` 2 ms.
         start: Positions at the start, shape (nq,): arm at home, items at rest.
         placement: Where things lie.
-        cells: Centres of the stain's cells, shape (cells, 2), in [m], base frame.
         look: Camera, light and colours.
     """
 
-    task: Task
-    seed: int
-    robot_type: str
-    distractors: str
-    randomisation: str
+    config: SceneConfig
     model: mujoco.MjModel
     start: FloatArray
     placement: Placement
-    cells: FloatArray
     look: Look
 
+    @property
+    def cells(self) -> FloatArray:
+        """Centres of the stain's cells, shape (cells, 2), in [m], base frame."""
+        return self.placement.cells
 
-def build_scene(
-    task: str,
-    seed: int,
-    robot_type: str = "j2n6s300",
-    *,
-    distractors: str = "auto",
-    randomisation: str = "default",
-) -> Scene:
-    """Make the scene of a task.
 
-    Args:
-        task: Name of the task.
-        seed: Seed of the placement and of the look, at least 0.
-        robot_type: ``j2n6s300`` or ``j2n6s200``.
-        distractors: ``always``, ``never``, or ``auto`` for half of the seeds.
-        randomisation: Level of the look: ``none``, ``default``, ``strong``.
+def build_scene(config: SceneConfig) -> Scene:
+    """Make a scene.
 
     Raises:
-        ConfigError: When there is no such task.
         TwinError: When the robot type has no model, the seed is negative, an item of the task
-            lies out of reach, or there is no such choice of distractors or level.
+            lies out of reach, there is no such choice of distractors or level, or the items can't
+            be built.
     """
-    found = find_task(task)
-    placement = place(found, seed, distractors)
-    for item, spot in placement.items[: len(found.items)]:
+    placement = place(config)
+    for item, spot in placement.items[: len(config.task.items)]:
         check_reachable(item, spot)
-    look = draw_look(task, seed, randomisation)
-    cells = np.zeros((0, 2))
-    if found.dirt is not None and placement.dirt is not None:
-        cells = placement.dirt + found.dirt.offsets()
-    model = _compile(found, robot_type, placement, look, cells)
-    start = _start(model, placement, robot_type, holds_sponge=found.dirt is not None)
-    names = (distractors, randomisation)
-    return Scene(found, seed, robot_type, *names, model, start, placement, cells, look)
+    look = draw_look(config.task.name, config.seed, config.randomisation)
+    model = _compile(config, placement, look)
+    return Scene(config, model, _start(model, config, placement), placement, look)
 
 
-def _compile(
-    task: Task, robot_type: str, placement: Placement, look: Look, cells: FloatArray
-) -> mujoco.MjModel:
+def _compile(config: SceneConfig, placement: Placement, look: Look) -> mujoco.MjModel:
+    task, robot_type = config.task, config.robot_type
     spec = build_arm(robot_type)
     set_options(spec, look)
     add_room(spec, look)
     add_camera(spec, look.view)
-    for number, (item, _) in enumerate(placement.items):
-        add_item(spec, item, look, number)
-    if task.dirt is not None:
-        add_stain(spec, task.dirt, cells, placement.looks)
-        add_sponge(spec, finger_joints(robot_type))
-    model = spec.compile()
+    try:
+        for number, (item, _) in enumerate(placement.items):
+            add_item(spec, item, look, number)
+        if task.dirt is not None:
+            add_stain(spec, task.dirt, placement)
+            add_sponge(spec, finger_joints(robot_type))
+        model = spec.compile()
+    except ValueError as error:  # a name of the arm or the room, sizes that are no shape
+        reason = " ".join(str(error).split())
+        raise TwinError(f"the scene of task {task.name!r} can't be built: {reason}") from error
     set_joint_dynamics(model, robot_type)
     if task.dirt is not None:
         damp_sponge(model)
     return model
 
 
-def _start(
-    model: mujoco.MjModel, placement: Placement, robot_type: str, *, holds_sponge: bool
-) -> FloatArray:
+def _start(model: mujoco.MjModel, config: SceneConfig, placement: Placement) -> FloatArray:
     qpos = np.array(model.qpos0)
-    qpos[:6] = arm_model(robot_type).home
-    for name in finger_joints(robot_type):
-        finger = SPONGE_GRIP if holds_sponge else OPEN_FINGER
+    qpos[:6] = arm_model(config.robot_type).home
+    for name in finger_joints(config.robot_type):
+        finger = OPEN_FINGER if config.task.dirt is None else SPONGE_GRIP
         qpos[model.joint(name).qposadr[0]] = finger
     for item, spot in placement.items:
         at = model.joint(item.name).qposadr[0]

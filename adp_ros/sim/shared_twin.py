@@ -137,6 +137,6 @@ class SharedTwin:
     def next_scene(self) -> int:
         """Start again in the scene of the next seed, which is returned."""
         with self._lock:
-            seed = self._twin.scene.seed + 1
+            seed = self._twin.scene.config.seed + 1
             self._twin.reset(seed)
             return seed

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from ..settings import check_settings, setting
 from .look import LEVEL_NAMES
 from .placement import DISTRACTORS
-from .tasks import task_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimSettings:
     """What is simulated, and how often it is published."""
 
-    task: str = setting("wipe_table", "Task whose scene is built", choices=task_names())
+    task: str = setting("wipe_table", "Task whose scene is built")
     seed: int = setting(0, "Seed of the scene and of the sensors' noise", low=0, high=2**31 - 1)
     robot_type: str = setting(
         "j2n6s300", "Kinova's name of the arm", choices=("j2n6s300", "j2n6s200")

@@ -8,7 +8,7 @@ give the same positions, bit for bit.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,8 @@ from .arm_model import (
 from .base_controller import TICK, ArmState, Driver, Reference
 from .scene import Scene, build_scene
 from .sim_settings import DriverConfig, SensorConfig
-from .tasks.task import ItemState, SceneState
-from .wiping import sponge_underside, wiped_cells
+from .stain import sponge_underside, wiped_cells
+from .task import ItemState, SceneConfig, SceneState
 
 _ENGINE: Final = ("mujoco", "dm_control")  # physics, and the arm's model
 
@@ -200,36 +200,24 @@ class Twin:
 
     def __init__(
         self,
-        task: str,
-        seed: int,
-        robot_type: str = "j2n6s300",
+        scene: SceneConfig,
         driver: DriverConfig | None = None,
         sensors: SensorConfig | None = None,
-        *,
-        distractors: str = "auto",
-        randomisation: str = "default",
     ) -> None:
         """Build a scene and put the arm at home.
 
         Args:
-            task: Name of the task.
-            seed: Seed of the placement and of the sensors' noise, at least 0.
-            robot_type: ``j2n6s300`` or ``j2n6s200``.
+            scene: What to build.
             driver: How the emulated arm follows commands.
             sensors: Noise of the sensors.
-            distractors: Whether another task's items share the table.
-            randomisation: Level of the look; changes no motion.
 
         Raises:
-            ConfigError: When there is no such task.
             TwinError: When the scene cannot be built.
         """
         self._sensor_config = sensors or SensorConfig()
-        scene = build_scene(  # refuses the robot type before its kinematics
-            task, seed, robot_type, distractors=distractors, randomisation=randomisation
-        )
-        self.driver = Driver(arm_model(robot_type), driver)
-        self._enter(scene)
+        built = build_scene(scene)  # refuses the robot type before its kinematics
+        self.driver = Driver(arm_model(scene.robot_type), driver)
+        self._enter(built)
 
     @property
     def scene(self) -> Scene:
@@ -247,16 +235,7 @@ class Twin:
         Raises:
             TwinError: When the seed is negative; the twin is then unchanged.
         """
-        old = self._scene
-        self._enter(
-            build_scene(
-                old.task.name,
-                seed,
-                old.robot_type,
-                distractors=old.distractors,
-                randomisation=old.randomisation,
-            )
-        )
+        self._enter(build_scene(replace(self._scene.config, seed=seed)))
 
     def step(self) -> None:
         """Let 10 ms pass: the driver takes one point, the arm follows, the stain is wiped."""
@@ -279,11 +258,11 @@ class Twin:
 
     def truth(self) -> TwinTruth:
         """Return the true state; arrays are copies."""
-        state = self._scene_state()
-        task = self._scene.task
+        state, config = self._scene_state(), self._scene.config
+        task = config.task
         return TwinTruth(
             task=task.name,
-            seed=self._scene.seed,
+            seed=config.seed,
             time=self.time,
             qpos=self._data.qpos.copy(),
             cleaned=self._cleaned.copy(),
@@ -295,14 +274,14 @@ class Twin:
 
     def _enter(self, scene: Scene) -> None:
         self._scene = scene
-        model = scene.model
+        model, config = scene.model, scene.config
         self._data = mujoco.MjData(model)
-        self._sensors = ArmSensors(model, scene.robot_type, self._sensor_config)
-        self._rng = np.random.default_rng(scene.seed)
+        self._sensors = ArmSensors(model, config.robot_type, self._sensor_config)
+        self._rng = np.random.default_rng(config.seed)
         self._contacts = ArmContacts(model)
         self._substeps = round(TICK / model.opt.timestep)
         self._arm_servos = [model.actuator(name).id for name in ARM_JOINTS]
-        self._finger_servos = [model.actuator(n).id for n in finger_joints(scene.robot_type)]
+        self._finger_servos = [model.actuator(n).id for n in finger_joints(config.robot_type)]
         self._lead = np.array(DAMPING) / np.array(STIFFNESS)
         self._cleaned = np.zeros(len(scene.cells), dtype=bool)
         self._data.qpos[:] = scene.start
@@ -329,8 +308,9 @@ class Twin:
         if not len(self._cleaned):
             return
         body = self._data.body(SPONGE)
-        position, rotation = sponge_underside(body.xpos, body.xmat.reshape(3, 3))
-        self._cleaned |= wiped_cells(position, rotation, self._scene.cells)
+        rotation = body.xmat.reshape(3, 3)
+        underside = sponge_underside(body.xpos, rotation)
+        self._cleaned |= wiped_cells(underside, rotation, self._scene.cells)
 
     def _scene_state(self) -> SceneState:
         touched = self._contacts.touched(self._data)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.cameras.camera import CameraSettings
 from adp_ros.cameras.make import make_camera, make_twin_renderer
@@ -90,7 +91,7 @@ def test_real_scene_is_rendered() -> None:
     """With MuJoCo's model of the wiping task, the picture has the published size and content."""
     from adp_ros.sim.scene import build_scene
 
-    scene = build_scene("wipe_table", 3, "j2n6s300")
+    scene = build_scene(scene_of("wipe_table", 3, "j2n6s300"))
     cleaned = np.zeros(len(scene.cells), np.bool_)
     state = TwinSnapshot("wipe_table", 3, scene.model.qpos0.copy(), cleaned, 5.0)
     camera = make_camera(SETTINGS, None, lambda due, timeout: state)

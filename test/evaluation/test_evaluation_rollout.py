@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 from evaluation_fakes import config, plan
+from scenes import scene_of
 
 from adp_ros.adp.cost import DecoderSizes
 from adp_ros.adp.gate_settings import GateConfig
@@ -108,7 +109,7 @@ def test_random_pruner_is_seeded_by_the_scene(runner, policy):
 def test_items_are_where_the_model_has_them(task, robot_type):
     """Places are read from the state at the joints of the compiled model."""
     chosen = RolloutConfig(task=task, seed=3, robot_type=robot_type, distractors="always")
-    scene = build_scene(task, 3, robot_type, distractors="always")
+    scene = build_scene(scene_of(task, 3, robot_type, distractors="always"))
     graspable = [i.name for i, _ in scene.placement.items if not isinstance(i, Receptacle)]
     assert len(graspable) == 2
     for name in graspable:

@@ -11,36 +11,59 @@ import pytest
 import simplejpeg
 
 from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, VideoLog
-from adp_ros.policies.window import TokenAudit
+from adp_ros.policies.window import TokenAudit, Window, WindowTimes
 from adp_ros.reports.progress import progress_display
-from adp_ros.reports.summary import (
+from adp_ros.reports.run_record import RunRecord, SafetyRecord, WindowLog
+from adp_ros.reports.run_summary import (
     Comparison,
-    Percentiles,
-    RunNotes,
+    HealthLog,
     RunNumbers,
-    Summary,
-    TimedSafetyEvent,
-    TwinProgress,
+    RunSummary,
 )
 from adp_ros.ros.runner import node_log
 from adp_ros.ros.twin_run import new_directory
 
-SUMMARY = Summary(
+FULL_VISION = TokenAudit(tokens_total=256, tokens_kept=256)
+HALF = TokenAudit(pruner="adp", tokens_total=256, tokens_kept=128, kept=tuple(range(128)))
+
+
+def run(windows, events=()):
+    """A record of windows with this much time in the towers, every second one pruned."""
+    return RunRecord(
+        title="run",
+        windows=tuple(
+            Window(
+                window=i, time=float(i), audit=HALF if i % 2 else FULL_VISION,
+                times=WindowTimes(
+                    preprocess=0.0, vision=v, scoring=0.0, llm=0.0, head=0.0, total=v
+                ),
+            )
+            for i, v in enumerate(windows)
+        ),
+        safety=tuple(events),
+    )  # fmt: skip
+
+
+SUMMARY = RunSummary(
     task="wipe_table",
     seed=3,
     policy="expert",
     success=True,
     progress=0.85,
     duration=61.0,
-    windows=70,
-    windows_pruned=35,
+    record=run(
+        [101.0] * 70,
+        (
+            SafetyRecord(time=0.0, status="running", cause="", message=""),
+            SafetyRecord(time=1.5, status="slowed", cause="torque", message="joint 2: 9.1 N m"),
+        ),
+    ),
     steps=610,
     steps_missed=0,
     stream_on_time_share=0.998,
     frame_rate=29.9,
     transport_p50=3.2,
-    latency={"vision": Percentiles(101.0, 140.5)},
-    safety_events=(TimedSafetyEvent(1.5, "slowed", "torque", "joint 2: 9.1 N m"),),
+    wipes=True,
 )
 FULL = RunNumbers(
     success=False, progress=0.4, ending="time_limit", stop="", time_s=60.0, path_length_m=5.0,
@@ -77,7 +100,8 @@ def test_summary_file_holds_every_promised_key(tmp_path: Path) -> None:
     assert set(written) >= KEYS
     assert written["success"] is True
     assert written["wiped_share"] == 0.85
-    assert written["latency_ms"] == {"vision": {"p50": 101.0, "p99": 140.5}}
+    assert written["latency_ms"]["vision"] == {"p50": 101.0, "p99": 101.0}
+    assert "frame_age" not in written["latency_ms"]  # nobody measured it
     assert written["safety_events"] == 1
     assert written["safety_log"][0]["cause"] == "torque"
 
@@ -141,29 +165,41 @@ def test_live_run_alone_has_no_comparison(tmp_path: Path) -> None:
 
 def test_windows_count_once_and_percentiles_cover_the_run() -> None:
     """A window reported twice counts once; percentiles are those of all windows."""
-    log = RunNotes()
+    log = WindowLog()
     for window in (0, 1, 1, 2):
-        log.note_window(window, 256, 128 if window else 256)
+        audit = HALF if window else FULL_VISION
+        log.note(Window(window=window, time=float(window), audit=audit))
     values = np.random.default_rng(0).uniform(1, 9, 300)
-    for value in values:
-        log.note_latency({"llm": value})
-    assert (log.windows, log.windows_pruned) == (3, 2)
-    assert log.latency()["llm"].p50 == pytest.approx(np.median(values))
-    assert log.latency()["llm"].p99 == pytest.approx(np.percentile(values, 99))
+    summary = replace(SUMMARY, record=replace(run(values), windows=log.windows()))
+    assert (summary.windows, summary.windows_pruned) == (3, 2)
+    latency = replace(SUMMARY, record=run(values)).to_json()["latency_ms"]
+    assert latency["vision"]["p50"] == pytest.approx(np.median(values))
+    assert latency["vision"]["p99"] == pytest.approx(np.percentile(values, 99))
 
 
 def test_repeated_safety_state_is_one_event() -> None:
     """The latched state is published again and again; an event is a change of state or cause."""
-    log = RunNotes()
-    for time, cause in ((1.0, "torque"), (1.1, "torque"), (2.0, "workspace"), (3.0, "torque")):
-        log.note_safety(TimedSafetyEvent(time, "slowed", cause, ""))
-    assert [event.time for event in log.safety_events] == [1.0, 2.0, 3.0]
+    states = [
+        SafetyRecord(time=time, status="slowed", cause=cause, message="")
+        for time, cause in ((1.0, "torque"), (1.1, "torque"), (2.0, "workspace"), (3.0, "torque"))
+    ]
+    summary = replace(SUMMARY, record=run([], states))
+    assert [event.time for event in summary.safety_events] == [1.0, 2.0, 3.0]
+
+
+def test_summary_knows_no_task_by_name() -> None:
+    """A task that wipes says so, whatever its name; any other is done, and wipes no share."""
+    polish = replace(SUMMARY, task="polish_door")
+    assert "polish_door: success, 85% wiped in 61 s" in polish.to_text()
+    lift = replace(polish, wipes=False)
+    assert "polish_door: success, 85% done in 61 s" in lift.to_text()
+    assert lift.to_json()["wiped_share"] is None
 
 
 def test_diagnostics_that_are_no_number_are_unknown() -> None:
     """Values that were never heard or not finite are unknown."""
-    log = RunNotes()
-    log.note_health("a: b", 1.0, {"rate_hz": "29.8", "age_ms": "nan"})
+    log = HealthLog()
+    log.note("a: b", 1.0, {"rate_hz": "29.8", "age_ms": "nan"})
     assert log.number("a: b", "rate_hz") == 29.8
     assert log.number("a: b", "age_ms") is None
     assert log.number("a: b", "missing") is None
@@ -174,21 +210,21 @@ def test_diagnostics_that_are_no_number_are_unknown() -> None:
 
 def test_stream_counts_only_the_run() -> None:
     """What was late before the run does not count; what was skipped counts as not on time."""
-    before = RunNotes()
+    before = HealthLog()
     counts = {"delivered": "100", "late": "50", "skipped": "9"}
-    before.note_health("controller_node: stream", 1.0, counts)
-    log = RunNotes(before)
+    before.note("controller_node: stream", 1.0, counts)
+    log = HealthLog(before)
     assert log.on_time_share("controller_node: stream") is None
     counts = {"delivered": "1090", "late": "52", "skipped": "19"}
-    log.note_health("controller_node: stream", 11.0, counts)
+    log.note("controller_node: stream", 11.0, counts)
     assert log.on_time_share("controller_node: stream") == pytest.approx(1 - (2 + 10) / 1000)
 
 
 def test_rate_is_the_growth_of_a_counter() -> None:
     """A counter of 300 at 10 s and 1500 at 50 s grew by 30 per second."""
-    log = RunNotes()
+    log = HealthLog()
     for time, count in ((10.0, "300"), (20.0, "400"), (50.0, "1500")):
-        log.note_health("inference_node: camera", time, {"received": count})
+        log.note("inference_node: camera", time, {"received": count})
     assert log.rate("inference_node: camera", "received") == 30.0
     assert log.number("inference_node: camera", "received") == 1500
 
@@ -262,8 +298,3 @@ def test_runs_never_share_a_directory(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5)
     names = [new_directory(tmp_path / "runs", now).name for _ in range(3)]
     assert names == ["20260102-030405", "20260102-030405-1", "20260102-030405-2"]
-
-
-def test_run_log_starts_with_no_progress() -> None:
-    """Before the first state of the twin nothing is done."""
-    assert RunNotes().progress == TwinProgress(0.0, False)

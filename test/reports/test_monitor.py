@@ -6,8 +6,9 @@ from math import nan
 import pytest
 from rich.console import Console
 
-from adp_ros.adp.gate_rules import Reason
+from adp_ros.adp.gate_rules import Decision, Reason
 from adp_ros.health import Level
+from adp_ros.policies.window import TokenAudit, Window, WindowTimes
 from adp_ros.reports.monitor import (
     REASONS,
     Component,
@@ -19,25 +20,32 @@ from adp_ros.reports.monitor import (
     snapshot_line,
 )
 from adp_ros.reports.numbers import FIRST, NOT_HEARD
-from adp_ros.reports.run_record import GateRecord, LatencyRecord, ReportedWindow, SafetyRecord
+from adp_ros.reports.run_record import SafetyRecord
 from adp_ros.reports.terminal import CHART_ROWS, draw, timeline
 
 
 def window(number, pruned=False, time=None):
     """A window of 256 tokens, one per second."""
     kept, flops = (128, 4e9) if pruned else (256, 8e9)
-    return ReportedWindow(
-        time=float(number if time is None else time), window=number, tokens_total=256,
-        tokens_kept=kept, flops=flops, flops_full=8e9,
+    audit = TokenAudit(
+        pruner="adp" if pruned else "none", tokens_total=256, tokens_kept=kept, flops=flops,
+        flops_full=8e9,
     )  # fmt: skip
+    return Window(window=number, time=float(number if time is None else time), audit=audit)
 
 
-def gate(number, motion=0.01, reason="fast", *, time=None, upper=0.01, lower=0.002):
+def gate(number, motion=0.01, reason="fast", *, upper=0.01, lower=0.002):
     """A decision about a window that closed."""
-    return GateRecord(
-        time=float(number if time is None else time), window=number, prune=reason == "fast",
-        reason=reason, rule="adjacent/extrema", motion=motion, upper=upper, lower=lower,
+    return Decision(
+        prune=reason == "fast", reason=reason, rule="adjacent/extrema", window=number, state=False,
+        motion=motion, upper=upper, lower=lower, compared=(), rule_prune=False, pruned_run=0,
     )  # fmt: skip
+
+
+def closed(number, *arguments, time=None, **settings):
+    """The part of a window that says what was decided when it closed."""
+    at = float(number if time is None else time)
+    return Window(window=number, time=at, decision=gate(number, *arguments, **settings))
 
 
 def safety(status="running", message="", residual=(1.0, -1.9), cause=""):
@@ -53,9 +61,11 @@ def filled():
     model = MonitorModel(10)
     for number, (pruned, reason) in enumerate(((False, "fast"), (True, "slow"), (False, "fast"))):
         model.note_window(window(number, pruned))
-        model.note_gate(gate(number, reason=reason))
-        stages = {"llm": 40.0 + number, "total": 100.0}
-        model.note_latency(LatencyRecord(time=float(number), window=number, stages=stages))
+        model.note_window(closed(number, reason=reason))
+        times = WindowTimes(
+            preprocess=1.0, vision=2.0, scoring=3.0, llm=40.0 + number, head=4.0, total=100.0
+        )
+        model.note_window(Window(window=number, time=float(number), times=times))
     model.note_safety(safety(), 3.0)
     model.note_component(Component("controller_node: stream", Level.OK, "99.9 % on time"), 3.0)
     return model
@@ -72,7 +82,7 @@ def text_of(renderable, width=100):
 def test_newest_of_everything_is_in_the_snapshot():
     """Window, decision, latency and state are the last that came."""
     shot = filled().snapshot(3.1)
-    assert (shot.window.window, shot.gate.window, shot.latency.stages["llm"]) == (2, 2, 42.0)
+    assert (shot.window.window, shot.gate.window, shot.times.llm) == (2, 2, 42.0)
     assert shot.safety_age == pytest.approx(0.1)
     assert shot.heard
     assert not MonitorModel().snapshot(0.0).heard
@@ -89,7 +99,7 @@ def test_oldest_window_shown_still_knows_its_reason():
     model = MonitorModel(3)
     for number in range(9):
         model.note_window(window(number))
-        model.note_gate(gate(number))
+        model.note_window(closed(number))
     parts = model.snapshot(9.0).segments
     assert [(part.record.window, part.reason) for part in parts] == [
         (6, "fast"), (7, "fast"), (8, "fast"),
@@ -110,8 +120,8 @@ def test_new_episode_begins_with_an_empty_timeline():
     model.note_window(window(0, time=10.0))
     shot = model.snapshot(10.0)
     assert [part.record.window for part in shot.segments] == [0]
-    assert shot.gates == ()
-    model.note_gate(gate(0, time=10.0))
+    assert shot.gate is None
+    model.note_window(closed(0, time=10.0))
     model.note_window(window(1, time=11.0))
     assert [part.reason for part in model.snapshot(11.0).segments] == [FIRST, "fast"]
 
@@ -162,7 +172,7 @@ def test_chart_is_as_high_as_the_motion():
     model = MonitorModel()
     for number, motion in enumerate((0.006, 0.012, 0.003)):
         model.note_window(window(number))
-        model.note_gate(gate(number, motion, upper=nan, lower=nan))
+        model.note_window(closed(number, motion, upper=nan, lower=nan))
     lines = timeline(model.snapshot(3.0), 50).plain.split("\n")
     assert lines[0] == "state   ███"
     assert lines[1] == "why     ·ff"
@@ -175,7 +185,7 @@ def test_thresholds_are_marked_where_they_lie():
     """The upper threshold stands above a bar that does not reach it, the lower one in it."""
     model = MonitorModel()
     model.note_window(window(0))
-    model.note_gate(gate(0, 0.008, upper=0.012, lower=0.003))
+    model.note_window(closed(0, 0.008, upper=0.012, lower=0.003))
     lines = timeline(model.snapshot(1.0), 50).plain.split("\n")[2:]
     assert [line[8:] for line in lines] == ["╌", " ", "█", "█", "┄", "█"]
 
@@ -196,7 +206,7 @@ def test_picture_fits_the_terminal(width):
     model = MonitorModel(300)
     for number in range(300):
         model.note_window(window(number))
-        model.note_gate(gate(number))
+        model.note_window(closed(number))
     lines = text_of(timeline(model.snapshot(300.0), width - 9), width).split("\n")
     assert max(map(len, lines)) <= width
     assert len(lines) == CHART_ROWS + 3
@@ -222,7 +232,7 @@ def test_picture_before_anything_was_heard():
 def test_json_is_strict_and_complete():
     """Not-a-number becomes null, so that every reader parses it."""
     model = filled()
-    model.note_gate(gate(3, upper=nan, lower=nan))
+    model.note_window(closed(3, upper=nan, lower=nan))
     found = json.loads(json.dumps(snapshot_json(model.snapshot(3.0)), allow_nan=False))
     assert found["gate"]["upper"] is None
     assert found["window"]["tokens_kept"] == 256

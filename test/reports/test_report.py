@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from adp_ros.adp.gate_rules import Decision
+from adp_ros.policies.window import TokenAudit, Window, WindowTimes
 from adp_ros.reports.figures import FULL, PRUNED, paths, timeline
 from adp_ros.reports.numbers import (
     FIRST,
     NOT_HEARD,
     full_vision_rows,
-    safety_events,
     segments,
     stage_percentiles,
     torque_share,
@@ -21,38 +22,46 @@ from adp_ros.reports.numbers import (
 from adp_ros.reports.page import report_page, write_report
 from adp_ros.reports.run_record import (
     ComparisonRow,
-    GateRecord,
-    LatencyRecord,
     PathPoint,
     Picture,
-    ReportedWindow,
     RunRecord,
     SafetyRecord,
+    changes,
 )
 
 NAN = float("nan")
 PRUNED_WINDOWS = (False, True, True, False)
+REASONS = ("fast", "fast", "slow", "")  # of the decisions when they closed
 
 
-def window(time, number, pruned=False):
-    """A window of 256 tokens and 8 GFLOP with full vision, half of both when pruned."""
+def window(time, number, pruned=False, reason="", llm=None):
+    """A window of 256 tokens, 8 GFLOP with full vision and half of both when pruned.
+
+    When it closed a decision with a reason was taken, if one is given; the language model took
+    `llm` [ms], if anybody measured.
+    """
     kept, flops = (128, 4e9) if pruned else (256, 8e9)
-    return ReportedWindow(
-        time=time, window=number, tokens_total=256, tokens_kept=kept, flops=flops, flops_full=8e9
-    )
-
-
-def gate(time, number, reason="fast"):
-    """A decision about a window that closed."""
-    return GateRecord(
-        time=time, window=number, prune=reason == "fast", reason=reason, rule="adjacent/extrema",
-        motion=0.0123, upper=0.012, lower=NAN,
+    audit = TokenAudit(
+        pruner="adp" if pruned else "none", tokens_total=256, tokens_kept=kept, flops=flops,
+        flops_full=8e9,
     )  # fmt: skip
+    times = None
+    if llm is not None:
+        times = WindowTimes(
+            preprocess=0.0, vision=0.0, scoring=0.0, llm=llm, head=0.0, total=llm,
+            frame_to_chunk=llm + 5,
+        )  # fmt: skip
+    decision = gate(number, reason) if reason else None
+    return Window(window=number, time=float(time), audit=audit, decision=decision, times=times)
 
 
-def latency(time, number, llm):
-    """Times of a window."""
-    return LatencyRecord(time=time, window=number, stages={"llm": llm, "frame_to_chunk": llm + 5})
+def gate(number, reason="fast"):
+    """A decision about a window that closed."""
+    motion, upper, lower = 0.0123, 0.012, NAN
+    return Decision(
+        prune=reason == "fast", reason=reason, rule="adjacent/extrema", window=number, state=False,
+        motion=motion, upper=upper, lower=lower, compared=(), rule_prune=False, pruned_run=0,
+    )  # fmt: skip
 
 
 def safety(time, status="running", cause="", torque=0.0, message=""):
@@ -67,9 +76,10 @@ RUN = RunRecord(
     title="wipe_table, seed 0",
     outcome="success in 4 s",
     facts={"checkpoint": "small"},
-    windows=tuple(window(1.0 * i, i, pruned) for i, pruned in enumerate(PRUNED_WINDOWS)),
-    gates=(gate(0.0, 0), gate(1.0, 1), gate(2.0, 2, "slow")),
-    latencies=tuple(latency(1.0 * i, i, 40.0 if p else 80.0) for i, p in enumerate(PRUNED_WINDOWS)),
+    windows=tuple(
+        window(1.0 * i, i, pruned, reason, 40.0 if pruned else 80.0)
+        for i, (pruned, reason) in enumerate(zip(PRUNED_WINDOWS, REASONS, strict=True))
+    ),
     safety=(safety(0.0), safety(1.0, "slowed", "torque_slow", 1.5), safety(2.0)),
     path=tuple(PathPoint(0.5 * i, 0.1 * i, -0.4, 0.05) for i in range(8)),
     pictures=(Picture(1.0, b"\xff\xd8jpeg", "window 1: pruned (fast)"),),
@@ -101,16 +111,18 @@ def page():
 
 def test_window_ends_where_the_next_begins_and_knows_its_decision():
     """A window lasts to the next; its cause is the decision about the window before it."""
-    parts = segments(RUN.windows, RUN.gates)
+    parts = segments(RUN.windows)
     assert [part.end for part in parts] == [1.0, 2.0, 3.0, 4.0]
     assert [part.reason for part in parts] == [FIRST, "fast", "fast", "slow"]
 
 
 def test_decisions_of_an_earlier_episode_explain_nothing():
     """Window numbers begin again: window 1 of the second episode has that episode's cause."""
-    windows = [window(0, 0), window(1, 1), window(10, 0), window(11, 1), window(12, 2)]
-    gates = [gate(0, 0), gate(1, 1), gate(10, 0, "slow")]
-    reasons = [part.reason for part in segments(windows, gates)]
+    windows = [
+        window(0, 0, reason="fast"), window(1, 1, reason="fast"),
+        window(10, 0, reason="slow"), window(11, 1), window(12, 2),
+    ]  # fmt: skip
+    reasons = [part.reason for part in segments(windows)]
     assert reasons == [FIRST, "fast", FIRST, "slow", NOT_HEARD]
 
 
@@ -119,7 +131,7 @@ def test_percentiles_are_those_of_all_windows():
     values = np.random.default_rng(1).uniform(10, 90, 200)
     (row,) = [
         row
-        for row in stage_percentiles([latency(i, i, float(v)) for i, v in enumerate(values)])
+        for row in stage_percentiles([window(i, i, llm=float(v)) for i, v in enumerate(values)])
         if row.stage == "llm"
     ]
     assert (row.p50, row.p99) == pytest.approx(tuple(np.percentile(values, (50, 99))))
@@ -146,7 +158,7 @@ def test_no_time_is_compared_when_all_windows_were_alike():
 def test_safety_event_is_a_change_of_status_or_cause():
     """States repeated ten times a second are one event."""
     states = [safety(0), safety(0.1), safety(0.2, "slowed", "a"), safety(0.3, "slowed", "b")]
-    assert [event.time for event in safety_events(states)] == [0, 0.2, 0.3]
+    assert [event.time for event in changes(states)] == [0, 0.2, 0.3]
 
 
 def test_torque_peaks_survive_thinning():
@@ -203,7 +215,7 @@ def test_page_shows_every_part(page):
     """Timeline, tables, way, safety, pictures and facts are there."""
     titles = {"Timeline", "Against full vision", "Way of the tool", "Safety", "Decision points"}
     assert titles | {"Latency per window [ms]", "Run"} <= set(page.words)
-    assert {"2 of 4", "25.0%", "1 / 0"} <= set(page.words)
+    assert {"2 of 4", "25.0%", "1 / 0 / 0"} <= set(page.words)
     assert page.tags.count("img") == 1
 
 
@@ -217,8 +229,8 @@ def test_names_from_outside_are_text_not_markup():
     evil = "<script>alert(1)</script>"
     stop = safety(1.0, "stopped", "torque", message=evil)
     run = replace(
-        RUN, title=evil, facts={evil: evil}, safety=(stop,), gates=(gate(0.0, 0, evil),),
-        pictures=(Picture(1.0, b"", evil),),
+        RUN, title=evil, facts={evil: evil}, safety=(stop,), pictures=(Picture(1.0, b"", evil),),
+        windows=(window(0.0, 0, reason=evil), window(1.0, 1, True)),
     )  # fmt: skip
     text = report_page(run)
     assert evil not in text

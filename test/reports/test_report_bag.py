@@ -106,8 +106,8 @@ def test_bag_gives_the_run_that_was_recorded(tmp_path):
     assert [(w.time, w.window, w.pruned) for w in log.windows] == [
         (0.0, 0, False), (1.0, 1, True), (2.0, 2, False), (3.0, 3, True),
     ]  # fmt: skip
-    assert [gate.prune for gate in log.gates] == [True, False, True, False]
-    assert log.latencies[1].stages["llm"] == 40.0
+    assert [w.decision.prune for w in log.windows] == [True, False, True, False]
+    assert log.windows[1].times.llm == 40.0
     assert (log.safety[0].status, log.safety[0].stop) == ("running", (4.0,) * 6)
     assert [point.x for point in log.path] == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert log.outcome == ""
@@ -127,7 +127,8 @@ def test_bag_without_some_topics_gives_what_is_there(tmp_path):
     """No camera, no gate, no arm: windows alone make a report."""
     log = read(write_bag(tmp_path / "bag", names=("/adp/prune_state",)))
     assert len(log.windows) == 4
-    assert (log.gates, log.pictures, log.path) == ((), (), ())
+    assert {w.decision for w in log.windows} == {None}
+    assert (log.pictures, log.path) == ((), ())
 
 
 def test_bag_of_something_else_is_named(tmp_path):

@@ -5,40 +5,37 @@ from dataclasses import replace
 import numpy as np
 import simplejpeg
 
+from adp_ros.adp.gate_rules import Decision
 from adp_ros.evaluation.video import VideoLog
-from adp_ros.policies.window import TokenAudit
+from adp_ros.policies.window import TokenAudit, Window
 from adp_ros.reports.numbers import MOST, decision_points
 from adp_ros.reports.page import complete_log, decision_pictures, report_page
-from adp_ros.reports.run_record import GateRecord, ReportedWindow, RunRecord
-from adp_ros.reports.summary import Comparison, RunNumbers, Summary
+from adp_ros.reports.run_record import RunRecord
+from adp_ros.reports.run_summary import Comparison, RunNumbers, RunSummary
 
-START = 1_700_000_000.0
 FULL = TokenAudit(tokens_total=256, tokens_kept=256)
 HALF = TokenAudit(pruner="adp", tokens_total=256, tokens_kept=128, kept=tuple(range(128)))
-SUMMARY = Summary(
+SUMMARY = RunSummary(
     task="wipe_table", seed=3, policy="expert", success=True, progress=0.85, duration=61.0,
-    windows=4, windows_pruned=2, steps=610, steps_missed=0, stream_on_time_share=0.998,
-    frame_rate=29.9, transport_p50=3.2, latency={}, safety_events=(),
+    record=RunRecord(title="run"), steps=610, steps_missed=0, stream_on_time_share=0.998,
+    frame_rate=29.9, transport_p50=3.2, wipes=True,
 )  # fmt: skip
 
 
 def run_log(states):
     """A run of one window per second; True is pruned, and the gate said so before."""
     windows = tuple(
-        ReportedWindow(
-            time=float(i), window=i, tokens_total=256, tokens_kept=128 if pruned else 256,
-            flops=1.0, flops_full=2.0,
+        Window(
+            window=i, time=float(i), audit=HALF if pruned else FULL,
+            decision=Decision(
+                prune=after, reason="fast" if after else "slow", rule="adjacent/extrema", window=i,
+                state=pruned, motion=0.02, upper=0.02, lower=0.01, compared=(), rule_prune=after,
+                pruned_run=0,
+            ),
         )
-        for i, pruned in enumerate(states)
+        for i, (pruned, after) in enumerate(zip(states, (*states[1:], False), strict=True))
     )  # fmt: skip
-    gates = tuple(
-        GateRecord(
-            time=float(i), window=i, prune=pruned, reason="fast" if pruned else "slow",
-            rule="adjacent/extrema", motion=0.02, upper=0.02, lower=0.01,
-        )
-        for i, pruned in enumerate(states[1:])
-    )  # fmt: skip
-    return RunRecord(title="run", windows=windows, gates=gates)
+    return RunRecord(title="run", windows=windows)
 
 
 def video(states):
@@ -46,16 +43,16 @@ def video(states):
     log = VideoLog()
     for i in range(10 * len(states)):
         grey = np.full((480, 640, 3), 128, dtype=np.uint8)
-        log.note_picture(START + i / 10, bytes(simplejpeg.encode_jpeg(grey)), "")
+        log.note_picture(i / 10, bytes(simplejpeg.encode_jpeg(grey)), "")
     for i, pruned in enumerate(states):
-        log.note_view(START + i, HALF if pruned else FULL)
+        log.note_view(i, HALF if pruned else FULL)
     return log
 
 
 def test_pictures_stand_where_the_state_changed():
     """Full, pruned, pruned, full: three pictures, the pruned one blue below."""
     states = (False, True, True, False)
-    pictures = decision_pictures(run_log(states), video(states), START, 0.9)
+    pictures = decision_pictures(run_log(states), video(states), 0.9)
     assert [(picture.time, picture.caption) for picture in pictures] == [
         (0.0, "window 0 full, 256 tokens (first window)"),
         (1.0, "window 1 pruned to 128 tokens (fast, 20.0 mm)"),
@@ -81,7 +78,7 @@ def test_pictures_chosen_from_many_show_both_states():
 
 def test_run_without_a_camera_has_no_pictures():
     """No picture came: none is shown, and nothing fails."""
-    assert decision_pictures(run_log([True, False]), VideoLog(), START, 0.9) == ()
+    assert decision_pictures(run_log([True, False]), VideoLog(), 0.9) == ()
 
 
 def test_page_says_what_ran_and_how_it_ended():

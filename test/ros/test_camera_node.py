@@ -17,6 +17,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from ros_bench import Bench, bench, own_domain
+from scenes import scene_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from adp_ros.cameras.camera_health import FrozenDetector
@@ -170,7 +171,7 @@ def test_twin_camera_waits_for_the_twin_and_draws_it() -> None:
     """Without states nothing is published; a state is drawn and its stamp is the picture's."""
     from adp_ros.sim.scene import build_scene
 
-    scene = build_scene("wipe_table", 0, "j2n6s300")
+    scene = build_scene(scene_of("wipe_table", 0, "j2n6s300"))
     state = TwinState(task="wipe_table", seed=0, qpos=scene.model.qpos0.tolist())
     state.cleaned = [False] * len(scene.cells)
     state.header.stamp.sec, state.header.stamp.nanosec = 1000, 250_000_000

@@ -18,6 +18,7 @@ from kinova_msgs.msg import FingerPosition
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from ros_bench import Bench, bench
+from scenes import scene_of
 from sensor_msgs.msg import Image
 
 from adp_ros.adp.overlay import draw_pruned, pruned_patches
@@ -316,10 +317,10 @@ def test_hold_moves_nothing_but_the_policy_runs() -> None:
 
 def test_expert_plans_from_the_twin_at_the_time_of_the_picture() -> None:
     """The chunk is the expert's for the state whose stamp is the picture's, not a later one."""
-    from adp_ros.sim.experts import make_expert
     from adp_ros.sim.scene import build_scene
+    from adp_ros.sim.task import make_expert
 
-    scene = build_scene("wipe_table", 2, "j2n6s300")
+    scene = build_scene(scene_of("wipe_table", 2, "j2n6s300"))
     first = scene.model.qpos0.copy()
     later = first.copy()
     later[:6] += 0.2
@@ -337,7 +338,7 @@ def test_expert_plans_from_the_twin_at_the_time_of_the_picture() -> None:
         probe.ask(0)
         ros.until(lambda: probe.chunks and probe.gates)
     cleaned = np.zeros(len(scene.cells), np.bool_)
-    expected = make_expert("wipe_table", 2, "j2n6s300").plan(first, cleaned)
+    expected = make_expert(scene_of("wipe_table", 2, "j2n6s300")).plan(first, cleaned)
     chunk = probe.chunks[0]
     np.testing.assert_allclose(np.array(chunk.actions).reshape(8, 7), expected)
     assert (chunk.policy, chunk.translation_frame, chunk.rotation) == ("expert", "base", "rotvec")

@@ -16,6 +16,7 @@ from adp_ros.ros.launch_arguments import (
 )
 from adp_ros.ros.launch_table import NodeSpec, node_table, yaml_scalar
 from adp_ros.settings import share_directory
+from adp_ros.sim.kinds.place import PlaceTask
 from adp_ros.sim.tasks import find_task, task_names
 
 
@@ -122,7 +123,7 @@ def test_checkpoint_without_merged_weights_is_explained(checkpoint: Path, share:
 
 def test_expert_is_asked_only_for_what_it_can(share: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task without expert holds still by default, and asking for its expert is refused."""
-    monkeypatch.setattr("adp_ros.ros.launch_arguments.EXPERTS", {"wipe_table": None})
+    monkeypatch.setattr(PlaceTask, "make_expert", None)
     assert resolve_settings({"task": "cube_to_plate"}, share).policy == "hold"
     with pytest.raises(ConfigError, match="there is an expert for wipe_table only"):
         resolve_settings({"task": "cube_to_plate", "policy": "expert"}, share)

@@ -20,7 +20,7 @@ from adp_ros.cli import main
 from adp_ros.health import Level
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
 from adp_ros.reports.monitor import MonitorModel
-from adp_ros.ros.observers import MonitorFeed, RunCollector
+from adp_ros.ros.observers import MonitorFeed, Observer
 from adp_ros.ros.stamps import time_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -74,36 +74,37 @@ def test_feed_reads_every_topic():
         def complete():
             robot.window(3, time.time())
             shot = feed.snapshot()
-            parts = (shot.window, shot.gate, shot.latency, shot.safety)
+            parts = (shot.window, shot.gate, shot.times, shot.safety)
             return None not in parts and shot.components
 
         spinning.until(complete)
         shot = feed.snapshot()
         assert shot.window.pruned
         assert (shot.gate.reason, shot.gate.prune, shot.gate.motion) == ("slow", False, 0.004)
-        assert shot.latency.stages["llm"] == 41.5
+        assert shot.times.llm == 41.5
         assert (shot.safety.status, shot.safety.residual) == ("slowed", (1.0,) * 6)
         assert [(c.level, c.message) for c in shot.components] == [(Level.WARN, "12 Hz")]
         feed.close()
         assert [s.topic_name for s in listener.subscriptions if "adp" in s.topic_name] == []
 
 
-def test_collector_takes_the_run_and_nothing_else():
+def test_observer_takes_the_run_and_nothing_else():
     """Old news and what comes after the end is in no report; the first frame may be older."""
     with bench() as spinning:
         robot, listener = spinning.add(Robot()), spinning.add(Node("listener"))
-        collector = RunCollector(listener, "j2n6s300")
+        observer = spinning.add(Observer("j2n6s300"))
+        observer.begin()
         start = time.time()
-        collector.begin(start)
 
         def complete():
             robot.window(1, start - 5.0)
             robot.window(2, start - 0.5)
-            log = collector.run_log("run")
-            return all((log.windows, log.gates, log.latencies, log.safety, log.path))
+            log = observer.record("run")
+            whole = [w for w in log.windows if w.decision and w.times and w.audit.tokens_total]
+            return all((whole, log.safety, log.path))
 
         spinning.until(complete)
-        collector.end(None)
+        observer.end()
         feed = MonitorFeed(listener, 10)
 
         def heard_of_seven():
@@ -112,27 +113,14 @@ def test_collector_takes_the_run_and_nothing_else():
             return window is not None and window.window == 7
 
         spinning.until(heard_of_seven)
-        log = collector.run_log("run")
-        for records in (log.windows, log.gates, log.latencies, log.safety, log.path):
-            assert {round(record.time, 5) for record in records} == {-0.5}
+        log = observer.record("run")
+        for records in (log.windows, log.safety, log.path):
+            assert {round(record.time, 1) for record in records} == {-0.5}
         assert {record.window for record in log.windows} == {2}
         assert len(log.path) == 1
         assert log.path[0].y == -0.4
-        collector.begin(start + 100.0)
-        assert collector.run_log("run").windows == ()
-
-
-def test_stop_that_ended_the_run_is_in_the_report():
-    """The state that made the caller end is kept, once, whoever heard of it first."""
-    with bench() as spinning:
-        collector = RunCollector(spinning.add(Node("listener")), "j2n6s300")
-        collector.begin(100.0)
-        stop = SafetyState(status=SafetyState.STOPPED, cause="torque_stale")
-        stop.header.stamp = time_message(113.0)
-        collector.end(stop)
-        collector.end(stop)
-        (state,) = collector.run_log("run").safety
-    assert (state.time, state.status, state.cause) == (13.0, "stopped", "torque_stale")
+        observer.begin()
+        assert observer.record("run").windows == ()
 
 
 def test_command_says_when_nobody_is_there(monkeypatch, capsys):

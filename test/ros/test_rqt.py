@@ -14,9 +14,10 @@ pytest.importorskip("rclpy")
 from rclpy.node import Node
 from ros_bench import bench
 
+from adp_ros.adp.gate_rules import Decision
+from adp_ros.policies.window import TokenAudit, Window
 from adp_ros.reports.figures import FULL, PRUNED
 from adp_ros.reports.monitor import MonitorModel
-from adp_ros.reports.run_record import GateRecord, ReportedWindow
 from adp_ros.ros.observers import MonitorFeed
 from adp_ros.ros.rqt_layout import LANE, LEFT, layout
 
@@ -30,28 +31,13 @@ def shown(count=3, upper=0.02):
     model = MonitorModel(SLOTS)
     for number in range(count):
         kept = 128 if number % 2 else 256
-        model.note_window(
-            ReportedWindow(
-                time=float(number),
-                window=number,
-                tokens_total=256,
-                tokens_kept=kept,
-                flops=1.0,
-                flops_full=2.0,
-            )  # fmt: skip
-        )
-        model.note_gate(
-            GateRecord(
-                time=float(number),
-                window=number,
-                prune=number % 2 == 0,
-                rule="adjacent",
-                reason="slow" if number % 2 else "fast",
-                motion=0.01 * (number + 1),
-                upper=upper,
-                lower=nan,
-            )  # fmt: skip
-        )
+        audit = TokenAudit(tokens_total=256, tokens_kept=kept, flops=1.0, flops_full=2.0)
+        decision = Decision(
+            prune=number % 2 == 0, reason="slow" if number % 2 else "fast", rule="adjacent",
+            window=number, state=bool(number % 2), motion=0.01 * (number + 1), upper=upper,
+            lower=nan, compared=(), rule_prune=False, pruned_run=0,
+        )  # fmt: skip
+        model.note_window(Window(window=number, time=float(number), audit=audit, decision=decision))
     return model.snapshot(float(count))
 
 

@@ -1,16 +1,21 @@
 """The scripted expert, executed in the twin through the driver's emulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import compose, rotvec_from_rotation
 from adp_ros.robots.jaco2.kinematics import arm_model, jacobian
 from adp_ros.sim.base_controller import VelocityPoint
-from adp_ros.sim.experts import EXPERTS, make_expert
-from adp_ros.sim.experts.motion import STEP, STEPS
+from adp_ros.sim.items import PAN, POT
+from adp_ros.sim.kinds.motion import STEP, STEPS
+from adp_ros.sim.kinds.place import PlaceTask
+from adp_ros.sim.stain import SPONGE_BOTTOM, WIPE_REACH
+from adp_ros.sim.task import SceneConfig, make_expert
 from adp_ros.sim.twin import Twin
-from adp_ros.sim.wiping import SPONGE_BOTTOM, WIPE_REACH
 from adp_ros.types import ActionConvention
 
 CONVENTION = ActionConvention()
@@ -20,8 +25,8 @@ class Attempt:
     """Executes chunks: 100 Hz commands that follow the chunk's path with feedback 2/s."""
 
     def __init__(self, seed, robot_type="j2n6s300"):
-        self.twin = Twin("wipe_table", seed, robot_type)
-        self.expert = make_expert("wipe_table", seed, robot_type)
+        self.twin = Twin(scene_of("wipe_table", seed, robot_type))
+        self.expert = make_expert(scene_of("wipe_table", seed, robot_type))
         self.force = self.speed = self.turn = self.condition = 0.0
         self.arm = arm_model(robot_type)
         self.low = np.full(3, np.inf)
@@ -129,8 +134,8 @@ def test_puts_a_hovering_sponge_down_before_it_goes_on():
 @pytest.mark.parametrize(("spots", "comes_back"), [(6, False), (7, True)])
 def test_the_rest_of_a_lane_it_left_is_wiped_last(spots, comes_back):
     """Up to 6 cells do not call it back from elsewhere; with nothing else left they do."""
-    expert = make_expert("wipe_table", 3)
-    qpos = Twin("wipe_table", 3).truth().qpos
+    expert = make_expert(scene_of("wipe_table", 3))
+    qpos = Twin(scene_of("wipe_table", 3)).truth().qpos
     columns = np.argsort(np.argsort(expert._cells[:, 0], kind="stable")) // 8
     clean = columns < 5
     clean[np.flatnonzero(columns == 1)[:spots]] = False
@@ -205,20 +210,21 @@ def test_rises_when_all_is_clean():
 
 def test_keeps_the_gripper_closed():
     """The sponge is never let go of."""
-    truth = Twin("wipe_table", 0).truth()
-    assert (make_expert("wipe_table", 0).plan(truth.qpos, truth.cleaned)[:, 6] == 0.0).all()
+    scene = scene_of("wipe_table", 0)
+    truth = Twin(scene).truth()
+    assert (make_expert(scene).plan(truth.qpos, truth.cleaned)[:, 6] == 0.0).all()
 
 
 def test_errors_name_what_is_allowed():
     """Unknown task, task without an expert, wrong seed and wrong cells are refused."""
     with pytest.raises(ConfigError, match="task is 'x', allowed: carrot_to_pan"):
-        make_expert("x", 0)
-    missing = next(t for t in ("pot_to_plate", "no") if t not in EXPERTS)
-    if missing != "no":
-        with pytest.raises(ConfigError, match="no expert, allowed: .*wipe_table"):
-            make_expert(missing, 0)
+        make_expert(scene_of("x", 0))
+    stone = replace(POT, name="stone", grasp=None)
+    task = PlaceTask(name="lift", instruction="lift the stone", item=stone, target=PAN)
+    with pytest.raises(ConfigError, match="task 'lift' has no expert"):
+        make_expert(SceneConfig(task))
     with pytest.raises(TwinError, match="seed is -1"):
-        make_expert("wipe_table", -1)
-    truth = Twin("wipe_table", 0).truth()
+        make_expert(scene_of("wipe_table", -1))
+    truth = Twin(scene_of("wipe_table", 0)).truth()
     with pytest.raises(TwinError, match="state has 5 cells, the scene 96"):
-        make_expert("wipe_table", 0).plan(truth.qpos, np.zeros(5, dtype=bool))
+        make_expert(scene_of("wipe_table", 0)).plan(truth.qpos, np.zeros(5, dtype=bool))

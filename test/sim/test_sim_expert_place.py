@@ -2,22 +2,26 @@
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import TwinError
 from adp_ros.geometry import compose, rotvec_from_rotation
 from adp_ros.sim.base_controller import VelocityPoint
-from adp_ros.sim.experts import EXPERTS, make_expert
-from adp_ros.sim.experts.motion import SHUT, STEP, finger_after
-from adp_ros.sim.experts.place import PlaceExpert
+from adp_ros.sim.items import POT, WHITE_PLATE
+from adp_ros.sim.kinds.motion import SHUT, STEP, finger_after
+from adp_ros.sim.kinds.place import PlaceExpert, PlaceTask
 from adp_ros.sim.scene import build_scene
-from adp_ros.sim.tasks import find_task, task_names
-from adp_ros.sim.tasks.task import PlaceTask
+from adp_ros.sim.task import SceneConfig, make_expert
+from adp_ros.sim.tasks import find_task, task_names, tasks_with_expert
 from adp_ros.sim.twin import Twin
 from adp_ros.types import ActionConvention
 
 TASKS = ("carrot_to_pan", "cube_to_plate", "pot_to_plate")
 NOTHING = np.zeros(0, dtype=bool)
 CONVENTION = ActionConvention()
+POT_TO_WHITE = PlaceTask(
+    name="pot_to_white", instruction="put the pot on the plate", item=POT, target=WHITE_PLATE
+)
 
 
 def _follow(twin, chunk, steps=4):
@@ -58,7 +62,7 @@ def _with_item(qpos, position=None, yaw=None):
 @pytest.mark.parametrize("task", TASKS)
 def test_places_the_item_smoothly_and_then_stays(task):
     """Within 20 s the item is inside, at most at 0.12 m/s; then the tool rises and stands still."""
-    twin, expert = Twin(task, 3), make_expert(task, 3)
+    twin, expert = Twin(scene_of(task, 3)), make_expert(scene_of(task, 3))
     actions = _run(twin, expert)
     assert twin.truth().success
     assert twin.time < 20.0
@@ -76,7 +80,7 @@ def test_places_the_item_smoothly_and_then_stays(task):
 
 def test_takes_up_a_dropped_item_again():
     """Let go of in the air half-way, the item is picked up from where it fell."""
-    twin, expert = Twin("cube_to_plate", 5), make_expert("cube_to_plate", 5)
+    twin, expert = Twin(scene_of("cube_to_plate", 5)), make_expert(scene_of("cube_to_plate", 5))
     while not (expert.state(twin.truth().qpos).held and twin.truth().pose.position[2] > 0.10):
         _follow(twin, expert.plan(twin.truth().qpos, NOTHING))
     still = np.zeros((8, 7))
@@ -89,10 +93,10 @@ def test_takes_up_a_dropped_item_again():
 
 def test_has_no_memory_and_looks_at_nothing_else():
     """The same state gives the same plan, whatever was planned between and what else is there."""
-    alone = build_scene("pot_to_plate", 2, distractors="never").start
-    expert = make_expert("pot_to_plate", 2)
+    alone = build_scene(scene_of("pot_to_plate", 2, distractors="never")).start
+    expert = make_expert(scene_of("pot_to_plate", 2))
     first = expert.plan(alone, NOTHING)
-    other = make_expert("pot_to_plate", 77)
+    other = make_expert(scene_of("pot_to_plate", 77))
     other.plan(_with_item(alone, [0.1, -0.4, 0.028]), NOTHING)
     np.testing.assert_array_equal(other.plan(alone, NOTHING), first)
     crowded = np.concatenate([alone, np.ones(14)])
@@ -101,8 +105,8 @@ def test_has_no_memory_and_looks_at_nothing_else():
 
 def test_a_bar_is_taken_across_whichever_way_it_points():
     """Turned by half a turn a carrot is taken the same way; turned a little the hand turns too."""
-    start = build_scene("carrot_to_pan", 0).start
-    expert = make_expert("carrot_to_pan", 0)
+    start = build_scene(scene_of("carrot_to_pan", 0)).start
+    expert = make_expert(scene_of("carrot_to_pan", 0))
     plans = [expert.plan(_with_item(start, yaw=a), NOTHING) for a in (0.3, 0.3 + np.pi, -0.3)]
     np.testing.assert_allclose(plans[0], plans[1], atol=1e-12)
     assert np.abs(plans[0][:, 3:6] - plans[2][:, 3:6]).max() > 1e-3
@@ -110,16 +114,16 @@ def test_a_bar_is_taken_across_whichever_way_it_points():
 
 def test_an_item_that_is_in_already_is_left_alone():
     """With the item in the receptacle's middle the hand opens and does not move towards it."""
-    start = build_scene("pot_to_plate", 4).start
+    start = build_scene(scene_of("pot_to_plate", 4)).start
     inside = _with_item(start, [*start[16:18], 0.036])
-    plan = make_expert("pot_to_plate", 4).plan(inside, NOTHING)
+    plan = make_expert(scene_of("pot_to_plate", 4)).plan(inside, NOTHING)
     assert np.abs(plan[:, :6]).max() == 0.0
     assert (plan[:, 6] == 1.0).all()
 
 
 def test_a_chunk_foresees_fingers_and_lift():
     """From the grasp on, one chunk closes the hand and begins to lift only then."""
-    twin, expert = Twin("pot_to_plate", 3), make_expert("pot_to_plate", 3)
+    twin, expert = Twin(scene_of("pot_to_plate", 3)), make_expert(scene_of("pot_to_plate", 3))
     while expert.plan(twin.truth().qpos, NOTHING)[0, 6] == 1.0:
         _follow(twin, expert.plan(twin.truth().qpos, NOTHING), 1)
     for _ in range(3):
@@ -132,7 +136,7 @@ def test_a_chunk_foresees_fingers_and_lift():
 
 def test_finger_model_agrees_with_the_driver():
     """Closing and opening for 1.2 s in the twin ends within 0.06 rad of the model."""
-    twin = Twin("cube_to_plate", 0)
+    twin = Twin(scene_of("cube_to_plate", 0))
     angle = 0.0
     for opening in (0.0, 1.0):
         for _ in range(12):
@@ -150,7 +154,7 @@ def test_finger_model_agrees_with_the_driver():
 @pytest.mark.parametrize("task", task_names())
 def test_landmarks_are_the_true_places(task):
     """Item, receptacle and tool are where the twin has them; for wiping they lie on the stain."""
-    twin, expert = Twin(task, 1), make_expert(task, 1)
+    twin, expert = Twin(scene_of(task, 1)), make_expert(scene_of(task, 1))
     truth = twin.truth()
     found = expert.landmarks(truth.qpos, truth.cleaned)
     assert list(found) == ["item", "receptacle", "tool"]
@@ -164,18 +168,24 @@ def test_landmarks_are_the_true_places(task):
 
 
 def test_every_task_has_an_expert_without_an_entry():
-    """Kinds of tasks, not names, decide: a new pick task needs no entry anywhere."""
-    assert tuple(EXPERTS) == task_names()
-    pot, cube = find_task("pot_to_plate"), find_task("cube_to_plate")
-    fifth = PlaceTask(name="x", instruction="y", item=pot.item, target=cube.target)
-    assert PlaceExpert(fifth, 0, "j2n6s200").plan(np.ones(30), NOTHING).shape == (8, 7)
+    """Each task of a kind has the kind's expert."""
+    assert tasks_with_expert() == task_names()
+
+
+def test_a_task_of_existing_items_is_done_by_the_kinds_expert():
+    """The pot into the white plate, two items of two other tasks: its expert does it."""
+    for seed in (0, 3):  # alone, and with things of a third task
+        scene = SceneConfig(POT_TO_WHITE, seed, distractors="always" if seed else "never")
+        twin, expert = Twin(scene), make_expert(scene)
+        _run(twin, expert)
+        assert twin.truth().success
 
 
 def test_wrong_scenes_are_refused():
     """A task without items, a negative seed and a state that is too short are refused."""
     with pytest.raises(TwinError, match="'wipe_table' has no item to grasp"):
-        PlaceExpert(find_task("wipe_table"), 0, "j2n6s300")
+        PlaceExpert(scene_of("wipe_table"))
     with pytest.raises(TwinError, match="seed is -1"):
-        make_expert("pot_to_plate", -1)
+        make_expert(scene_of("pot_to_plate", -1))
     with pytest.raises(TwinError, match="state has 9 positions, at least 23 are needed"):
-        make_expert("pot_to_plate", 0).plan(np.zeros(9), NOTHING)
+        make_expert(scene_of("pot_to_plate", 0)).plan(np.zeros(9), NOTHING)

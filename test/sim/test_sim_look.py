@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import TwinError
 from adp_ros.sim.look import KINDS, LEVEL_NAMES, LEVELS, SIZE, draw_look, draw_texture, nominal_view
@@ -54,7 +55,9 @@ def test_strong_is_stronger_than_default():
 
 def test_the_look_changes_nothing_that_touches():
     """At every level things start at the same places and weigh the same."""
-    scenes = [build_scene("carrot_to_pan", 3, randomisation=level) for level in LEVEL_NAMES]
+    scenes = [
+        build_scene(scene_of("carrot_to_pan", 3, randomisation=level)) for level in LEVEL_NAMES
+    ]
     for scene in scenes[1:]:
         np.testing.assert_array_equal(scene.start, scenes[0].start)
         np.testing.assert_array_equal(scene.model.body_mass, scenes[0].model.body_mass)
@@ -85,4 +88,4 @@ def test_points_behind_the_camera_have_no_pixel():
 def test_unknown_level_names_those_that_exist():
     """The message of an unknown level lists what is allowed."""
     with pytest.raises(TwinError, match="randomisation is 'wild', allowed: none, default, strong"):
-        build_scene("wipe_table", 0, randomisation="wild")
+        build_scene(scene_of("wipe_table", 0, randomisation="wild"))

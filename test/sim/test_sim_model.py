@@ -3,10 +3,12 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim import arm_model as model_module
@@ -71,7 +73,7 @@ def test_tool_pose_equals_the_makers_kinematics(robot_type):
 def test_home_is_where_the_makers_set_up_says():
     """A scene starts with the tool at (0.2127, -0.2566, 0.507) m."""
     model, data = _compiled("j2n6s300")
-    data.qpos[:6] = build_scene("pot_to_plate", 0).start[:6]
+    data.qpos[:6] = build_scene(scene_of("pot_to_plate", 0)).start[:6]
     mujoco.mj_kinematics(model, data)
     np.testing.assert_allclose(data.site("tool").xpos, [0.2127, -0.2566, 0.507], atol=1e-4)
 
@@ -115,7 +117,7 @@ def test_missing_model_files_are_named(monkeypatch):
 
 
 def _digest(task, seed):
-    scene = build_scene(task, seed)
+    scene = build_scene(scene_of(task, seed))
     model = scene.model
     parts = (scene.start, scene.cells, model.geom_pos, model.geom_rgba, model.body_pos)
     return hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()
@@ -124,8 +126,9 @@ def _digest(task, seed):
 @pytest.mark.parametrize("task", ["wipe_table", "pot_to_plate"])
 def test_another_process_builds_the_same_scene(task):
     """The renderer's process and the simulator's build equal scenes from task and seed."""
+    paths = [str(folder) for folder in Path(__file__).parents[:2]]
     code = (
-        f"import sys; sys.path.insert(0, {str(__file__).rpartition('/')[0]!r});"
+        f"import sys; sys.path[:0] = {paths};"
         f"from test_sim_model import _digest; print(_digest({task!r}, 3))"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -136,7 +139,7 @@ def test_another_process_builds_the_same_scene(task):
 def test_unknown_task_is_refused():
     """A scene of an unknown task is refused, naming those that exist."""
     with pytest.raises(ConfigError, match="task is 'sweep', allowed: .*wipe_table"):
-        build_scene("sweep", 0)
+        build_scene(scene_of("sweep", 0))
 
 
 def test_turned_shapes_are_closed_and_face_outwards():
@@ -171,8 +174,8 @@ def test_an_item_that_is_dropped_lies_on_its_receptacle(task, tilt):
     An item that is let go of 15 mm high comes down with 0.54 m/s, 1.1 mm in a step of the physics;
     its weight alone loads the receptacle in the end.
     """
-    scene = build_scene(task, 1, distractors="never", randomisation="none")
-    item, target = scene.task.items
+    scene = build_scene(scene_of(task, 1, distractors="never", randomisation="none"))
+    item, target = scene.config.task.items
     data = mujoco.MjData(scene.model)
     data.qpos[:] = scene.start
     of_item, of_target = (scene.model.body(name).jntadr[0] for name in (item.name, target.name))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.sim import render as render_module
@@ -13,8 +14,8 @@ def make():
     """Build renderers that are closed after the test."""
     made = []
 
-    def build(*args, **kwargs):
-        made.append(TwinRenderer(*args, **kwargs))
+    def build(*args, size=(640, 480), **kwargs):
+        made.append(TwinRenderer(scene_of(*args, **kwargs), *size))
         return made[-1]
 
     yield build
@@ -105,7 +106,7 @@ def test_two_renderers_of_one_seed_agree(make):
 
 def test_other_sizes_and_arms(make):
     """Size and arm follow the arguments."""
-    renderer = make("wipe_table", 0, "j2n6s200", width=224, height=224)
+    renderer = make("wipe_table", 0, "j2n6s200", size=(224, 224))
     assert _show(renderer).shape == (224, 224, 3)
 
 
@@ -121,11 +122,11 @@ def test_states_of_another_scene_are_refused(make):
 def test_wrong_arguments_are_refused():
     """Unknown task, arm and size are refused by name before any graphics is opened."""
     with pytest.raises(ConfigError, match="task is 'x'"):
-        TwinRenderer("x", 0)
+        TwinRenderer(scene_of("x", 0))
     with pytest.raises(TwinError, match="robot_type 'j2s6s200'"):
-        TwinRenderer("wipe_table", 0, "j2s6s200")
+        TwinRenderer(scene_of("wipe_table", 0, "j2s6s200"))
     with pytest.raises(TwinError, match="picture size is 4000x480, allowed: up to 1280x960"):
-        TwinRenderer("wipe_table", 0, width=4000)
+        TwinRenderer(scene_of("wipe_table", 0), width=4000)
 
 
 def test_missing_graphics_names_the_packages(monkeypatch):
@@ -137,10 +138,10 @@ def test_missing_graphics_names_the_packages(monkeypatch):
 
     monkeypatch.setattr(render_module, "import_module", fail)
     with pytest.raises(TwinError, match="with egl .*libegl1 .*MUJOCO_GL=osmesa"):
-        TwinRenderer("wipe_table", 0)
+        TwinRenderer(scene_of("wipe_table", 0))
     monkeypatch.setenv("MUJOCO_GL", "vulkan")
     with pytest.raises(TwinError, match="MUJOCO_GL is 'vulkan', allowed: egl, osmesa, glfw"):
-        TwinRenderer("wipe_table", 0)
+        TwinRenderer(scene_of("wipe_table", 0))
 
 
 def test_close_may_be_called_twice(make):

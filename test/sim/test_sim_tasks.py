@@ -1,17 +1,26 @@
 """Tasks of the twin and where their things lie."""
 
+import hashlib
+import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
-from adp_ros.sim.items import ITEMS, Receptacle
+from adp_ros.sim.items import CUBE, DISTRACTOR_SETS, ITEMS, PAN, POT, WHITE_PLATE, Receptacle
+from adp_ros.sim.kinds.place import PlaceTask
 from adp_ros.sim.placement import AREA_HIGH, AREA_LOW, Spot, check_reachable, place
-from adp_ros.sim.tasks import all_tasks, find_task, task_names
-from adp_ros.sim.tasks.task import ItemState, SceneState
+from adp_ros.sim.scene import build_scene
+from adp_ros.sim.task import ItemState, SceneConfig, SceneState
+from adp_ros.sim.tasks import TASKS as DOOR
+from adp_ros.sim.tasks import find_task, task_names
 
+RECORDED = Path(__file__).parents[1] / "golden" / "scenes" / "placements.json"
 TASKS = ("carrot_to_pan", "cube_to_plate", "pot_to_plate", "wipe_table")
 
 
@@ -31,7 +40,7 @@ def _state(task_name, item_position, touched=False):
 def test_registry_holds_the_four_tasks_of_the_paper():
     """Every file of the package with a task is found, under its own name."""
     assert task_names() == TASKS
-    assert all(task.name == name and task.instruction for name, task in all_tasks().items())
+    assert all(task.name == name and task.instruction for name, task in DOOR.usable().items())
 
 
 def test_unknown_task_names_those_that_exist():
@@ -44,18 +53,72 @@ def test_unknown_task_names_those_that_exist():
 def test_placement_depends_on_task_and_seed_alone(name):
     """The same seed gives the same placement, another seed another one."""
     task = find_task(name)
-    first, again, other = place(task, 7), place(task, 7), place(task, 8)
+    first, again, other = (place(SceneConfig(task, seed)) for seed in (7, 7, 8))
     assert first.items == again.items
     np.testing.assert_array_equal(first.looks, again.looks)
     same = first.items == other.items and np.array_equal(first.looks, other.looks)
     assert not same
 
 
+def _digest(name, distractors):
+    """Hash of the first 300 placements of a task, as the recorded ones were made."""
+    digest = hashlib.sha256()
+    for seed in range(300):
+        placed = place(scene_of(name, seed, distractors=distractors))
+        digest.update(",".join(item.name for item, _ in placed.items).encode())
+        spots = np.array([[s.x, s.y, s.yaw] for _, s in placed.items]).reshape(-1, 3)
+        for part in (spots, np.zeros(0) if placed.dirt is None else placed.dirt, placed.looks):
+            digest.update(np.ascontiguousarray(part, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_scenes_of_published_seeds_stay_bit_for_bit(name):
+    """300 seeds of each task and choice of distractors lie as the first release laid them."""
+    recorded = json.loads(RECORDED.read_text())
+    for seed, things in recorded["first"][name].items():
+        placed = place(scene_of(name, int(seed)))
+        found = {item.name: [spot.x, spot.y, spot.yaw] for item, spot in placed.items}
+        if placed.dirt is not None:
+            found["dirt"] = placed.dirt.tolist()
+        assert found == things
+    digests = recorded["digests"][name]
+    assert {choice: _digest(name, choice) for choice in digests} == digests
+
+
+@pytest.mark.parametrize("target", [WHITE_PLATE, PAN])
+def test_a_task_of_existing_items_shares_the_table_with_other_items_only(target):
+    """Two tasks may share an item: what is drawn beside it is none of the task's own things."""
+    task = PlaceTask(name="cube_too", instruction="x", item=CUBE, target=target)
+    for seed in range(60):
+        scene = SceneConfig(task, seed, distractors="always")
+        names = [item.name for item, _ in place(scene).items]
+        assert len(names) == 4 and len(set(names)) == 4
+    assert build_scene(scene).model.nq >= 6 + 3 + 4 * 7
+
+
+def test_without_a_set_that_fits_a_task_has_the_table_for_itself():
+    """When every set shares an item with the task there are no distractors, and no error."""
+    every = tuple(item.name for items in DISTRACTOR_SETS for item in items)
+    task = PlaceTask(name="x", instruction="y", item=POT, target=PAN, not_with=every)
+    assert len(place(SceneConfig(task, 1, distractors="always")).items) == 2
+
+
+def test_names_that_clash_are_refused_in_words():
+    """Two items of one name, and an item that is called like a part of the room."""
+    twice = PlaceTask(name="x", instruction="y", item=replace(CUBE, name="pan"), target=PAN)
+    with pytest.raises(TwinError, match="task 'x' has items pan, pan, no name may come twice"):
+        place(SceneConfig(twice))
+    table = PlaceTask(name="x", instruction="y", item=replace(CUBE, name="table"), target=PAN)
+    with pytest.raises(TwinError, match="the scene of task 'x' can't be built: .*table"):
+        build_scene(SceneConfig(table))
+
+
 @pytest.mark.parametrize("name", TASKS[:3])
 def test_items_lie_apart_inside_the_reachable_area(name):
     """In 200 scenes no two items overlap, and each lies inside the area."""
     for seed in range(200):
-        spots = place(find_task(name), seed).items
+        spots = place(scene_of(name, seed)).items
         for i, (item, spot) in enumerate(spots):
             assert AREA_LOW[0] < spot.x < AREA_HIGH[0]
             assert AREA_LOW[1] < spot.y < AREA_HIGH[1]
@@ -66,8 +129,8 @@ def test_items_lie_apart_inside_the_reachable_area(name):
 
 def test_half_of_the_scenes_have_distractors_that_the_instruction_excludes():
     """About half of the scenes hold another task's items, never a second thing that is meant."""
-    task = find_task("cube_to_plate")
-    names = [[item.name for item, _ in place(task, seed).items] for seed in range(400)]
+    scenes = [scene_of("cube_to_plate", seed) for seed in range(400)]
+    names = [[item.name for item, _ in place(scene).items] for scene in scenes]
     share = np.mean([len(n) > 2 for n in names])
     assert 0.4 < share < 0.6
     assert all("green_plate" not in n for n in names)
@@ -79,16 +142,17 @@ def test_distractors_can_be_forced_and_forbidden(name):
     """Always and never hold for every seed; an unknown choice is refused by name."""
     task = find_task(name)
     for seed in range(40):
-        assert len(place(task, seed, "never").items) == len(task.items)
-        assert len(place(task, seed, "always").items) == len(task.items) + 2
+        alone, shared = (scene_of(name, seed, distractors=d) for d in ("never", "always"))
+        assert len(place(alone).items) == len(task.items)
+        assert len(place(shared).items) == len(task.items) + 2
     with pytest.raises(TwinError, match="distractors is 'some', allowed: auto, always, never"):
-        place(task, 0, "some")
+        place(scene_of(name, distractors="some"))
 
 
 def test_the_hand_has_room_around_what_it_takes():
     """In 200 scenes no other graspable thing lies where the open fingers sweep."""
     for seed in range(200):
-        spots = place(find_task("carrot_to_pan"), seed, "always").items
+        spots = place(scene_of("carrot_to_pan", seed, distractors="always")).items
         (_, carrot), (other, there) = spots[0], spots[2]
         assert np.hypot(carrot.x - there.x, carrot.y - there.y) > 0.115 + other.radius
 
@@ -97,7 +161,7 @@ def test_things_beside_a_stain_leave_room_for_the_wiping_hand():
     """In 100 scenes nothing lies within 9 cm of the stain."""
     task = find_task("wipe_table")
     for seed in range(100):
-        placement = place(task, seed, "always")
+        placement = place(scene_of("wipe_table", seed, distractors="always"))
         for item, spot in placement.items:
             gap = np.abs([spot.x, spot.y] - placement.dirt) - task.dirt.half_size
             assert np.hypot(*np.maximum(gap, 0.0)) >= item.radius + 0.09
@@ -113,16 +177,16 @@ def test_places_out_of_reach_are_refused(spot):
 
 def test_the_stain_lies_inside_the_area():
     """In 200 scenes every cell of the stain is inside the reachable area."""
-    task = find_task("wipe_table")
     for seed in range(200):
-        cells = place(task, seed).dirt + task.dirt.offsets()
+        cells = place(scene_of("wipe_table", seed)).cells
+        assert len(cells) == 96
         assert (cells > AREA_LOW).all() and (cells < AREA_HIGH).all()
 
 
 def test_negative_seed_is_refused():
     """A seed below 0 is refused by value."""
     with pytest.raises(TwinError, match="seed is -1, allowed: 0 and above"):
-        place(find_task("wipe_table"), -1)
+        place(scene_of("wipe_table", -1))
 
 
 def test_wiping_succeeds_above_80_percent():
@@ -172,8 +236,9 @@ def test_tasks_and_placement_need_no_simulator():
     """Launch files can list tasks on a machine without MuJoCo."""
     code = (
         "import sys; sys.modules['mujoco'] = None;"
-        "from adp_ros.sim.tasks import task_names; from adp_ros.sim.experts import make_expert;"
-        "make_expert('wipe_table', 0); print(*task_names())"
+        "from adp_ros.sim.tasks import find_task, task_names;"
+        "from adp_ros.sim.task import SceneConfig, make_expert;"
+        "make_expert(SceneConfig(find_task('wipe_table'))); print(*task_names())"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert tuple(out.stdout.split()) == TASKS

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import rotation_from_rotvec, rotvec_from_rotation
@@ -9,8 +10,8 @@ from adp_ros.robots.jaco2.kinematics import arm_model, forward, gravity_torque
 from adp_ros.sim.base_controller import DriverMode, VelocityPoint
 from adp_ros.sim.shared_twin import SharedTwin
 from adp_ros.sim.sim_settings import SensorConfig
+from adp_ros.sim.stain import SPONGE_BOTTOM, SPONGE_HALF_SIZE, WIPE_REACH, wiped_cells
 from adp_ros.sim.twin import Twin
-from adp_ros.sim.wiping import SPONGE_BOTTOM, SPONGE_HALF_SIZE, WIPE_REACH, wiped_cells
 
 QUIET = SensorConfig(torque_noise=0.0, joint_noise=0.0, pose_noise=0.0)
 DOWN = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
@@ -31,7 +32,7 @@ def _go(twin, position, rotation, seconds, *, speed=0.10, fingers=None):
 
 def test_same_commands_give_the_same_positions_bit_for_bit():
     """Two twins of one seed agree exactly after 3 s of motion, also in their noise."""
-    twins = [Twin("pot_to_plate", 3) for _ in range(2)]
+    twins = [Twin(scene_of("pot_to_plate", 3)) for _ in range(2)]
     for twin in twins:
         for i in range(300):
             twin.driver.send(VelocityPoint(linear=np.array([0.05, 0.0, -0.1 * (i % 7)])))
@@ -43,13 +44,13 @@ def test_same_commands_give_the_same_positions_bit_for_bit():
 
 def test_reset_equals_a_new_twin():
     """After a reset the twin is what a new twin of that seed is, stopped or not before."""
-    used = Twin("cube_to_plate", 1)
+    used = Twin(scene_of("cube_to_plate", 1))
     for _ in range(50):
         used.driver.send(VelocityPoint(linear=np.array([0.0, -0.1, -0.1])))
         used.step()
     used.driver.stop()
     used.reset(2)
-    fresh = Twin("cube_to_plate", 2)
+    fresh = Twin(scene_of("cube_to_plate", 2))
     np.testing.assert_array_equal(used.truth().qpos, fresh.truth().qpos)
     assert (used.time, used.driver.mode) == (0.0, DriverMode.READY)
     assert used.truth().seed == 2
@@ -58,7 +59,7 @@ def test_reset_equals_a_new_twin():
 @pytest.mark.parametrize("task", ["pot_to_plate", "cube_to_plate", "carrot_to_pan"])
 def test_things_rest_where_they_were_put(task):
     """Over 3 s no item moves by more than 1 mm, and the task has neither progress nor success."""
-    twin = Twin(task, 12)
+    twin = Twin(scene_of(task, 12))
     before = twin.truth().qpos[9:]
     for _ in range(300):
         twin.step()
@@ -71,7 +72,7 @@ def test_things_rest_where_they_were_put(task):
 @pytest.mark.parametrize("robot_type", ["j2n6s300", "j2n6s200"])
 def test_torque_at_rest_is_the_gravity_load(robot_type):
     """At rest the sensors show the torques that hold the model's masses, with the same sign."""
-    twin = Twin("pot_to_plate", 0, robot_type, sensors=QUIET)
+    twin = Twin(scene_of("pot_to_plate", 0, robot_type), sensors=QUIET)
     _go(twin, np.array([0.1, -0.4, 0.25]), DOWN, 8.0)
     for _ in range(100):
         twin.step()
@@ -81,7 +82,7 @@ def test_torque_at_rest_is_the_gravity_load(robot_type):
 
 def test_torque_at_rest_agrees_with_the_controllers_gravity_model():
     """The numpy gravity model of the same masses explains the reading to 0.15 N m."""
-    twin = Twin("pot_to_plate", 0, sensors=QUIET)
+    twin = Twin(scene_of("pot_to_plate", 0), sensors=QUIET)
     model = arm_model("j2n6s300")
     for goal in ([0.2, -0.4, 0.3], [-0.2, -0.5, 0.2]):
         _go(twin, np.array(goal), DOWN, 7.0)
@@ -95,7 +96,7 @@ def test_torque_at_rest_agrees_with_the_controllers_gravity_model():
 
 def test_readings_agree_with_each_other():
     """Pose is the forward kinematics of the joints, speeds are their rate of change."""
-    twin = Twin("wipe_table", 0, sensors=QUIET)
+    twin = Twin(scene_of("wipe_table", 0), sensors=QUIET)
     arm = arm_model("j2n6s300")
     for _ in range(100):
         twin.driver.send(VelocityPoint(linear=np.array([-0.05, -0.05, -0.05])))
@@ -111,7 +112,7 @@ def test_readings_agree_with_each_other():
 
 def test_noise_is_what_the_settings_say():
     """The spread of 2,000 readings at rest is the standard deviation asked for."""
-    twin = Twin("wipe_table", 0, sensors=SensorConfig(torque_noise=0.1, joint_noise=1e-3))
+    twin = Twin(scene_of("wipe_table", 0), sensors=SensorConfig(torque_noise=0.1, joint_noise=1e-3))
     readings = [twin.read() for _ in range(2000)]
     assert np.std([r.torques for r in readings], axis=0) == pytest.approx(np.full(6, 0.1), rel=0.1)
     assert np.std([r.joints for r in readings], axis=0) == pytest.approx(np.full(6, 1e-3), rel=0.1)
@@ -119,7 +120,9 @@ def test_noise_is_what_the_settings_say():
 
 def test_reported_joint_speed_has_the_firmwares_factor():
     """With firmware that does not halve speeds the driver reports twice the true ones."""
-    twins = [Twin("wipe_table", 0, sensors=SensorConfig(speed_factor=f)) for f in (1.0, 2.0)]
+    twins = [
+        Twin(scene_of("wipe_table", 0), sensors=SensorConfig(speed_factor=f)) for f in (1.0, 2.0)
+    ]
     for twin in twins:
         for _ in range(50):
             twin.driver.send(VelocityPoint(linear=np.array([0.0, 0.0, -0.1])))
@@ -129,7 +132,7 @@ def test_reported_joint_speed_has_the_firmwares_factor():
 
 def test_square_of_10_cm_is_followed_within_1_mm():
     """At 5 cm/s, twist renewed at 10 Hz with feedback 2/s, the path error is under 1 mm RMS."""
-    twin = Twin("pot_to_plate", 0, sensors=QUIET)
+    twin = Twin(scene_of("pot_to_plate", 0), sensors=QUIET)
     start = np.array([-0.05, -0.45, 0.15])
     _go(twin, start, DOWN, 10.0)
     corners = np.array([[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1], [0, 0]])
@@ -153,7 +156,7 @@ def test_square_of_10_cm_is_followed_within_1_mm():
 
 def test_pressing_on_the_table_shows_in_the_torque_and_stays_finite():
     """The bare hand pressed down: contact force rises, joint 2 shows it first and most."""
-    twin = Twin("pot_to_plate", 0, sensors=QUIET)
+    twin = Twin(scene_of("pot_to_plate", 0), sensors=QUIET)
     _go(twin, np.array([0.0, -0.42, 0.12]), DOWN, 9.0, fingers=np.full(3, 5000.0))
     free = twin.read().torques
     force = 0.0
@@ -170,7 +173,7 @@ def test_pressing_on_the_table_shows_in_the_torque_and_stays_finite():
 
 def test_wrench_points_up_while_pressing():
     """The reported force is the table's push, upwards, about as large as the contact force."""
-    twin = Twin("wipe_table", 0, sensors=QUIET)
+    twin = Twin(scene_of("wipe_table", 0), sensors=QUIET)
     _go(twin, np.array([0.0, -0.42, 0.12]), DOWN, 9.0)
     _go(twin, np.array([0.0, -0.42, SPONGE_BOTTOM - 0.010]), DOWN, 5.0, speed=0.03)
     force = twin.read().wrench[:3]
@@ -181,7 +184,7 @@ def test_wrench_points_up_while_pressing():
 
 def test_only_a_touching_sponge_wipes():
     """Hovering 15 mm above the stain leaves it; touching cleans what lies under the sponge."""
-    twin = Twin("wipe_table", 3)
+    twin = Twin(scene_of("wipe_table", 3))
     middle = twin.scene.cells.mean(axis=0)
     _go(twin, np.array([*middle, SPONGE_BOTTOM + 0.015]), DOWN, 9.0)
     assert not twin.truth().cleaned.any()
@@ -209,7 +212,7 @@ def test_wiped_cells_follow_the_sponges_footprint():
 @pytest.mark.parametrize("task", ["pot_to_plate", "cube_to_plate"])
 def test_closing_fingers_hold_an_item(task, robot_type):
     """An item between the closing fingers stops them early, and is lifted by friction alone."""
-    twin = Twin(task, 1, robot_type)
+    twin = Twin(scene_of(task, 1, robot_type))
     item = 6 + int(robot_type[5])  # address of its position, behind arm and fingers
     x, y, _ = twin.truth().qpos[item : item + 3]
     _go(twin, np.array([x, y, 0.15]), DOWN, 8.0)
@@ -227,10 +230,10 @@ def test_closing_fingers_hold_an_item(task, robot_type):
 def test_wrong_names_and_seeds_are_refused():
     """Unknown task, unmodelled arm and negative seed are refused, saying what is allowed."""
     with pytest.raises(ConfigError, match="task is 'x', allowed"):
-        Twin("x", 0)
+        Twin(scene_of("x", 0))
     with pytest.raises(TwinError, match="'j2s6s300', allowed: j2n6s300, j2n6s200"):
-        Twin("wipe_table", 0, "j2s6s300")
-    twin = Twin("wipe_table", 5)
+        Twin(scene_of("wipe_table", 0, "j2s6s300"))
+    twin = Twin(scene_of("wipe_table", 5))
     with pytest.raises(TwinError, match="seed is -3"):
         twin.reset(-3)
     assert twin.truth().seed == 5
@@ -238,7 +241,7 @@ def test_wrong_names_and_seeds_are_refused():
 
 def test_shared_twin_counts_what_happens_to_commands():
     """Taken, ignored and queued points are counted; a new scene empties the queue."""
-    shared = SharedTwin(Twin("wipe_table", 4))
+    shared = SharedTwin(Twin(scene_of("wipe_table", 4)))
     point = VelocityPoint(linear=np.array([0.0, 0.0, 0.02]))
     for _ in range(3):
         shared.send(point)

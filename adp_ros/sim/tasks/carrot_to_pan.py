@@ -3,7 +3,7 @@
 from typing import Final
 
 from ..items import CARROT, PAN
-from .task import PlaceTask
+from ..kinds.place import PlaceTask
 
 TASK: Final = PlaceTask(
     name="carrot_to_pan",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ..items import CUBE, WHITE_PLATE
-from .task import PlaceTask
+from ..kinds.place import PlaceTask
 
 TASK: Final = PlaceTask(
     name="cube_to_plate",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ..items import GREEN_PLATE, POT
-from .task import PlaceTask
+from ..kinds.place import PlaceTask
 
 TASK: Final = PlaceTask(
     name="pot_to_plate",

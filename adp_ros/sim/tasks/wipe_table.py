@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from .task import DirtPatch, WipeTask
+from ..kinds.wipe import WipeTask
+from ..stain import DirtPatch
 
 TASK: Final = WipeTask(
     name="wipe_table",

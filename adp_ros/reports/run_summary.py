@@ -5,12 +5,13 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from .run_record import ComparisonRow
+from ..control.safety_machine import SafetyEvent
+from .numbers import stage_percentiles
+from .run_record import ComparisonRow, RunRecord, changes
 
 TITLE: Final = "the same scene in simulated time"
 _WIDTH: Final = 94  # of a line of text
@@ -69,9 +70,9 @@ class RunNumbers:
             f"{self.path_length_m:.2f}",
             str(self.windows),
             f"{self.windows_pruned}{share}",
-            _shown_or_dash(self.tokens_per_window, ".1f"),
-            _shown_or_dash(self.flops_share, ".0%"),
-            _shown_or_dash(self.forward_ms_p50, ".1f"),
+            _shown(self.tokens_per_window, ".1f", "-"),
+            _shown(self.flops_share, ".0%", "-"),
+            _shown(self.forward_ms_p50, ".1f", "-"),
         )
 
     def _outcome(self) -> str:
@@ -135,37 +136,12 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _shown_or_dash(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-@dataclass(frozen=True, slots=True)
-class Percentiles:
-    """Median and 99th percentile, in [ms]."""
-
-    p50: float
-    p99: float
-
-
-@dataclass(frozen=True, slots=True)
-class TimedSafetyEvent:
-    """The safety machine slowed or stopped the arm.
-
-    Attributes:
-        time: Seconds since the start of the run.
-        status: ``slowed`` or ``stopped``.
-        cause: Stable short name.
-        message: The same in words.
-    """
-
-    time: float
-    status: str
-    cause: str
-    message: str
+def _shown(value: float | None, form: str, unknown: str = "unknown") -> str:
+    return unknown if value is None else format(value, form)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class RunSummary:
     """Outcome of one run. A number that nobody reported is None.
 
     Attributes:
@@ -175,15 +151,13 @@ class Summary:
         success: True when the task was done in time.
         progress: Share of the task that was done, 0 to 1.
         duration: From start to end of the motion, in [s].
-        windows: Chunks that were planned.
-        windows_pruned: Those with pruned vision tokens.
+        record: What was heard of windows and safety.
         steps: 10 Hz policy steps that were due.
         steps_missed: Those without an action in time.
         stream_on_time_share: Share of 100 Hz messages sent within 5 ms of their time.
         frame_rate: Frames per second at the inference node, in [Hz].
         transport_p50: Median time from capture to the inference node, in [ms].
-        latency: Stage -> percentiles.
-        safety_events: In the order of time.
+        wipes: The task is to wipe a stain away.
         problem: What ended the run early, empty when nothing did.
         comparison: The same scene with ADP and with full vision, None where that was not run.
     """
@@ -194,25 +168,40 @@ class Summary:
     success: bool
     progress: float
     duration: float
-    windows: int
-    windows_pruned: int
+    record: RunRecord
     steps: int | None
     steps_missed: int | None
     stream_on_time_share: float | None
     frame_rate: float | None
     transport_p50: float | None
-    latency: Mapping[str, Percentiles]
-    safety_events: tuple[TimedSafetyEvent, ...]
+    wipes: bool = False
     problem: str = ""
     comparison: Comparison | None = None
 
+    @property
+    def windows(self) -> int:
+        """Windows that were planned."""
+        return len(self.record.planned)
+
+    @property
+    def windows_pruned(self) -> int:
+        """Those with pruned vision tokens."""
+        return sum(window.pruned for window in self.record.planned)
+
+    @property
+    def safety_events(self) -> list[SafetyEvent]:
+        """Times at which the safety machine slowed or stopped the arm."""
+        return [e for e in changes(self.record.safety) if e.status in ("slowed", "stopped")]
+
     def to_json(self) -> dict[str, Any]:
         """Return the contents of ``summary.json``; its keys are a stable interface."""
+        latency = stage_percentiles(self.record.windows)
+        events = self.safety_events
         return {
             "success": self.success,
             "task": self.task,
             "seed": self.seed,
-            "wiped_share": self.progress if self.task == "wipe_table" else None,
+            "wiped_share": self.progress if self.wipes else None,
             "progress": self.progress,
             "duration_s": self.duration,
             "policy": self.policy,
@@ -223,13 +212,11 @@ class Summary:
             "stream_on_time_share": self.stream_on_time_share,
             "frame_rate_hz": self.frame_rate,
             "transport_ms_p50": self.transport_p50,
-            "latency_ms": {
-                stage: {"p50": value.p50, "p99": value.p99} for stage, value in self.latency.items()
-            },
-            "safety_events": len(self.safety_events),
+            "latency_ms": {row.stage: {"p50": row.p50, "p99": row.p99} for row in latency},
+            "safety_events": len(events),
             "safety_log": [
                 {"time_s": e.time, "status": e.status, "cause": e.cause, "message": e.message}
-                for e in self.safety_events
+                for e in events
             ],
             "problem": self.problem,
             "comparison": None if self.comparison is None else self.comparison.to_json(),
@@ -242,55 +229,41 @@ class Summary:
 
     def to_text(self) -> str:
         """Return a table of all results, one line each."""
-        rows = [("result", self.result), ("moved by", self.policy)]
         share = f"{self.windows_pruned / self.windows:.0%}" if self.windows else "-"
-        rows.append(("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"))
-        steps = f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}"
-        rows.append(("10 Hz steps missed", steps))
-        on_time = _shown(self.stream_on_time_share, ".2%")
-        rows.append(("100 Hz messages on time", on_time))
-        rows.append(("frames at the policy", f"{_shown(self.frame_rate, '.1f')} Hz"))
-        rows.append(("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"))
-        rows.append(("safety events", str(len(self.safety_events))))
+        events = self.safety_events
+        rows = [
+            ("result", self.result),
+            ("moved by", self.policy),
+            ("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"),
+            (
+                "10 Hz steps missed",
+                f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}",
+            ),
+            ("100 Hz messages on time", _shown(self.stream_on_time_share, ".2%")),
+            ("frames at the policy", f"{_shown(self.frame_rate, '.1f')} Hz"),
+            ("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"),
+            ("safety events", str(len(events))),
+        ]
         lines = [f"  {name:<24} {value}" for name, value in rows]
-        lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in self.safety_events]
+        lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]
+        lines += [f"  {step}" for step in self.record.steps]
         compared = "" if self.comparison is None else self.comparison.to_text()
         return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
 
     @property
     def result(self) -> str:
         """How it ended, in one line."""
-        done = f"{self.progress:.0%} " + ("wiped" if self.task == "wipe_table" else "done")
+        done = f"{self.progress:.0%} " + ("wiped" if self.wipes else "done")
         verdict = "success" if self.success else "no success"
         reason = f": {self.problem}" if self.problem else ""
         return f"{self.task}: {verdict}, {done} in {self.duration:.0f} s{reason}"
 
     def _latency_lines(self) -> list[str]:
-        if not self.latency:
+        rows = stage_percentiles(self.record.windows)
+        if not rows:
             return []
         head = f"  {'latency per window [ms]':<24} {'p50':>8} {'p99':>8}"
-        rows = [
-            f"    {stage:<22} {value.p50:8.1f} {value.p99:8.1f}"
-            for stage, value in self.latency.items()
-        ]
-        return [head, *rows]
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "unknown" if value is None else format(value, form)
-
-
-@dataclass(frozen=True, slots=True)
-class TwinProgress:
-    """State of the task.
-
-    Attributes:
-        share: Share that is done, 0 to 1.
-        success: True once the task is done.
-    """
-
-    share: float = 0.0
-    success: bool = False
+        return [head, *(f"    {row.stage:<22} {row.p50:8.1f} {row.p99:8.1f}" for row in rows)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,54 +275,20 @@ class _Report:
         if key not in self.values:
             return None
         value = float(self.values[key])
-        return value if np.isfinite(value) else None
+        return value if isfinite(value) else None
 
 
-class RunNotes:
-    """Everything that the summary is made from."""
+class HealthLog:
+    """The values that components reported in their diagnostics, and how counters grew."""
 
-    def __init__(self, before: "RunNotes | None" = None) -> None:
+    def __init__(self, before: "HealthLog | None" = None) -> None:
         """Start empty; growth counts from the last reports in `before`."""
-        self.progress = TwinProgress()
-        self._windows: dict[int, bool] = {}
-        self._latency: dict[str, list[float]] = {}
-        self._safety: list[TimedSafetyEvent] = []
         self._first: dict[str, _Report] = {} if before is None else dict(before._last)
         self._last: dict[str, _Report] = {}
         self._reports: Counter[str] = Counter()
 
-    @property
-    def windows(self) -> int:
-        """Windows that were planned."""
-        return len(self._windows)
-
-    @property
-    def windows_pruned(self) -> int:
-        """Windows with fewer vision tokens than there were."""
-        return sum(self._windows.values())
-
-    @property
-    def safety_events(self) -> tuple[TimedSafetyEvent, ...]:
-        """Times at which the safety machine slowed or stopped the arm."""
-        return tuple(self._safety)
-
-    def note_window(self, window: int, total: int, kept: int) -> None:
-        """Note the tokens of one window."""
-        self._windows[window] = kept < total
-
-    def note_latency(self, times: Mapping[str, float]) -> None:
-        """Note the times of one window: stage -> [ms]."""
-        for stage, value in times.items():
-            self._latency.setdefault(stage, []).append(value)
-
-    def note_safety(self, event: TimedSafetyEvent) -> None:
-        """Note a state of the safety machine; the same state and cause again is no new event."""
-        last = self._safety[-1] if self._safety else None
-        if last is None or (last.status, last.cause) != (event.status, event.cause):
-            self._safety.append(event)
-
-    def note_health(self, component: str, time: float, values: Mapping[str, str]) -> None:
-        """Note the values of one component's diagnostics, stamped `time` [s]; the newest count."""
+    def note(self, component: str, time: float, values: Mapping[str, str]) -> None:
+        """Note the values of one component's diagnostics, heard at `time` [s]; the newest count."""
         self._last[component] = _Report(time, values)
         self._first.setdefault(component, self._last[component])
         self._reports[component] += 1
@@ -386,12 +325,3 @@ class RunNotes:
         delivered, late, skipped = (count for count in grown if count is not None)
         due = delivered + skipped
         return 1.0 - (late + skipped) / due if due > 0 else None
-
-    def latency(self) -> dict[str, Percentiles]:
-        """Return the percentiles of each stage over the whole run, in [ms]."""
-        percentiles = {
-            stage: np.percentile(values, (50, 99)) for stage, values in self._latency.items()
-        }
-        return {
-            stage: Percentiles(float(p50), float(p99)) for stage, (p50, p99) in percentiles.items()
-        }

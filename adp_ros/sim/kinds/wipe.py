@@ -1,12 +1,15 @@
-"""Expert for wiping: lane after lane over the stain, the sponge pressed lightly.
+"""Wiping: a stain off the table, with the sponge in the hand.
 
-It has no memory: the next step follows from the tool pose and the cells that are still dirty. A
-lane lies along the dirt's present edge and is narrower than the sponge; a column that it missed
-belongs to the next one. A lane is entered at its nearer end, and with dirt on both sides the
-shorter side comes first: each step there makes it shorter, so no rest is left behind for which
-the sponge would have to turn round.
+The expert goes lane after lane over the stain, the sponge pressed lightly. It has no memory: the
+next step follows from the tool pose and the cells that are still dirty. A lane lies along the
+dirt's present edge and is narrower than the sponge; a column that it missed belongs to the next
+one. A lane is entered at its nearer end, and with dirt on both sides the shorter side comes first:
+each step there makes it shorter, so no rest is left behind for which the sponge would have to turn
+round.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +18,10 @@ from numpy.typing import NDArray
 from ...errors import TwinError
 from ...robots.jaco2.kinematics import arm_model, forward
 from ...types import ACTION_SIZE, FloatArray, Pose
+from ..items import Item
 from ..placement import place
-from ..tasks.task import Task
-from ..wiping import SPONGE_BOTTOM, sponge_underside, wiped_cells
+from ..stain import SPONGE_BOTTOM, DirtPatch, sponge_underside, wiped_cells
+from ..task import Expert, SceneConfig, SceneState
 from .motion import STEPS, Step, angle_between, towards, turning
 
 # Tool down; its x along the base's y, so that the sponge's long side lies across the lanes.
@@ -42,42 +46,65 @@ _LEFT: Final = 0.045  # [m]
 _ASIDE: Final = 0.020  # [m] from a lane's middle: it heads for an end of the lane
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeTask:
+    """Wipe a stain off the table with the sponge in the hand.
+
+    Attributes:
+        name: Name in commands and messages.
+        instruction: What the policy is told.
+        dirt: The stain.
+        wiped_for_success: Share of its cells, 0 to 1; more must be wiped.
+        time_limit: Time after which an attempt has failed, in [s].
+    """
+
+    name: str
+    instruction: str
+    dirt: DirtPatch
+    wiped_for_success: float = 0.8
+    time_limit: float = 120.0
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """Nothing else lies on the table."""
+        return ()
+
+    @property
+    def not_with(self) -> tuple[str, ...]:
+        """Anything may lie beside the stain."""
+        return ()
+
+    @property
+    def make_expert(self) -> Callable[[SceneConfig], Expert]:
+        """:class:`WipeExpert`."""
+        return WipeExpert
+
+    def progress(self, state: SceneState) -> float:
+        """Share of the cells that are wiped."""
+        return float(np.mean(state.cleaned))
+
+    def success(self, state: SceneState) -> bool:
+        """More than the needed share is wiped."""
+        return self.progress(state) > self.wiped_for_success
+
+
 class WipeExpert:
     """Plans chunks for one scene of a wiping task."""
 
-    def __init__(self, task: Task, seed: int, robot_type: str) -> None:
+    def __init__(self, scene: SceneConfig) -> None:
         """Learn where the stain is.
 
-        Args:
-            task: A task with a stain.
-            seed: Seed of the scene.
-            robot_type: Kind of arm.
-
         Raises:
-            TwinError: When the task has no stain.
+            ConfigError: When there is no such robot type.
+            TwinError: When the task has no stain, or the seed is negative.
         """
-        placement = place(task, seed)
-        if task.dirt is None or placement.dirt is None:
-            raise TwinError(f"task {task.name!r} has no stain to wipe")
-        self.task = task.name
-        self.seed = seed
-        self._arm = arm_model(robot_type)
-        self._cells = placement.dirt + task.dirt.offsets()
+        self._cells = place(scene).cells
+        if not len(self._cells):
+            raise TwinError(f"task {scene.task.name!r} has no stain to wipe")
+        self._arm = arm_model(scene.robot_type)
 
     def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
-        """Plan one chunk.
-
-        Args:
-            qpos: Positions of the twin's model, shape (nq,).
-            cleaned: Per cell of the stain: wiped, shape (cells,).
-
-        Returns:
-            Increments at 10 Hz, shape (8, 7): base frame, rotation vectors; [m], [rad], gripper
-            0 to 1.
-
-        Raises:
-            TwinError: When the cells are not those of this scene.
-        """
+        """Plan one chunk, see :meth:`~adp_ros.sim.task.Expert.plan`."""
         clean = self._checked(cleaned)
         pose = forward(self._arm, qpos[:6])
         chunk = np.empty((STEPS, ACTION_SIZE))
@@ -91,13 +118,10 @@ class WipeExpert:
     def landmarks(
         self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
     ) -> dict[str, FloatArray]:
-        """Return the true places that matter, see :meth:`Expert.landmarks`.
+        """Return the true places, see :meth:`~adp_ros.sim.task.Expert.landmarks`.
 
         The item is where the sponge's middle goes next, the receptacle the middle of all dirty
         cells; of all cells once everything is clean.
-
-        Raises:
-            TwinError: When the cells are not those of this scene.
         """
         clean = self._checked(np.zeros(len(self._cells)) if cleaned is None else cleaned)
         dirty = self._cells if clean.all() else self._cells[~clean]
@@ -161,9 +185,9 @@ class WipeExpert:
         return np.array([middle, tool[1] + along[np.argmin(np.abs(along))]])
 
     def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
-        underside, rotation = sponge_underside(pose.position, pose.rotation)
+        underside = sponge_underside(pose.position, pose.rotation)
         underside[2] = max(underside[2], 0.0)  # the table does not give way
-        return wiped_cells(underside, rotation, self._cells)
+        return wiped_cells(underside, pose.rotation, self._cells)
 
 
 def _shorter_side(along: FloatArray) -> FloatArray:

@@ -1,10 +1,11 @@
-"""Expert for placing: over the item, down, close, up, over the receptacle, down, open, up.
+"""Pick and place: one item, wholly into a receptacle.
 
-It has no memory: which of these comes next follows from tool, fingers, item and receptacle. All
-heights and speeds are continuous functions of these, so that a policy can learn them from
-pictures.
+The expert goes over the item, down, closes, up, over the receptacle, down, opens, up. It has no
+memory: which of these comes next follows from tool, fingers, item and receptacle. All heights and
+speeds are continuous functions of these, so that a policy can learn them from pictures.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,8 +17,64 @@ from ...geometry import rotation_from_quaternion, rotation_from_rotvec
 from ...robots.jaco2.kinematics import arm_model, forward
 from ...types import ACTION_SIZE, FloatArray, Pose
 from ..items import Grasp, Item, Receptacle
-from ..tasks.task import Task
+from ..stain import DirtPatch
+from ..task import Expert, SceneConfig, SceneState, Task
 from .motion import SHUT, STEP, STEPS, Step, angle_between, finger_after, towards, turning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceTask:
+    """Put one item wholly inside a receptacle and let go of it.
+
+    Attributes:
+        name: Name in commands and messages.
+        instruction: What the policy is told.
+        item: What is to be taken; it must have a grasp for the expert.
+        target: Where it belongs.
+        not_with: Items that the instruction would fit as well, never used as distractors.
+        time_limit: Time after which an attempt has failed, in [s].
+    """
+
+    name: str
+    instruction: str
+    item: Item
+    target: Receptacle
+    not_with: tuple[str, ...] = ()
+    time_limit: float = 60.0
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The item and its receptacle."""
+        return (self.item, self.target)
+
+    @property
+    def dirt(self) -> DirtPatch | None:
+        """No stain."""
+        return None
+
+    @property
+    def make_expert(self) -> Callable[[SceneConfig], Expert] | None:
+        """:class:`PlaceExpert`; None for an item that can't be grasped."""
+        return None if self.item.grasp is None else PlaceExpert
+
+    def progress(self, state: SceneState) -> float:
+        """Share of the way to the receptacle's middle that the item has come."""
+        if self.success(state):
+            return 1.0
+        item, target = state.items[self.item.name], state.items[self.target.name]
+        whole = float(np.linalg.norm(target.position[:2] - item.start[:2]))
+        left = float(np.linalg.norm(target.position[:2] - item.position[:2]))
+        return float(np.clip(1.0 - left / max(whole, 1e-6), 0.0, 0.99))
+
+    def success(self, state: SceneState) -> bool:
+        """Wholly inside seen from above, on the receptacle's floor, not held."""
+        item, target = state.items[self.item.name], state.items[self.target.name]
+        across = float(np.linalg.norm(item.position[:2] - target.position[:2]))
+        above = float(item.position[2] - target.position[2])
+        rests = 0.0 < above < 0.06
+        inside = across + self.item.radius <= self.target.inner_radius
+        return inside and rests and not item.touched
+
 
 _ACROSS: Final = 0.030  # [m] from the hand's middle at which fingers still get hold of an item
 _ALONG: Final = 0.040  # [m], the same along the hand's y axis, across which they close
@@ -132,24 +189,20 @@ _LEAVE: Final = 0.16  # [m] above the placed item
 class PlaceExpert:
     """Plans chunks for a task of putting one item into a receptacle."""
 
-    def __init__(self, task: Task, seed: int, robot_type: str) -> None:
+    def __init__(self, scene: SceneConfig) -> None:
         """Learn what is to be put where.
 
         Args:
-            task: A task whose first item can be grasped and whose second is a receptacle.
-            seed: Seed of the scene, at least 0; everything needed is in the state.
-            robot_type: Kind of arm.
+            scene: Of a task whose first item can be grasped and whose second is a receptacle.
 
         Raises:
             ConfigError: When there is no such robot type.
             TwinError: When the task has no such items, or the seed is negative.
         """
-        if seed < 0:
-            raise TwinError(f"seed is {seed}, allowed: 0 and above")
-        self._item, self._grasp, self._target = _parts(task)
-        self.task = task.name
-        self.seed = seed
-        self._arm = arm_model(robot_type)
+        if scene.seed < 0:
+            raise TwinError(f"seed is {scene.seed}, allowed: 0 and above")
+        self._item, self._grasp, self._target = _parts(scene.task)
+        self._arm = arm_model(scene.robot_type)
 
     def state(self, qpos: FloatArray) -> TableState:
         """Read the positions of the twin's model.
@@ -177,19 +230,7 @@ class PlaceExpert:
         )
 
     def plan(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> FloatArray:
-        """Plan one chunk.
-
-        Args:
-            qpos: Positions of the twin's model, shape (nq,).
-            cleaned: Of no account here.
-
-        Returns:
-            Increments at 10 Hz, shape (8, 7): base frame, rotation vectors; [m], [rad], gripper
-            0 to 1.
-
-        Raises:
-            TwinError: When there are too few positions for this scene.
-        """
+        """Plan one chunk, see :meth:`~adp_ros.sim.task.Expert.plan`."""
         state = self.state(qpos)
         chunk = np.empty((STEPS, ACTION_SIZE))
         for i in range(STEPS):
@@ -201,11 +242,7 @@ class PlaceExpert:
     def landmarks(
         self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
     ) -> dict[str, FloatArray]:
-        """Return the true places that matter, see :meth:`Expert.landmarks`.
-
-        Raises:
-            TwinError: When there are too few positions for this scene.
-        """
+        """Return the true places, see :meth:`~adp_ros.sim.task.Expert.landmarks`."""
         state = self.state(qpos)
         return {
             "item": state.position,
@@ -318,12 +355,6 @@ def grasp_yaw(grasp: Grasp, rotation: FloatArray) -> float:
     period = 2.0 * np.pi / grasp.symmetry
     off = (across - grasp.yaw + 0.5 * period) % period - 0.5 * period
     return grasp.yaw + float(off)
-
-
-def can_place(task: Task) -> bool:
-    """Tell whether a task is to put a thing that can be grasped into a receptacle."""
-    items = task.items
-    return len(items) == 2 and items[0].grasp is not None and isinstance(items[1], Receptacle)
 
 
 def _parts(task: Task) -> tuple[Item, Grasp, Receptacle]:
