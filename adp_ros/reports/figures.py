@@ -74,7 +74,7 @@ def timeline(log: RunRecord) -> Figure:
         rows=len(ROWS),
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=0.035,
+        vertical_spacing=0.045,
         row_heights=list(HEIGHTS),
         subplot_titles=ROWS,
     )
@@ -88,16 +88,16 @@ def timeline(log: RunRecord) -> Figure:
         figure.add_vline(step.time, line={"color": QUIET, "width": 2, "dash": "dashdot"})
     figure.update_xaxes(title_text="time [s]", row=len(ROWS), col=1)
     figure.update_layout(
-        height=980,
+        height=1000,
         barmode="stack",
         bargap=0,
         hovermode="closest",
         showlegend=False,  # it would eat the rows on a phone: the page has its own
-        margin={"l": 52, "r": 12, "t": 28, "b": 44},
+        margin={"l": 52, "r": 12, "t": 34, "b": 44},
         template="plotly_white",
     )
     figure.update_yaxes(fixedrange=True)
-    figure.update_annotations(x=0.0, xanchor="left", font={"size": 13})
+    figure.update_annotations(x=0.0, xanchor="left", yshift=7, font={"size": 13})
     return figure
 
 

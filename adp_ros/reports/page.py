@@ -10,7 +10,7 @@ from ..evaluation.video import VideoLog
 from .figures import STATE_NAMES, paths, timeline, timeline_key
 from .numbers import decision_caption, decision_points, full_vision_rows, stage_percentiles
 from .page_parts import page_text, plot_text, table_text
-from .run_record import LIMITED, Picture, RunRecord
+from .run_record import Picture, RunRecord
 from .run_summary import TITLE, RunSummary
 
 
@@ -58,8 +58,8 @@ def _tiles(log: RunRecord) -> str:
         if row.stage == "frame_to_chunk":
             tiles.append(("frame to chunk, p50 / p99", f"{row.p50:.0f} / {row.p99:.0f} ms"))
     statuses = [event.status for event in log.events]
-    counts = [str(statuses.count(status)) for status in ("slowed", LIMITED, "stopped")]
-    tiles.append(("slowed / limited / stopped", " / ".join(counts)))
+    counts = (statuses.count("slowed"), len(log.limited), statuses.count("stopped"))
+    tiles.append(("slowed / limited / stopped", " / ".join(map(str, counts))))
     inner = "".join(
         f'<div class="tile"><b>{escape(value)}</b>{escape(name)}</div>' for name, value in tiles
     )

@@ -36,7 +36,8 @@ figcaption { font-size: 0.85em; }
 table { border-collapse: collapse; } td, th { padding: 3px 12px 3px 0; text-align: left;
        border-bottom: 1px solid #e4e7ea; vertical-align: top; }
 th { vertical-align: bottom; } td:last-child { overflow-wrap: anywhere; min-width: 7em; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+th.number { text-align: right; }
+td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.number:last-child { min-width: 0; overflow-wrap: normal; }
 """
 _PLOT: Final = {"responsive": True, "displayModeBar": False, "scrollZoom": False}

@@ -13,9 +13,8 @@ from ..control.safety_machine import SafetyEvent, Status
 from ..policies.window import Window, read_audit, read_decision, read_times
 
 NANO: Final = 1e-9
-LIMITED: Final = "limited"
 PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
-MOTION: Final = "controller_node: motion"  # component whose diagnostics name limits at work
+STARVED: Final = ("chunk_missing", "chunk_refused")  # causes while running that are no limit
 _SET: Final = 1_000_000_000  # [ns]; a clock that moves by more against time was set
 _SILENCE: Final = 5_000_000_000  # [ns] without any message in a recording
 
@@ -105,8 +104,6 @@ class RunRecord:
         facts: Name -> value of everything that identifies the run: task, checkpoint, settings.
         windows: In the order of time, as all that follows; each with the parts that were heard.
         safety: States of the safety machine, as often as they were noted.
-        limits: When limits of the motion began and ceased to act, as the diagnostics of each
-            second say; ``cause`` names them.
         path: The tool's way.
         pictures: Frames at decision points.
         steps: Steps of the clock that the stamps are from.
@@ -118,7 +115,6 @@ class RunRecord:
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     windows: tuple[Window, ...] = ()
     safety: tuple[SafetyRecord, ...] = ()
-    limits: tuple[SafetyEvent, ...] = ()
     path: tuple[PathPoint, ...] = ()
     pictures: tuple[Picture, ...] = ()
     steps: tuple[ClockStep, ...] = ()
@@ -130,10 +126,15 @@ class RunRecord:
         return audited(self.windows)
 
     @property
-    def events(self) -> tuple[SafetyEvent, ...]:
-        """Changes of state or cause, and limits of the motion, in the order of time."""
-        found = [*changes(self.safety), *self.limits]
-        return tuple(sorted(found, key=lambda event: event.time))
+    def events(self) -> list[SafetyEvent]:
+        """States at which status or cause changed."""
+        return changes(self.safety)
+
+    @property
+    def limited(self) -> list[SafetyEvent]:
+        """Events at which a limit of workspace, joints, speed or acceleration began to act."""
+        known = ("", *STARVED)
+        return [e for e in self.events if e.status == "running" and e.cause not in known]
 
 
 def audited(windows: Iterable[Window]) -> tuple[Window, ...]:
@@ -267,13 +268,11 @@ class RunCollector:
         self.log = WindowLog()
         self.safety: list[SafetyRecord] = []
         self.path: list[PathPoint] = []
-        self._limits: list[SafetyEvent] = []
 
     @staticmethod
     def wants(topic: str) -> bool:
         """Tell whether a topic belongs to the record."""
-        wanted = (*WINDOW_TOPICS, SAFETY, "/diagnostics")
-        return topic in wanted or topic.endswith("_driver/out/tool_pose")
+        return topic in (*WINDOW_TOPICS, SAFETY) or topic.endswith("_driver/out/tool_pose")
 
     def take(self, topic: str, message: Any, time: float) -> None:
         """Take a message of a topic that is wanted, stamped `time` [s] into the run."""
@@ -281,8 +280,6 @@ class RunCollector:
             self.log.note(window_part(topic, message, time))
         elif topic == SAFETY:
             self.safety.append(read_safety(message, time))
-        elif topic == "/diagnostics":
-            self._take_limits(message, time)
         elif not self.path or time >= self.path[-1].time + PATH_PERIOD:
             at = message.pose.position
             self.path.append(PathPoint(time, float(at.x), float(at.y), float(at.z)))
@@ -293,17 +290,6 @@ class RunCollector:
             title=title,
             windows=self.log.windows(),
             safety=tuple(self.safety),
-            limits=tuple(self._limits),
             path=tuple(self.path),
             steps=tuple(steps),
         )
-
-    def _take_limits(self, message: Any, time: float) -> None:
-        for status in message.status:
-            if status.name != MOTION:
-                continue
-            cause = next((str(pair.value) for pair in status.values if pair.key == "limits"), "")
-            if cause != (self._limits[-1].cause if self._limits else ""):
-                words = f"limits at work: {cause}" if cause else "no limit at work"
-                state = LIMITED if cause else "not limited"
-                self._limits.append(SafetyEvent(time, state, cause, words))

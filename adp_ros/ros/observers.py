@@ -274,7 +274,7 @@ class Observer(Node):
     def _collect(self, topic: str, message: Any) -> None:
         """Take a message unless it belongs to no run."""
         at = self._time(message)
-        if self._began is not None and not self.over and at >= -EARLY:
+        if self._began is not None and not self.over and at >= -EARLY and self.run.wants(topic):
             self.run.take(topic, message, at)
 
     def _take(self, topic: str, message: Any) -> None:

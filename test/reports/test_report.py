@@ -21,9 +21,11 @@ from adp_ros.reports.numbers import (
 )
 from adp_ros.reports.page import report_page, write_report
 from adp_ros.reports.run_record import (
+    ClockStep,
     ComparisonRow,
     PathPoint,
     Picture,
+    RunClock,
     RunRecord,
     SafetyRecord,
     changes,
@@ -251,3 +253,76 @@ def test_unknown_thresholds_are_gaps_in_strict_json(tmp_path):
     data = re.search(r'Plotly\.newPlot\(\s*"timeline",\s*(\[.*?\]),\s*\{"', text, re.DOTALL)
     lower = [t for t in json.loads(data.group(1)) if t.get("name", "").startswith("lower")]
     assert lower[0]["y"] == [None, None, None]
+
+
+def test_pause_after_a_stop_is_no_window():
+    """The window in which the arm stopped ends there; one before a long gap ends in good time."""
+    times = (0.0, 0.5, 1.0, 15.0, 15.5, 16.0)
+    windows = [window(time, i) for i, time in enumerate(times)]
+    assert [part.end for part in segments(windows)] == [0.5, 1.0, 2.5, 15.5, 16.0, 16.5]
+    states = [
+        safety(0.0, "armed"), safety(0.1), safety(1.2, "stopped"), safety(9.0, "armed"),
+        safety(14.0),
+    ]  # fmt: skip
+    assert [part.end for part in segments(windows, states)] == [0.5, 1.0, 1.2, 15.5, 16.0, 16.5]
+
+
+def test_header_counts_what_slowed_limited_and_stopped_the_arm():
+    """Limits of the motion count when they begin; waiting for a chunk is no limit."""
+    states = (
+        safety(0.0), safety(1.0, cause="table"), safety(1.5, cause="table"), safety(2.0),
+        safety(2.5, cause="chunk_missing"), safety(3.0, "slowed", "torque_slow"),
+        safety(3.5, cause="speed"), safety(4.0, "stopped", "torque"),
+    )  # fmt: skip
+    assert "1 / 2 / 1" in Page(report_page(replace(RUN, safety=states))).words
+
+
+SECOND = 1_000_000_000  # [ns]
+
+
+def test_clock_that_is_set_moves_no_time_of_a_recording():
+    """Back by 3 s and ahead by an hour: the run goes on from where it was, and both are marked."""
+    clock, lag = RunClock(100 * SECOND), SECOND // 10
+    arrivals = [100.0, 100.5, 97.6, 98.1, 3698.2, 3698.7]
+    times = [clock.time(round(a * SECOND) - lag, round(a * SECOND)) for a in arrivals]
+    assert times == pytest.approx([-0.1, 0.4, 0.4, 0.9, 0.9, 1.4])
+    assert [(round(s.time, 6), round(s.step, 6)) for s in clock.steps] == [
+        (0.5, -2.9),
+        (1.0, 3600.1),
+    ]
+    assert "set back by 2.90 s" in str(clock.steps[0])
+
+
+def test_stamp_from_before_a_step_keeps_its_time():
+    """A picture taken before the clock was set and used after it is as old as it was."""
+    clock = RunClock(100 * SECOND)
+    clock.time(102 * SECOND, 102 * SECOND)
+    assert clock.time(round(101.9 * SECOND), 42 * SECOND) == pytest.approx(1.9)
+    assert clock.time(round(42.1 * SECOND), round(42.2 * SECOND)) == pytest.approx(2.1)
+
+
+def test_live_run_goes_by_monotonic_time():
+    """Ten silent seconds are ten seconds; a clock that jumps by one and a half is found."""
+    clock = RunClock(0, elapsed=50.0)
+    assert clock.time(10 * SECOND, 10 * SECOND, elapsed=60.0) == 10.0
+    assert clock.time(round(12.5 * SECOND), round(12.5 * SECOND), elapsed=61.0) == pytest.approx(
+        11.0
+    )
+    (step,) = clock.steps
+    assert (step.time, step.step) == pytest.approx((10.0, 1.5))
+
+
+@pytest.mark.parametrize(
+    "times", [(0.0, 0.5, 0.2, 0.7), (3.0, 2.0, 1.0, 0.0), (0.0, 0.0, 0.0, 0.0)]
+)
+def test_times_that_go_back_cost_no_report(times):
+    """Steps too small to be recognised give a page all the same, without a negative bar."""
+    windows = tuple(window(time, i, i % 2, "fast", 40.0) for i, time in enumerate(times))
+    assert all(part.length >= 0.0 for part in segments(windows))
+    assert "Timeline" in Page(report_page(replace(RUN, windows=windows))).words
+
+
+def test_step_of_the_clock_is_on_the_page():
+    """The reader sees where time was set."""
+    text = Page(report_page(replace(RUN, steps=(ClockStep(2.0, -3.0),))))
+    assert any("at 2.0 s the clock was set back by 3.00 s" in words for words in text.words)

@@ -24,6 +24,7 @@ from adp_ros.policies.policy import Prediction, StageTimes
 from adp_ros.policies.window import Window
 from adp_ros.reports.bag_record import read_run
 from adp_ros.reports.numbers import action_rows, read_replay
+from adp_ros.reports.page import report_page
 from adp_ros.ros.picture_messages import image_to_rgb
 from adp_ros.ros.stamps import time_message
 from adp_ros.types import ActionConvention
@@ -73,8 +74,11 @@ def messages(window):
     }  # fmt: skip
 
 
-def write_bag(directory, names=tuple(TYPES), windows=4, spoil=""):
-    """Write a bag with these topics; one message of the topic `spoil` is cut short."""
+def write_bag(directory, names=tuple(TYPES), windows=4, spoil="", step=0.0):
+    """Write a bag with these topics; one message of the topic `spoil` is cut short.
+
+    From window 2 on the clock is `step` [s] ahead.
+    """
     definitions = Definitions(os.environ)
     writer = BagWriter(directory)
     for name in names:
@@ -82,7 +86,7 @@ def write_bag(directory, names=tuple(TYPES), windows=4, spoil=""):
         text, code = definitions.text(kind), definitions.type_hash(kind)
         writer.add_topic(TopicInfo(name=name, type_name=kind, definition=text, type_hash=code))
     for window in range(windows):
-        stamp = START + window
+        stamp = START + window + (step if window >= 2 else 0.0)
         log_time = round(stamp * 1e9)
         for name, message in messages(window).items():
             message.header.stamp = time_message(stamp)
@@ -145,6 +149,20 @@ def test_damaged_message_is_left_out_and_named(tmp_path, topic):
     assert len(log.windows) == 4
     assert log.outcome == "bag with 1 problems"
     assert topic in log.facts["problem 1"]
+
+
+@pytest.mark.parametrize("step", [-3.0, -86400.0, 3600.0])
+def test_clock_set_in_a_recording_is_marked_and_time_goes_on(tmp_path, step):
+    """All windows, decisions and pictures are there, in order, and the page names the step."""
+    log = read(write_bag(tmp_path / "bag", step=step))
+    assert [w.window for w in log.planned] == [0, 1, 2, 3]
+    assert [w.time for w in log.windows] == pytest.approx([0.0, 1.0, 1.0, 2.0], abs=1e-6)
+    assert [w.decision.prune for w in log.windows] == [True, False, True, False]
+    assert len(log.pictures) == 4
+    (found,) = log.steps
+    assert found.step == pytest.approx(step + 1.0)  # with the second that passed
+    assert str(found) in log.facts.values()
+    assert "Timeline" in report_page(log)
 
 
 def test_command_writes_the_page(tmp_path, capsys):
