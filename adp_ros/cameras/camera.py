@@ -1,14 +1,20 @@
-"""What a camera is to the rest of the package, and its settings."""
+"""What a camera is to the rest of the package, the door to all of them, and their settings."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..doors import Door, lacks
 from ..errors import ConfigError
 from ..settings import check_settings, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.placement import DISTRACTORS
-from ..types import Frame
+from ..types import FloatArray, Frame
 
 
 class Clock(Protocol):
@@ -27,8 +33,13 @@ class Clock(Protocol):
         ...
 
 
-class CameraSource(Protocol):
+class Camera(Protocol):
     """A camera. All calls come from one thread."""
+
+    @property
+    def live(self) -> bool:
+        """True for a device: it is opened again when it is lost, and equal pictures are a fault."""
+        ...
 
     @property
     def name(self) -> str:
@@ -65,6 +76,58 @@ class CameraSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TwinSnapshot:
+    """State of the simulated scene at one instant.
+
+    Attributes:
+        task: Name of the task, which selects the scene.
+        seed: Seed of the scene.
+        qpos: Generalised positions of the MuJoCo model.
+        cleaned: Per dirt cell: wiped, shape (cells,).
+        stamp: Time of the state in [s].
+    """
+
+    task: str
+    seed: int
+    qpos: FloatArray
+    cleaned: NDArray[np.bool_]
+    stamp: float
+
+    @property
+    def scene(self) -> tuple[str, int]:
+        """Task and seed."""
+        return self.task, self.seed
+
+
+StateProvider = Callable[[float, float], TwinSnapshot | None]
+"""(due stamp, timeout) -> newest state once there is one stamped at or after ``due``, else None."""
+
+MakeCamera = Callable[["CameraSettings", Clock, Callable[[], StateProvider]], Camera]
+"""(settings, clock, twin) -> camera, not open yet; ``twin()`` begins to listen to the twin."""
+
+_BUILT_IN = MappingProxyType(
+    {
+        "twin": "adp_ros.cameras.twin_camera:make_twin_camera",
+        "v4l2": "adp_ros.cameras.v4l2:make_v4l2_camera",
+        "video": "adp_ros.cameras.files:make_video",
+        "images": "adp_ros.cameras.files:make_images",
+    }
+)
+
+
+def _fault(thing: Any) -> str:
+    if not callable(thing):
+        return "can't be called with (settings, clock, twin)"
+    members = ("name", "live", "open", "read", "close")
+    return lacks(thing, *members) if isinstance(thing, type) else ""
+
+
+CAMERAS: Final[Door[MakeCamera]] = Door("adp_ros.cameras", "source", _BUILT_IN, _fault)
+"""Name of a source -> what makes the camera; other packages' through ``adp_ros.cameras``."""
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
 FOURCC = MappingProxyType(
     {
         "yuyv": "YUYV",
@@ -89,8 +152,8 @@ class CameraSettings:
 
     source: str = setting(
         "twin",
-        "Where pictures come from: the simulated scene, a V4L2 device, a video, a folder.",
-        choices=("twin", "v4l2", "video", "images"),
+        "Where pictures come from: twin (the simulated scene), v4l2 (a device), video, images (a "
+        "folder), or a camera of another package.",
     )
     video_device: str = setting(
         "/dev/video0", "V4L2 device; prefer the stable name under /dev/v4l/by-id."
@@ -179,7 +242,9 @@ class CameraSettings:
         low=0.0,
         high=255.0,
     )
-    camera_name: str = setting("camera", "Hardware id in diagnostics.")
+    camera_name: str = setting(
+        "camera", "First part of the topics' names (/camera/image_raw), hardware id in diagnostics."
+    )
     frame_id: str = setting("camera_optical_frame", "Frame of the picture's header.")
     camera_info_url: str = setting(
         "", "Calibration YAML: a path, file:///path or package://name/path; empty: uncalibrated."
@@ -203,6 +268,12 @@ class CameraSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.source not in CAMERAS.built_in:
+            CAMERAS.get(self.source)  # refuses what there is not
+        if not _NAME.fullmatch(self.camera_name):
+            raise ConfigError(
+                f"camera_name is {self.camera_name!r}, allowed: a letter, then letters, digits, _"
+            )
         if self.source in ("video", "images") and not self.path:
             raise ConfigError(f"path is '', a {self.source} source needs it")
         if (self.capture_width == 0) != (self.capture_height == 0):

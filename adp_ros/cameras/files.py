@@ -1,5 +1,6 @@
 """Stored pictures as a camera: a video file or a folder of images, at real-time pace."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -47,8 +48,10 @@ class Pacer:
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-class VideoSource:
+class VideoFile:
     """A video file, at the rate that the file states."""
+
+    live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         """Remember what to play; nothing is opened yet."""
@@ -63,7 +66,7 @@ class VideoSource:
         return f"video {self._settings.path}"
 
     def open(self) -> tuple[str, ...]:
-        """Open the file, see :class:`~adp_ros.cameras.camera.CameraSource`."""
+        """Open the file, see :class:`~adp_ros.cameras.camera.Camera`."""
         if not Path(self._settings.path).is_file():
             raise CameraError(f"{self.name} does not exist")
         capture = cv2.VideoCapture(self._settings.path)
@@ -106,8 +109,13 @@ class VideoSource:
             self._capture = None
 
 
-class ImagesSource:
-    """A folder of pictures in the order of their names."""
+class ImageFolder:
+    """A folder of pictures in the order of their names, numbers in them by their value.
+
+    Files whose name begins with a dot are none: other systems keep their notes in them.
+    """
+
+    live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock) -> None:
         """Remember what to show; nothing is read yet."""
@@ -123,11 +131,11 @@ class ImagesSource:
         return f"image folder {self._settings.path}"
 
     def open(self) -> tuple[str, ...]:
-        """List the folder, see :class:`~adp_ros.cameras.camera.CameraSource`."""
+        """List the folder, see :class:`~adp_ros.cameras.camera.Camera`."""
         folder = Path(self._settings.path)
         if not folder.is_dir():
             raise CameraError(f"{self.name} does not exist")
-        self._files = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES))
+        self._files = picture_files(folder)
         self._index = 0
         if not self._files:
             raise CameraError(f"{self.name} has no picture, allowed: {', '.join(SUFFIXES)}")
@@ -154,6 +162,28 @@ class ImagesSource:
     def close(self) -> None:
         """Forget the list of pictures."""
         self._files = ()
+
+
+def picture_files(folder: Path) -> tuple[Path, ...]:
+    """Return the pictures of a folder: ``frame_2`` before ``frame_10``, no hidden files."""
+    found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+    return tuple(sorted(found, key=lambda path: (_by_number(path.name), path.name)))
+
+
+def _by_number(name: str) -> list[tuple[int, str]]:
+    """Split a name into texts and numbers, so that numbers sort by value."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def make_video(settings: CameraSettings, clock: Clock, twin: object) -> VideoFile:
+    """Make the camera of a video file."""
+    return VideoFile(settings, clock)
+
+
+def make_images(settings: CameraSettings, clock: Clock, twin: object) -> ImageFolder:
+    """Make the camera of a folder of pictures."""
+    return ImageFolder(settings, clock)
 
 
 def _rgb(bgr: "cv2.typing.MatLike") -> Rgb:

@@ -1,56 +1,43 @@
-"""Builds the camera that the settings ask for."""
+"""Builds the camera that the settings ask for, and what watches it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..sim.task import SceneConfig
-from ..sim.tasks import find_task
-from .camera import CameraSettings, CameraSource, Clock
+from .camera import CAMERAS, Camera, CameraSettings, Clock, StateProvider
 from .camera_health import FrozenDetector
-from .files import ImagesSource, VideoSource
-from .reconnect import Link, ReconnectingSource
-from .twin_camera import Renderer, StateProvider, TwinSource
-from .v4l2 import V4l2Source
+from .reconnect import Link, ReconnectingCamera
 
 
 @dataclass(frozen=True, slots=True)
-class Camera:
+class WatchedCamera:
     """A camera and what watches it.
 
     Attributes:
-        source: The camera.
+        camera: The camera.
         link: Returns the state of the connection.
         frozen: Notices pictures that stay equal; None where they may (a standing twin).
     """
 
-    source: CameraSource
+    camera: Camera
     link: Callable[[], Link]
     frozen: FrozenDetector | None = None
 
 
-def make_camera(settings: CameraSettings, clock: Clock, states: StateProvider) -> Camera:
+def make_camera(
+    settings: CameraSettings, clock: Clock, twin: Callable[[], StateProvider]
+) -> WatchedCamera:
     """Build the camera; nothing is opened yet.
 
     Args:
         settings: Which camera.
         clock: Time of the process.
-        states: States of the twin, for its camera only.
+        twin: Begins to listen to the twin; called for its camera only.
+
+    Raises:
+        ConfigError: There is no such source.
     """
-    if settings.source == "v4l2":
-        device = ReconnectingSource(V4l2Source(settings, clock), settings, clock)
-        return Camera(device, device.current_link, FrozenDetector(settings.frozen_threshold))
-    if settings.source == "video":
-        return Camera(VideoSource(settings, clock), Link)
-    if settings.source == "images":
-        return Camera(ImagesSource(settings, clock), Link)
-    return Camera(TwinSource(settings, states, make_twin_renderer), Link)
-
-
-def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> Renderer:
-    """Build the renderer of the simulated scene."""
-    from ..sim.render import TwinRenderer  # MuJoCo is not needed with a real camera
-
-    scene = SceneConfig(
-        find_task(task), seed, settings.robot_type, settings.distractors, settings.randomisation
-    )
-    return TwinRenderer(scene, *settings.size)
+    camera = CAMERAS.get(settings.source)(settings, clock, twin)
+    if not camera.live:
+        return WatchedCamera(camera, Link)
+    device = ReconnectingCamera(camera, settings, clock)
+    return WatchedCamera(device, device.current_link, FrozenDetector(settings.frozen_threshold))

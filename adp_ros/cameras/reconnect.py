@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..errors import CameraError
 from ..types import Frame
-from .camera import CameraSettings, CameraSource, Clock
+from .camera import Camera, CameraSettings, Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,16 @@ class Link:
     over_limit: bool = False
 
 
-class ReconnectingSource:
+class ReconnectingCamera:
     """Wraps a source: an error after the first picture closes it and it is opened again.
 
     Errors before the first picture (no such device, wrong size) are the user's to solve and
     pass through.
     """
 
-    def __init__(self, source: CameraSource, settings: CameraSettings, clock: Clock) -> None:
+    live = True
+
+    def __init__(self, source: Camera, settings: CameraSettings, clock: Clock) -> None:
         """Wrap ``source``; pauses and limit are those of the settings."""
         self._source = source
         self._settings = settings

@@ -1,38 +1,13 @@
 """The camera of the simulated scene: pictures rendered from the twin's true state."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..types import FloatArray, Frame, Rgb
-from .camera import CameraSettings
-
-
-@dataclass(frozen=True, slots=True)
-class TwinSnapshot:
-    """State of the simulated scene at one instant.
-
-    Attributes:
-        task: Name of the task, which selects the scene.
-        seed: Seed of the scene.
-        qpos: Generalised positions of the MuJoCo model.
-        cleaned: Per dirt cell: wiped, shape (cells,).
-        stamp: Time of the state in [s].
-    """
-
-    task: str
-    seed: int
-    qpos: FloatArray
-    cleaned: NDArray[np.bool_]
-    stamp: float
-
-    @property
-    def scene(self) -> tuple[str, int]:
-        """Task and seed."""
-        return self.task, self.seed
+from .camera import CameraSettings, Clock, StateProvider, TwinSnapshot
 
 
 class Renderer(Protocol):
@@ -47,15 +22,14 @@ class Renderer(Protocol):
         ...
 
 
-StateProvider = Callable[[float, float], TwinSnapshot | None]
-"""(due stamp, timeout) -> newest state once there is one stamped at or after ``due``, else None."""
-
 RendererFactory = Callable[[str, int, CameraSettings], Renderer]
 """(task, seed, settings) -> renderer."""
 
 
-class TwinSource:
+class TwinCamera:
     """Renders states as they come, no faster than the frame rate; stamp = the state's."""
+
+    live = False  # a standing twin's pictures are equal
 
     def __init__(
         self, settings: CameraSettings, states: StateProvider, make_renderer: RendererFactory
@@ -101,3 +75,22 @@ class TwinSource:
             self._renderer = self._make_renderer(state.task, state.seed, self._settings)
             self._scene = state.scene
         return self._renderer
+
+
+def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> Renderer:
+    """Build the renderer of the simulated scene."""
+    from ..sim.render import TwinRenderer  # MuJoCo is not needed with a real camera
+    from ..sim.task import SceneConfig
+    from ..sim.tasks import find_task
+
+    scene = SceneConfig(
+        find_task(task), seed, settings.robot_type, settings.distractors, settings.randomisation
+    )
+    return TwinRenderer(scene, *settings.size)
+
+
+def make_twin_camera(
+    settings: CameraSettings, clock: Clock, twin: Callable[[], StateProvider]
+) -> TwinCamera:
+    """Make the camera of the simulated scene."""
+    return TwinCamera(settings, twin(), make_twin_renderer)

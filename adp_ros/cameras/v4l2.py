@@ -142,8 +142,10 @@ def open_v4l2(device: str) -> Capture:
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
 
-class V4l2Source:
+class V4l2Camera:
     """A camera at ``video_device``; size, format and rate are asked for and read back."""
+
+    live = True
 
     def __init__(
         self,
@@ -163,7 +165,7 @@ class V4l2Source:
         return f"v4l2 camera {self._settings.video_device}"
 
     def open(self) -> tuple[str, ...]:
-        """Open and configure, see :class:`~adp_ros.cameras.camera.CameraSource`."""
+        """Open and configure, see :class:`~adp_ros.cameras.camera.Camera`."""
         capture = self._open_capture(self._settings.video_device)
         if not capture.isOpened():
             capture.release()
@@ -192,6 +194,11 @@ class V4l2Source:
         if self._drain is not None:
             self._drain.stop()
             self._drain = None
+
+
+def make_v4l2_camera(settings: CameraSettings, clock: Clock, twin: object) -> V4l2Camera:
+    """Make the camera at ``video_device``."""
+    return V4l2Camera(settings, clock)
 
 
 def configure(capture: Capture, settings: CameraSettings) -> tuple[str, ...]:

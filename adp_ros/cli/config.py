@@ -106,6 +106,7 @@ FLAT_FILES: Final[Mapping[str, FlatFile]] = {
 NODE_FILES: Final[Mapping[str, str]] = {
     "camera": "Camera node. Names are those of usb_cam where it has the same setting; the launch "
     "argument `camera` sets source, video_device and path.",
+    "camera2": "Second camera (camera2:=...), as camera.yaml; the launch sets camera_name too.",
     "controller": "Controller. The launch arguments robot_type and dry_run win over this file; all "
     "values are defaults. Read-only at run time.",
     "inference": "Inference node. The launch sets policy, checkpoint, adp, instruction and "

@@ -7,11 +7,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from ..cameras.camera import CameraSettings, Clock
+from ..cameras.camera import CameraSettings, Clock, StateProvider
 from ..cameras.camera_health import CameraMonitor
-from ..cameras.make import Camera, make_camera
+from ..cameras.make import WatchedCamera, make_camera
 from ..cameras.picture_geometry import Calibration, load_calibration
-from ..cameras.twin_camera import StateProvider
 from ..health import Health, Level
 from ..msg import TwinState
 from ..types import Frame
@@ -24,11 +23,11 @@ from .twin_states import StateFeed
 
 _WAIT = 0.2  # longest wait for a picture before the node looks after other things, in [s]
 
-CameraFactory = Callable[[CameraSettings, Clock, StateProvider], Camera]
+CameraFactory = Callable[[CameraSettings, Clock, Callable[[], StateProvider]], WatchedCamera]
 
 
 class CameraNode(Node):
-    """Publishes pictures at the camera's rate.
+    """Publishes pictures at the camera's rate; ``camera`` in the topics is ``camera_name``.
 
     Publishes: /camera/image_raw, /camera/image_raw/compressed, /camera/camera_info, /diagnostics
     Subscribes: /sim/state (source twin only)
@@ -42,16 +41,13 @@ class CameraNode(Node):
         self._info = camera_info_message(self._calibration(), self._settings.frame_id)
         self._stopping = threading.Event()
         self._times = NodeClock(self, self._stopping)
-        self._camera = factory(self._settings, self._times, self._subscribe_states().wait)
-        name = self._camera.source.name
-        self._monitor = CameraMonitor(self._settings, name)
-        self._raw = self.create_publisher(Image, "/camera/image_raw", qos_profile_sensor_data)
-        self._jpeg = self.create_publisher(
-            CompressedImage, "/camera/image_raw/compressed", qos_profile_sensor_data
-        )
-        self._calibrated = self.create_publisher(
-            CameraInfo, "/camera/camera_info", qos_profile_sensor_data
-        )
+        watched = factory(self._settings, self._times, self._listen_to_twin)
+        self._camera, self._link, self._frozen = watched.camera, watched.link, watched.frozen
+        self._monitor = CameraMonitor(self._settings, self._camera.name)
+        topic, qos = f"/{self._settings.camera_name}", qos_profile_sensor_data
+        self._raw = self.create_publisher(Image, f"{topic}/image_raw", qos)
+        self._jpeg = self.create_publisher(CompressedImage, f"{topic}/image_raw/compressed", qos)
+        self._calibrated = self.create_publisher(CameraInfo, f"{topic}/camera_info", qos)
         self._diagnostics = DiagnosticsPublisher(
             self, {"camera": self._health}, self._settings.camera_name
         )
@@ -61,7 +57,7 @@ class CameraNode(Node):
             self._step,
             self._stopping,
             setup=self._open,
-            teardown=self._camera.source.close,
+            teardown=self._camera.close,
         )
         self._worker.start()
 
@@ -71,27 +67,26 @@ class CameraNode(Node):
             return Calibration.unknown(settings.size)
         return load_calibration(resolve_url(settings.camera_info_url), settings.size)
 
-    def _subscribe_states(self) -> StateFeed:
+    def _listen_to_twin(self) -> StateProvider:
         feed = StateFeed()
-        if self._settings.source == "twin":
-            newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-            self.create_subscription(TwinState, "/sim/state", feed.put, newest)
-        return feed
+        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.create_subscription(TwinState, "/sim/state", feed.put, newest)
+        return feed.wait
 
     def _open(self) -> None:
         if self._settings.source == "twin" and self._settings.idle:
             yield_to_others()  # here, so that the threads of the renderer do as well
-        notes = self._camera.source.open()
+        notes = self._camera.open()
         self._monitor.opened(notes)
         for note in notes:
-            self.get_logger().warning(f"{self._camera.source.name}: {note}")
+            self.get_logger().warning(f"{self._camera.name}: {note}")
         width, height = self._settings.size
-        name, rate = self._camera.source.name, self._settings.framerate
+        name, rate = self._camera.name, self._settings.framerate
         self.get_logger().info(f"{name}, {width}x{height} at {rate:g} Hz")
 
     def _step(self) -> None:
-        frame = self._camera.source.read(_WAIT)
-        news = self._monitor.news(self._camera.link())
+        frame = self._camera.read(_WAIT)
+        news = self._monitor.news(self._link())
         if news is not None:
             level, text = news
             log = self.get_logger()
@@ -100,8 +95,7 @@ class CameraNode(Node):
             self._deliver(frame)
 
     def _deliver(self, frame: Frame) -> None:
-        detector = self._camera.frozen
-        frozen_for = 0.0 if detector is None else detector.update(frame.rgb, frame.stamp)
+        frozen_for = 0.0 if self._frozen is None else self._frozen.update(frame.rgb, frame.stamp)
         delay = self._times.now() - frame.stamp
         if self._monitor.delivered(self._times.monotonic(), delay, frozen_for):
             self._publish(frame)

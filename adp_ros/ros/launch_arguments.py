@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..adp.adp_settings import AdpSettings
+from ..cameras.camera import CAMERAS
 from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
 from ..robots.jaco2.kinematics import ROBOT_TYPES
@@ -71,9 +72,16 @@ TABLE: Final = (
     LaunchArgument(
         name="camera",
         default=AUTO,
-        description="twin, none, a device (/dev/video0), a video file or a folder of pictures; "
+        description="twin, none, a device (/dev/video0), a video file, a folder of pictures or the "
+        "name of another package's camera; "
         "auto: the twin's camera with robot:=sim, /dev/video0 with robot:=kinova, none with "
         "robot:=none",
+    ),
+    LaunchArgument(
+        name="camera2",
+        default="none",
+        description="The policy's second view, as camera: none, twin, a device, a file, a folder; "
+        "its topics lie under /camera2",
     ),
     LaunchArgument(
         name="adp",
@@ -154,7 +162,9 @@ class LaunchSettings:
         policy: ``expert``, ``oft`` or ``hold``.
         checkpoint: Checkpoint directory, None for the small one with random weights that the
             package generates.
-        camera: ``twin``, ``none``, a device, a video file or a folder of pictures.
+        camera: ``twin``, ``none``, a device, a video file, a folder of pictures or the name of
+            another package's camera.
+        camera2: The second view, the same.
         adp: File with the settings of gate and pruning.
         dry_run: Everything runs, but no velocity reaches the arm; always without one.
         seed: Seed of the scene in the twin.
@@ -169,6 +179,7 @@ class LaunchSettings:
     policy: str
     checkpoint: Path | None
     camera: str
+    camera2: str
     adp: Path
     dry_run: bool
     seed: int
@@ -203,7 +214,8 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         robot_type=text["robot_type"],
         policy=policy,
         checkpoint=checkpoint,
-        camera=_camera(text["camera"], text["robot"]),
+        camera=_camera("camera", text["camera"], text["robot"]),
+        camera2=_second_camera(text["camera2"], text["robot"]),
         adp=_adp_file(text["adp"]),
         dry_run=text["dry_run"] == "true" or text["robot"] == "none",
         seed=_seed(text["seed"]),
@@ -290,20 +302,32 @@ def _no_weights(path: Path) -> str:
     return "there are no weights (*.safetensors) in it"
 
 
-def _camera(value: str, robot: str) -> str:
+def other_cameras() -> tuple[str, ...]:
+    """Return the names of other packages' cameras; they are values of ``camera``."""
+    return tuple(name for name in CAMERAS.names if name not in CAMERAS.built_in)
+
+
+def _second_camera(value: str, robot: str) -> str:
+    if value == AUTO:
+        raise ConfigError("camera2 is 'auto', which camera is the second view must be said")
+    return _camera("camera2", value, robot)
+
+
+def _camera(name: str, value: str, robot: str) -> str:
     if value == AUTO:
         return {"sim": TWIN_CAMERA, "kinova": FIRST_DEVICE, "none": NO_CAMERA}[robot]
     if value == TWIN_CAMERA and robot != "sim":
         raise ConfigError(
-            f"camera is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
+            f"{name} is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
         )
-    if value in (TWIN_CAMERA, NO_CAMERA):
+    if value in (TWIN_CAMERA, NO_CAMERA) or value in other_cameras():
         return value
     path = Path(value).expanduser()
     if not value or not path.exists():
         raise ConfigError(
-            f"camera is {value!r}: no such file, allowed: auto, twin, none, a video device, "
-            "a video file, a folder of pictures"
+            f"{name} is {value!r}: no such file, allowed: "
+            + ", ".join((AUTO, TWIN_CAMERA, NO_CAMERA, *other_cameras()))
+            + ", a video device, a video file, a folder of pictures"
         )
     return str(path.absolute())
 

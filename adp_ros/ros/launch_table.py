@@ -14,9 +14,9 @@ from typing import Any, Final
 from ..errors import ConfigError
 from ..settings import Groups, configs_from_flat, read_mapping
 from ..sim.tasks import find_task
-from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings
+from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings, other_cameras
 
-Parameter = bool | int | float | str
+Parameter = bool | int | float | str | tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,8 @@ def yaml_scalar(value: Parameter) -> str:
     """Write a parameter so that rcl reads back the same type and value."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(yaml_scalar, value))}]"
     if isinstance(value, int | float):
         mantissa, exponent, power = repr(value).partition("e")
         dot = ".0" if exponent and "." not in mantissa else ""  # YAML 1.1 wants a dot in a float
@@ -74,8 +76,9 @@ def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple
     nodes = []
     if settings.robot == "sim":
         nodes.append(_sim(settings, share))
-    if settings.camera != NO_CAMERA:
-        nodes.append(_camera(settings, share))
+    for name, camera in (("camera", settings.camera), ("camera2", settings.camera2)):
+        if camera != NO_CAMERA:
+            nodes.append(_camera(name, camera, settings, share))
     nodes.append(_controller(settings, share))
     nodes.append(_inference(settings, checkpoint, share))
     if settings.record:
@@ -103,13 +106,14 @@ def _sim(settings: LaunchSettings, share: Path) -> NodeSpec:
     )
 
 
-def _camera(settings: LaunchSettings, share: Path) -> NodeSpec:
+def _camera(name: str, camera: str, settings: LaunchSettings, share: Path) -> NodeSpec:
     return NodeSpec(
-        name="camera_node",
+        name=f"{name}_node",
         executable="camera_node",
-        parameter_file=share / "config" / "camera.yaml",
+        parameter_file=share / "config" / f"{name}.yaml",
         parameters={
-            **_camera_source(settings.camera),
+            **_camera_source(camera),
+            "camera_name": name,
             "robot_type": settings.robot_type,
         },
         log_level=settings.log_level,
@@ -117,8 +121,8 @@ def _camera(settings: LaunchSettings, share: Path) -> NodeSpec:
 
 
 def _camera_source(camera: str) -> dict[str, Parameter]:
-    if camera == TWIN_CAMERA:
-        return {"source": "twin"}
+    if camera == TWIN_CAMERA or camera in other_cameras():
+        return {"source": camera}
     path = Path(camera)
     if path.is_dir():
         return {"source": "images", "path": camera}
@@ -148,6 +152,7 @@ def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeS
             "adp": str(settings.adp),
             "instruction": find_task(settings.task).instruction,
             "robot_type": settings.robot_type,
+            **({} if settings.camera2 == NO_CAMERA else {"image_topics": _TWO_VIEWS}),
         },
         log_level=settings.log_level,
     )
@@ -163,6 +168,7 @@ def _record(settings: LaunchSettings, share: Path) -> NodeSpec:
     )
 
 
+_TWO_VIEWS: Final = ("/camera/image_raw", "/camera2/image_raw")
 ROS_NAMES: Final = ("use_sim_time", "start_type_description_service")
 
 
@@ -241,6 +247,7 @@ def _sim_groups() -> Groups:
 GROUPS: Final[Mapping[str, Callable[[], Groups]]] = MappingProxyType(
     {
         "camera_node": _camera_groups,
+        "camera2_node": _camera_groups,
         "controller_node": _controller_groups,
         "inference_node": _inference_groups,
         "record_node": _record_groups,

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from ..cameras.twin_camera import TwinSnapshot
+from ..cameras.camera import TwinSnapshot
 from ..msg import TwinState
 from .stamps import seconds
 

@@ -4,7 +4,7 @@ import pytest
 from camera_fakes import FakeClock, ScriptedSource
 
 from adp_ros.cameras.camera import CameraSettings
-from adp_ros.cameras.reconnect import ReconnectingSource
+from adp_ros.cameras.reconnect import ReconnectingCamera
 from adp_ros.errors import CameraError
 
 SETTINGS = CameraSettings(
@@ -12,9 +12,9 @@ SETTINGS = CameraSettings(
 )
 
 
-def wrapped(source: ScriptedSource, clock: FakeClock) -> ReconnectingSource:
+def wrapped(source: ScriptedSource, clock: FakeClock) -> ReconnectingCamera:
     """Return the open wrapper."""
-    camera = ReconnectingSource(source, SETTINGS, clock)
+    camera = ReconnectingCamera(source, SETTINGS, clock)
     camera.open()
     return camera
 

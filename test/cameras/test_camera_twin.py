@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scenes import scene_of
 
-from adp_ros.cameras.camera import CameraSettings
-from adp_ros.cameras.make import make_camera, make_twin_renderer
-from adp_ros.cameras.twin_camera import TwinSnapshot, TwinSource
+from adp_ros.cameras.camera import CameraSettings, TwinSnapshot
+from adp_ros.cameras.make import make_camera
+from adp_ros.cameras.twin_camera import TwinCamera, make_twin_renderer
 
 SETTINGS = CameraSettings(source="twin", framerate=30.0)
 
@@ -54,7 +54,7 @@ def _fresh():
 @pytest.mark.parametrize("period", [0.01, 0.02, 1 / 60, 0.033])
 def test_rate_is_thirty_whatever_the_rate_of_the_states(period: float) -> None:
     """Over 10 s of states, frames come at 30 Hz, stamped as their states."""
-    source = TwinSource(SETTINGS, States(period).wait, Drawing)
+    source = TwinCamera(SETTINGS, States(period).wait, Drawing)
     stamps = [source.read(0.1).stamp for _ in range(300)]
     assert 299 / (stamps[-1] - stamps[0]) == pytest.approx(30.0, rel=0.02)
     assert (np.diff(stamps) > 0).all()
@@ -62,14 +62,14 @@ def test_rate_is_thirty_whatever_the_rate_of_the_states(period: float) -> None:
 
 def test_slow_states_are_not_drawn_twice() -> None:
     """States at 10 Hz give 10 pictures a second, each once."""
-    source = TwinSource(SETTINGS, States(0.1).wait, Drawing)
+    source = TwinCamera(SETTINGS, States(0.1).wait, Drawing)
     stamps = [source.read(0.1).stamp for _ in range(20)]
     np.testing.assert_allclose(np.diff(stamps), 0.1)
 
 
 def test_no_state_is_no_picture() -> None:
     """A twin that has not started is waited for."""
-    source = TwinSource(SETTINGS, lambda due, timeout: None, Drawing)
+    source = TwinCamera(SETTINGS, lambda due, timeout: None, Drawing)
     assert source.open() == ()
     assert source.read(0.1) is None
     assert Drawing.made == []
@@ -78,7 +78,7 @@ def test_no_state_is_no_picture() -> None:
 
 def test_new_scene_gets_a_new_renderer() -> None:
     """Another seed means other object places: the old renderer is closed."""
-    source = TwinSource(SETTINGS, States(0.1, (("wipe", 0), ("wipe", 1))).wait, Drawing)
+    source = TwinCamera(SETTINGS, States(0.1, (("wipe", 0), ("wipe", 1))).wait, Drawing)
     for _ in range(12):
         source.read(0.1)
     assert Drawing.made == [("wipe", 0), ("wipe", 1)]
@@ -94,11 +94,11 @@ def test_real_scene_is_rendered() -> None:
     scene = build_scene(scene_of("wipe_table", 3, "j2n6s300"))
     cleaned = np.zeros(len(scene.cells), np.bool_)
     state = TwinSnapshot("wipe_table", 3, scene.model.qpos0.copy(), cleaned, 5.0)
-    camera = make_camera(SETTINGS, None, lambda due, timeout: state)
-    frame = camera.source.read(0.1)
+    camera = make_camera(SETTINGS, None, lambda: lambda due, timeout: state).camera
+    frame = camera.read(0.1)
     assert frame.rgb.shape == (480, 640, 3) and frame.stamp == 5.0
     assert frame.rgb.std() > 20
-    camera.source.close()
+    camera.close()
     renderer = make_twin_renderer("wipe_table", 3, SETTINGS)
     wiped = renderer.render(state.qpos, ~cleaned)
     assert (wiped != frame.rgb).any(axis=2).sum() > 1000  # the stain is gone

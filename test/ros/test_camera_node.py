@@ -21,8 +21,8 @@ from scenes import scene_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from adp_ros.cameras.camera_health import FrozenDetector
-from adp_ros.cameras.make import Camera
-from adp_ros.cameras.reconnect import Link, ReconnectingSource
+from adp_ros.cameras.make import WatchedCamera
+from adp_ros.cameras.reconnect import Link, ReconnectingCamera
 from adp_ros.msg import TwinState
 from adp_ros.ros.camera_node import CameraNode, main
 from adp_ros.types import Frame
@@ -110,6 +110,19 @@ def test_jpeg_is_made_for_subscribers(tmp_path: Path) -> None:
     assert sum(stamp(m) in raw for m in listener.jpeg) >= 3
 
 
+def test_a_second_camera_has_topics_of_its_own(tmp_path: Path) -> None:
+    """With another ``camera_name`` pictures come on its topics, and none on the first camera's."""
+    seen: list[Image] = []
+    with bench(images(folder(tmp_path), "camera_name:=camera2")) as ros:
+        listener = ros.add(Listener())
+        listener.create_subscription(
+            Image, "/camera2/image_raw", seen.append, qos_profile_sensor_data
+        )
+        ros.add(CameraNode())
+        ros.until(lambda: len(seen) >= 3)
+    assert listener.raw == []
+
+
 def test_health_is_published(tmp_path: Path) -> None:
     """Once a second, with rate and delay as values."""
     with bench(images(folder(tmp_path))) as ros:
@@ -137,9 +150,9 @@ def test_camera_that_vanishes_is_reported_and_comes_back() -> None:
     script = [1.0] * 5 + ["v4l2 camera /dev/fake stopped delivering frames"] + [1.0] * 400
     source = Unplugged([None, "v4l2 camera /dev/fake cannot be opened", None], script)
 
-    def make(settings, clock, states) -> Camera:
-        watched = ReconnectingSource(source, settings, clock)
-        return Camera(watched, watched.current_link)
+    def make(settings, clock, twin) -> WatchedCamera:
+        watched = ReconnectingCamera(source, settings, clock)
+        return WatchedCamera(watched, watched.current_link)
 
     with bench(["source:=v4l2", "reconnect_delay:=0.7"]) as ros:
         listener = ros.add(Listener())
@@ -155,8 +168,8 @@ def test_frozen_pictures_end_in_silence() -> None:
     """After the error time of equal pictures nothing is published any more."""
     source = Unplugged([None], [1.0] * 1000)
 
-    def make(settings, clock, states) -> Camera:
-        return Camera(source, Link, FrozenDetector(settings.frozen_threshold))
+    def make(settings, clock, twin) -> WatchedCamera:
+        return WatchedCamera(source, Link, FrozenDetector(settings.frozen_threshold))
 
     with bench(["source:=v4l2", "frozen_warn:=0.2", "frozen_error:=0.5"]) as ros:
         listener = ros.add(Listener())
@@ -191,7 +204,7 @@ def test_twin_camera_waits_for_the_twin_and_draws_it() -> None:
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        (["source:=usb"], "source is 'usb', allowed: one of 'twin', 'v4l2', 'video', 'images'"),
+        (["source:=usb"], "source is 'usb', allowed: twin, v4l2, video, images"),
         (["image_width:=640.5"], "image_width is 640.5, a whole number is needed"),
         (["framerate:=0.0"], "framerate"),
         (["source:=v4l2", "video_device:=/dev/video987"], "/dev/video987 cannot be opened"),

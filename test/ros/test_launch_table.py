@@ -14,7 +14,7 @@ from adp_ros.ros.launch_arguments import (
     parse_assignments,
     resolve_settings,
 )
-from adp_ros.ros.launch_table import NodeSpec, node_table, yaml_scalar
+from adp_ros.ros.launch_table import NodeSpec, check_parameters, node_table, yaml_scalar
 from adp_ros.settings import share_directory
 from adp_ros.sim.kinds.place import PlaceTask
 from adp_ros.sim.tasks import find_task, task_names
@@ -261,6 +261,36 @@ def test_camera_argument_picks_the_source(kind: str, share: Path, tmp_path: Path
     }[kind]
     parameters = specs(resolve_settings({"camera": value}, share), share)["camera_node"].parameters
     assert (parameters["source"], parameters[name]) == (source, value)
+
+
+def test_second_camera_is_a_node_and_a_view_more(share: Path, tmp_path: Path) -> None:
+    """``camera2`` starts a camera node of its own name, topics and file, and the policy gets both.
+
+    Without it the inference node's file says what the views are.
+    """
+    settings = resolve_settings({"camera2": str(tmp_path)}, share)
+    nodes = specs(settings, share)
+    second = nodes["camera2_node"]
+    assert (second.executable, second.parameter_file.name) == ("camera_node", "camera2.yaml")
+    assert second.parameters["camera_name"] == "camera2"
+    assert (second.parameters["source"], second.parameters["path"]) == ("images", str(tmp_path))
+    topics = nodes["inference_node"].parameters["image_topics"]
+    assert topics == ("/camera/image_raw", "/camera2/image_raw")
+    assert yaml.safe_load(yaml_scalar(topics)) == list(topics)
+    check_parameters(specs(settings, share_directory({})).values())
+    alone = specs(resolve_settings({}, share), share)
+    assert "camera2_node" not in alone
+    assert "image_topics" not in alone["inference_node"].parameters
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("auto", "camera2 is 'auto', which camera"), ("/no/such", "camera2 is '/no/such': no such")],
+)
+def test_second_camera_must_be_said(value: str, message: str, share: Path) -> None:
+    """The second view has no default device, and a wrong one is named."""
+    with pytest.raises(ConfigError, match=message):
+        resolve_settings({"camera2": value}, share)
 
 
 @pytest.mark.parametrize(
