@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import os
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 from skip_report import pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for a busy core take minutes
 settings.register_profile("adp_ros", deadline=None)  # how long an example takes is no claim
 settings.load_profile("adp_ros")
 

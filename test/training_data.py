@@ -4,11 +4,11 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from adp_ros.learning.examples import DataMeaning, Examples
+from adp_ros.learning.dataset import DatasetInfo
+from adp_ros.learning.examples import Examples
 from adp_ros.learning.initial_model import start_new
 from adp_ros.learning.recipe import Recipe
 from adp_ros.policies.openvla.normalisation import load_statistics
-from adp_ros.types import ActionConvention
 
 INSTRUCTIONS = ("wipe the table", "place the blue cube on the plate")
 STATE = ("x", "y", "z", "joint_1", "joint_2", "joint_3", "finger_1", "finger_2")
@@ -66,7 +66,7 @@ def statistics_values(examples):
 
 def small_start(examples, size="tiny"):
     """A new model, values of its statistics file, and the statistics."""
-    start = start_new(Recipe(size=size), DataMeaning(STATE, ActionConvention()), _STACK)
+    start = start_new(Recipe(size=size), DatasetInfo(state=STATE), _STACK)
     values = {"made": statistics_values(examples)}
     from adp_ros.policies.openvla.create import write_json
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ from ..sim.tasks import task_names
 from .output import write_json
 
 if TYPE_CHECKING:
-    from ..learning.collecting import Session, Summary
-    from ..learning.collection import Collected, CollectPlan, CollectSettings
+    from ..learning.collecting import Session
+    from ..learning.collection import Collected, CollectPlan, CollectSettings, Summary
     from ..reports.progress import Show
 
 
@@ -96,7 +97,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Collect what is missing; return 0, or 1 when an episode could not be run."""
-    from ..learning.collecting import run_session, summarise
+    from ..learning.collecting import run_session
+    from ..learning.collection import summarise
     from ..learning.dataset_statistics import write_statistics
 
     session = _session(arguments)
@@ -126,7 +128,7 @@ def _session(arguments: argparse.Namespace) -> "Session":
     info = DatasetInfo(
         robot_type=settings.robot_type,
         source=f"adp_ros twin, {_source(plan)}",
-        made=settings.to_json(),
+        made=asdict(settings),
     )
     return Session(plan, create_dataset(arguments.out, info), adp, arguments.workers)
 
@@ -188,7 +190,7 @@ def _print(summary: "Summary", session: "Session", arguments: argparse.Namespace
     table = Table("task", "kind", "episodes", "success", "kept", "pictures", "simulated [s]")
     for group in summary.groups:
         rate = f"{group.successes / group.episodes:.1%}"
-        numbers = (group.episodes, rate, group.kept, group.frames, f"{group.seconds:.0f}")
+        numbers = (group.episodes, rate, group.kept, group.frames, f"{group.simulated_seconds:.0f}")
         table.add_row(group.task, group.kind, *map(str, numbers))
     console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
     if summary.groups:
@@ -198,6 +200,6 @@ def _print(summary: "Summary", session: "Session", arguments: argparse.Namespace
     for line in summary.errors:
         console.print(f"error     {line}", markup=False)
     console.print(
-        f"{total} demonstrations in {out}; {summary.size / 1e6:.0f} MB now, "
-        f"{summary.wall:.0f} s, {summary.speed:.1f} x real time"
+        f"{total} demonstrations in {out}; {summary.bytes / 1e6:.0f} MB now, "
+        f"{summary.wall_seconds:.0f} s, {summary.times_real_time:.1f} x real time"
     )

@@ -19,7 +19,6 @@ from ..learning.recipe import load_recipe
 from ..settings import share_directory
 
 if TYPE_CHECKING:
-    from ..learning.metrics import Scores
     from ..learning.train import TrainingOutcome
 
 
@@ -113,10 +112,9 @@ class Shown:
         text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
         self._bar.update(self._task, completed=samples, description=stage, losses=text)
 
-    def validated(self, stage: str, scores: "Scores") -> None:
+    def validated(self, stage: str, scores: Mapping[str, float]) -> None:
         """A validation is done."""
-        values = scores.as_dict()
-        text = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        text = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self._console.print(f"{stage}: {text}", soft_wrap=True)
 
 

@@ -1,7 +1,7 @@
 """Examples to tensors, and what is done to vision tokens at training.
 
-No token is dropped. Only the rotary positions are those that a pruned sequence would have, so that
-a small model, which has seen no other length of sequence, is not put off by the shift.
+A stage may drop some at random, or keep all of them and only squeeze their rotary positions to
+those of a pruned sequence, so that a small model gets used to other lengths.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,10 @@ from .examples import Examples
 from .recipe import Augmentation, Stage
 from .relevance import POSITION_SCALE
 
-_DROPPING_STREAM = 7  # keeps these draws apart from those of examples and augmentation
+_DROPPING_STREAM: Final = 7  # keep these draws apart from those of examples and augmentation
+_SQUEEZING_STREAM: Final = 8
+_STRETCH: Final = 16  # tokens that are thinned out alike: a row of patches
+_OUTSIDE: Final = -1e4  # [px]
 
 
 def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
@@ -42,10 +45,6 @@ def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor |
         return None
     count = max(1, round(rng.uniform(stage.drop_keep[0], stage.drop_keep[1]) * total))
     return torch.from_numpy(np.sort(rng.choice(total, count, replace=False)))
-
-
-_SQUEEZING_STREAM = 8  # keeps these draws apart from those of examples, augmentation and dropping
-_STRETCH = 16  # tokens that are thinned out alike: a row of patches
 
 
 def squeezed_places(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
@@ -68,9 +67,6 @@ def squeezed_places(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | 
     counted = np.clip(rows * share / rows.mean(), 0.0, 1.0).repeat(_STRETCH)[:total]
     drawn = rng.random(total) < counted
     return torch.from_numpy(np.concatenate([[0], np.cumsum(drawn)]).astype(np.int64))
-
-
-_OUTSIDE: Final = -1e4  # [px]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,7 @@ class Collator:
         preprocessor: Preprocessor,
         tokenizer: PromptTokenizer,
     ) -> None:
-        self._examples = examples
+        self.examples = examples
         self._table = preprocessor.table
         self._statistics = statistics
         self._prompts = [(*tokenizer.encode(text), STOP_ID) for text in examples.instructions]
@@ -139,12 +135,12 @@ class Collator:
         self, indices: NDArray[np.int64], settings: Augmentation, rng: np.random.Generator
     ) -> Batch:
         """Make a batch with changed pictures."""
-        seen = [augment(self._examples.picture(int(i)), settings, rng) for i in indices]
+        seen = [augment(self.examples.picture(int(i)), settings, rng) for i in indices]
         return self._collate(indices, seen, settings.state_noise, rng)
 
     def test(self, indices: NDArray[np.int64]) -> Batch:
         """Make a batch as the policy sees it at test."""
-        seen = [unchanged(self._examples.picture(int(i))) for i in indices]
+        seen = [unchanged(self.examples.picture(int(i))) for i in indices]
         return self._collate(indices, seen, 0.0, np.random.default_rng(0))
 
     def blind(
@@ -172,7 +168,7 @@ class Collator:
         state_noise: float,
         rng: np.random.Generator,
     ) -> Batch:
-        examples = self._examples
+        examples = self.examples
         places = [w.place(examples.pixels[i]) for w, i in zip(windows, indices, strict=True)]
         state = self._state(examples.state[indices])  # (B, P)
         if state_noise:

@@ -1,7 +1,6 @@
 """Which episodes are to be collected, what is missing, and what a run of it amounts to."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -9,68 +8,14 @@ from typing import Any, Final
 import numpy as np
 
 from ..adp.adp_settings import AdpSettings
-from ..errors import ConfigError, DemonstrationError
+from ..errors import ConfigError
 from ..evaluation.rollout_result import RolloutConfig
 from ..settings import check_settings, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.placement import DISTRACTORS
 from ..sim.tasks import find_task
+from .run_files import append_line, read_lines
 
-LEFT_OUT_FILE: Final = "left_out.jsonl"
-
-
-class LeftOut:
-    """One line per episode; a line that an interruption cut off counts for nothing."""
-
-    def __init__(self, directory: Path) -> None:
-        """Read what is there.
-
-        Raises:
-            DemonstrationError: It can't be read.
-        """
-        self._path = directory / LEFT_OUT_FILE
-        self.names = frozenset(self._read())
-
-    def add(self, collected: "Collected") -> None:
-        """Append an episode.
-
-        Raises:
-            DemonstrationError: It can't be written.
-        """
-        line = {
-            "name": collected.job.name,
-            "ending": collected.ending,
-            "progress": collected.progress,
-        }
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write("\n" if self._cut_off() else "")
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise DemonstrationError(f"{self._path} can't be written: {error}") from error
-        self.names |= {collected.job.name}
-
-    def _cut_off(self) -> bool:
-        data = self._path.read_bytes() if self._path.exists() else b""
-        return bool(data) and not data.endswith(b"\n")
-
-    def _read(self) -> list[str]:
-        if not self._path.exists():
-            return []
-        try:
-            lines = self._path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DemonstrationError(f"{self._path} can't be read: {error}") from error
-        names = []
-        for line in lines:
-            try:
-                names.append(str(json.loads(line)["name"]))
-            except (ValueError, KeyError, TypeError):
-                continue  # cut off; the episode is tried again
-        return names
-
-
-KINDS: Final = ("clean", "noisy")
 POLICY: Final = "policy"
 SOURCE: Final[Mapping[str, str]] = {"clean": "expert", "noisy": "noisy", POLICY: "policy"}
 _STREAM: Final = 0x_57_A7  # of random numbers for start poses
@@ -133,10 +78,6 @@ class CollectSettings:
         if self.checkpoint is not None:
             return (POLICY,)
         return ("clean",) * self.clean + ("noisy",) * self.noisy
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it ready for ``json.dumps``."""
-        return asdict(self)
 
     def random_pruning(self, adp: AdpSettings, seed: int) -> AdpSettings:
         """Return settings that prune the wanted share of windows, drawn from a seed."""
@@ -252,3 +193,110 @@ class CollectPlan:
         for number in range(self.episodes):
             for task in self.tasks:
                 yield Job(task, self.first_seed + number, kinds[number % len(kinds)])
+
+
+class LeftOut:
+    """Episodes that came to nothing and are not tried again; a line for each in a file.
+
+    Args:
+        directory: Of the data set.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "left_out.jsonl"
+
+    def names(self) -> list[str]:
+        """Return the episodes' names; one whose line was cut off is tried again.
+
+        Raises:
+            DemonstrationError: The file can't be read.
+        """
+        return [str(line["name"]) for line in read_lines(self._path) if "name" in line]
+
+    def add(self, collected: Collected) -> None:
+        """Append an episode.
+
+        Raises:
+            DemonstrationError: It can't be written.
+        """
+        name, ending = collected.job.name, collected.ending
+        line = {"name": name, "ending": ending, "progress": collected.progress}
+        append_line(self._path, line)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Episodes of one task and kind.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``clean``, ``noisy`` or ``policy``.
+        episodes: How many were run.
+        successes: How many of them did the task.
+        kept: How many are demonstrations now.
+        frames: Pictures in them.
+        simulated_seconds: Simulated time, in [s].
+    """
+
+    task: str
+    kind: str
+    episodes: int
+    successes: int
+    kept: int
+    frames: int
+    simulated_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run amounts to.
+
+    Attributes:
+        groups: Per task and kind.
+        errors: Episodes that could not be run, with the reason.
+        left_out: Undisturbed episodes that failed, with the reason.
+        wall_seconds: Time that the run took, in [s].
+        bytes: Size of what was written.
+    """
+
+    groups: tuple[Group, ...]
+    errors: tuple[str, ...]
+    left_out: tuple[str, ...]
+    wall_seconds: float
+    bytes: int
+
+    @property
+    def times_real_time(self) -> float:
+        """Simulated time per time that the run took; 0 when it took none."""
+        seconds = sum(group.simulated_seconds for group in self.groups)
+        return seconds / self.wall_seconds if self.wall_seconds > 0.0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it ready for ``json.dumps``."""
+        return asdict(self) | {"times_real_time": round(self.times_real_time, 2)}
+
+
+def summarise(outcomes: Sequence[Collected], wall: float) -> Summary:
+    """Sum up what came of the episodes of a run that took ``wall`` [s]."""
+    keys = sorted({(o.job.task, o.job.kind) for o in outcomes})
+    nothing = [o for o in outcomes if not o.kept]
+    return Summary(
+        groups=tuple(_group(task, kind, outcomes) for task, kind in keys),
+        errors=tuple(f"{o.job.name}: {o.ending}" for o in nothing if o.error),
+        left_out=tuple(f"{o.job.name}: {o.ending}" for o in nothing if not o.error),
+        wall_seconds=round(wall, 2),
+        bytes=sum(o.bytes for o in outcomes),
+    )
+
+
+def _group(task: str, kind: str, outcomes: Sequence[Collected]) -> Group:
+    own = [o for o in outcomes if (o.job.task, o.job.kind) == (task, kind)]
+    return Group(
+        task=task,
+        kind=kind,
+        episodes=len(own),
+        successes=sum(o.success for o in own),
+        kept=sum(o.kept for o in own),
+        frames=sum(o.frames for o in own),
+        simulated_seconds=round(sum(o.time for o in own), 2),
+    )

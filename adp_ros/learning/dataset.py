@@ -1,7 +1,7 @@
 """A folder of demonstrations that fit together, one file per episode."""
 
+import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,13 +16,15 @@ from ..policies.conventions import AXES_LAYOUT, StateLayout
 from ..policies.openvla.preprocess import JPEG_QUALITY
 from ..types import ActionConvention
 from .demonstrations import Demonstration, Frames, Landmarks, check_episode
+from .run_files import replacing, write_text
 
-TEMPORARY: Final = ".part"  # ending of a file that is being written
+_Arrays = dict[str, NDArray[Any]]
 _PICTURES: Final = ("frame_data", "frame_offset")
+_DIGESTS: Final = "digests"
 
 
 def write_episode(path: Path, demonstration: Demonstration) -> None:
-    """Write a file; it is there as a whole or not at all.
+    """Write a file with the checksum of each array; it is there as a whole or not at all.
 
     Args:
         path: Ends in ``.npz``; a file that is there is replaced.
@@ -31,16 +33,10 @@ def write_episode(path: Path, demonstration: Demonstration) -> None:
     Raises:
         DemonstrationError: It can't be written.
     """
-    temporary = path.with_name(path.name + TEMPORARY)
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **_arrays(demonstration))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DemonstrationError(f"{path} can't be written: {error}") from error
+    arrays = _arrays(demonstration)
+    digests = json.dumps({name: array_digest(values) for name, values in arrays.items()})
+    with replacing(path) as work, work.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, **{_DIGESTS: np.array(digests)})
 
 
 def read_episode(path: Path, *, pictures: bool = True) -> Demonstration:
@@ -51,29 +47,48 @@ def read_episode(path: Path, *, pictures: bool = True) -> Demonstration:
         pictures: False leaves the pictures' bytes out, which are nearly all of the file.
 
     Raises:
-        DemonstrationError: It can't be read, or lacks a field.
+        DemonstrationError: It can't be read, lacks a field, or an array is not what was written.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
             names = [name for name in stored.files if pictures or name not in _PICTURES]
-            fields: dict[str, NDArray[Any]] = {name: stored[name] for name in names}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays: _Arrays = {name: stored[name] for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DemonstrationError(f"{path} can't be read, it is damaged: {error}") from error
+    _check_digests(path, arrays)
     try:
-        return _demonstration(fields if pictures else fields | _no_pictures(fields))
+        if not pictures:
+            arrays["frame_offset"] = np.zeros(len(arrays["frame_step"]) + 1, np.int64)
+            arrays["frame_data"] = np.zeros(0, np.uint8)
+        return _demonstration(arrays)
     except KeyError as error:
         raise DemonstrationError(f"{path} lacks the field {error.args[0]}") from error
     except (TypeError, ValueError) as error:
         raise DemonstrationError(f"{path} has a field of another type: {error}") from error
 
 
-def _no_pictures(fields: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    offset = np.zeros(len(fields["frame_step"]) + 1, np.int64)
-    return {"frame_data": np.zeros(0, np.uint8), "frame_offset": offset}
+def array_digest(values: NDArray[Any]) -> str:
+    """Return the checksum of an array: of its type, its shape and its values."""
+    digest = hashlib.sha256(f"{values.dtype.str} {values.shape}".encode())
+    digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
-def _arrays(d: Demonstration) -> dict[str, Any]:
-    arrays: dict[str, Any] = {
+def _check_digests(path: Path, arrays: _Arrays) -> None:
+    """Refuse arrays that are not those that were written; older files have no checksums."""
+    if _DIGESTS not in arrays:
+        return
+    try:
+        wanted = dict(json.loads(str(arrays[_DIGESTS])))
+    except (ValueError, TypeError) as error:
+        raise DemonstrationError(f"{path} is damaged: its checksums can't be read") from error
+    for name, values in arrays.items():
+        if name != _DIGESTS and array_digest(values) != wanted.get(name):
+            raise DemonstrationError(f"{path} is damaged: {name} does not fit its checksum")
+
+
+def _arrays(d: Demonstration) -> _Arrays:
+    arrays = {
         "instruction": np.array(d.instruction),
         "task": np.array(d.task),
         "seed": np.array(d.seed, dtype=np.int64),
@@ -96,43 +111,25 @@ def _arrays(d: Demonstration) -> dict[str, Any]:
     return arrays
 
 
-def _demonstration(fields: Mapping[str, NDArray[Any]]) -> Demonstration:
+def _demonstration(arrays: _Arrays) -> Demonstration:
     landmarks = None
-    if "landmarks" in fields:
-        names = tuple(str(name) for name in fields["landmark_names"])
-        landmarks = Landmarks(names, fields["landmarks"], fields["landmark_pixels"])
+    if "landmarks" in arrays:
+        names = tuple(str(name) for name in arrays["landmark_names"])
+        landmarks = Landmarks(names, arrays["landmarks"], arrays["landmark_pixels"])
     return Demonstration(
-        instruction=str(fields["instruction"]),
-        task=str(fields["task"]),
-        seed=int(fields["seed"]),
-        source=str(fields["source"]),
-        success=bool(fields["success"]),
-        time=fields["time"],
-        state=fields["state"],
-        action=fields["action"],
-        gripper=fields["gripper"],
-        frames=Frames(fields["frame_step"], fields["frame_data"], fields["frame_offset"]),
-        chunk_label=fields.get("chunk_label"),
+        instruction=str(arrays["instruction"]),
+        task=str(arrays["task"]),
+        seed=int(arrays["seed"]),
+        source=str(arrays["source"]),
+        success=bool(arrays["success"]),
+        time=arrays["time"],
+        state=arrays["state"],
+        action=arrays["action"],
+        gripper=arrays["gripper"],
+        frames=Frames(arrays["frame_step"], arrays["frame_data"], arrays["frame_offset"]),
+        chunk_label=arrays.get("chunk_label"),
         landmarks=landmarks,
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, replacing one that is there.
-
-    Raises:
-        DemonstrationError: It cannot be written.
-    """
-    temporary = path.with_name(path.name + TEMPORARY)
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DemonstrationError(f"{path} can't be written: {error}") from error
 
 
 VERSION: Final = 1
@@ -154,7 +151,7 @@ class DatasetInfo:
         width: Of the pictures, in [px].
         height: Of the pictures, in [px].
         source: Where the data come from, in words.
-        made: Settings that they were made with; of no account for reading.
+        made: Settings that they were made with; reading does not depend on them.
     """
 
     robot_type: str = "j2n6s300"
@@ -168,14 +165,10 @@ class DatasetInfo:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it ready for ``json.dumps``."""
-        return {
-            "format": _FORMAT,
-            "version": VERSION,
-            **asdict(self),
-            "state": list(self.state),
-            "jpeg_quality": JPEG_QUALITY,
-        }
+        """Return it as it is read back from JSON."""
+        head = {"format": _FORMAT, "version": VERSION}
+        values = head | asdict(self) | {"jpeg_quality": JPEG_QUALITY}
+        return dict(json.loads(json.dumps(values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +184,9 @@ class Dataset:
     info: DatasetInfo
 
     def names(self) -> tuple[str, ...]:
-        """Return the episodes' names in alphabetical order; unfinished files are none."""
-        return tuple(sorted(path.stem for path in self._episodes.glob("*.npz")))
+        """Return the episodes' names in alphabetical order; hidden files are none."""
+        files = (self.directory / EPISODES).glob("*.npz")
+        return tuple(sorted(path.stem for path in files if not path.name.startswith(".")))
 
     def __len__(self) -> int:
         return len(self.names())
@@ -206,7 +200,7 @@ class Dataset:
 
     def path(self, name: str) -> Path:
         """Return the file of an episode."""
-        return self._episodes / f"{name}.npz"
+        return self.directory / EPISODES / f"{name}.npz"
 
     def read(self, name: str, *, pictures: bool = True) -> Demonstration:
         """Read and check an episode.
@@ -233,10 +227,6 @@ class Dataset:
         check_episode(path, episode, len(self.info.state), self.info.step_period)
         write_episode(path, episode)
 
-    @property
-    def _episodes(self) -> Path:
-        return self.directory / EPISODES
-
 
 def open_dataset(directory: Path) -> Dataset:
     """Open a folder for reading.
@@ -262,27 +252,23 @@ def create_dataset(directory: Path, info: DatasetInfo) -> Dataset:
         DemonstrationError: What is there means other things or was made otherwise, or the folder
             cannot be written; names the field.
     """
-    if (directory / INFO_FILE).exists():
+    path = directory / INFO_FILE
+    if path.exists():
         found = open_dataset(directory)
-        _refuse_other(directory / INFO_FILE, found.info.to_json(), info.to_json())
+        there = found.info.to_json()
+        for name, value in info.to_json().items():
+            if there[name] != value:
+                raise DemonstrationError(
+                    f"{path}: {name} is {there[name]!r}, now it would be {value!r}; choose "
+                    "another folder"
+                )
         return found
     try:
         (directory / EPISODES).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DemonstrationError(f"{directory} can't be made: {error}") from error
-    write_text(directory / INFO_FILE, json.dumps(info.to_json(), indent=2) + "\n")
+    write_text(path, json.dumps(info.to_json(), indent=2) + "\n")
     return Dataset(directory, info)
-
-
-def _refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    wanted = json.loads(json.dumps(wanted))
-    there = json.loads(json.dumps(there))
-    for name, value in wanted.items():
-        if there[name] != value:
-            raise DemonstrationError(
-                f"{path}: {name} is {there[name]!r}, now it would be {value!r}; choose another "
-                "folder"
-            )
 
 
 def _info(path: Path, values: Any) -> DatasetInfo:
@@ -294,17 +280,13 @@ def _info(path: Path, values: Any) -> DatasetInfo:
         )
     taken = {k: v for k, v in values.items() if k not in ("format", "version", "jpeg_quality")}
     try:
-        info = DatasetInfo(
-            **{
-                **taken,
-                "state": StateLayout(tuple(taken["state"])).names,
-                "convention": ActionConvention(**taken["convention"]),
-            }
-        )
+        layout = StateLayout(tuple(taken.pop("state")))
+        convention = ActionConvention(**taken.pop("convention"))
+        info = DatasetInfo(state=layout.names, convention=convention, **taken)
     except ConfigError as error:
         raise DemonstrationError(f"{path}: {error}") from error
     except (KeyError, TypeError) as error:
         raise DemonstrationError(f"{path}: a field is missing or not allowed: {error}") from error
-    if not info.step_period > 0.0:
+    if not (isinstance(info.step_period, int | float) and info.step_period > 0.0):
         raise DemonstrationError(f"{path}: step_period is {info.step_period}, above 0 is needed")
     return info

@@ -15,6 +15,7 @@ from ..types import ACTION_SIZE, FloatArray, Rgb
 
 SOURCES: Final = ("expert", "noisy", "policy", "teleoperation")
 CORRECTIVE: Final = ("policy",)
+LANDMARKS: Final = ("item", "receptacle", "tool")  # those that auxiliary losses know
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,8 @@ def check_episode(
     check = _Check(path)
     steps, frames = episode.steps, len(episode.frames)
     check.that(bool(episode.instruction.strip()), "instruction", "is empty")
+    line = f"is {episode.instruction!r}, one line of text is needed"
+    check.that(episode.instruction.isprintable(), "instruction", line)
     sources = ", ".join(SOURCES)
     check.that(episode.source in SOURCES, "source", f"is {episode.source!r}, allowed: {sources}")
     check.that(steps > 0, "time", "is empty")

@@ -1,28 +1,21 @@
-"""Folders of demonstrations as training examples, one per kept picture, with a cache.
-
-Decoding and shrinking a picture takes longer than a small model's whole forward pass, so each
-episode's pictures are shrunk once and kept in ``pictures-224/`` beside the episodes, as the
-policy sees them before its crop.
-"""
+"""Examples to learn from, one per kept picture, and which of them a step draws."""
 
 import hashlib
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DemonstrationError
+from ..errors import AdpError, DemonstrationError
 from ..policies.openvla.preprocess import IMAGE_SIZE
-from ..types import ActionConvention, FloatArray, Rgb
-from .dataset import Dataset as Folder
-from .dataset import open_dataset
+from ..types import FloatArray, Rgb
+from .dataset import Dataset, DatasetInfo, array_digest, open_dataset
 from .dataset_statistics import StatisticsCollector
-from .demonstrations import Demonstration, NoOpFilter, chunk_labels
-from .relevance import LANDMARKS
+from .demonstrations import LANDMARKS, Demonstration, NoOpFilter, chunk_labels
+from .picture_cache import PictureCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,50 +89,52 @@ class Sampler:
         return chosen
 
 
-PICTURES: Final = "pictures-224"
-_NAMES: Final = ("item", "receptacle", "tool")
-
-
-@dataclass(frozen=True, slots=True)
-class DataMeaning:
-    """What the numbers of the demonstrations mean.
-
-    Attributes:
-        state: Names of the proprioceptive numbers.
-        convention: Frames and rotation of the actions.
-    """
-
-    state: tuple[str, ...]
-    convention: ActionConvention
-
-
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
     """Everything a run trains on.
 
     Attributes:
-        name: Key of the statistics.
+        info: What the numbers mean, the same in all folders.
         examples: One per kept picture.
-        meaning: What the numbers mean.
+        sources: The first file with each instruction, in the order of the instructions.
         statistics: In upstream's form.
         episodes: Number of episodes.
         has_landmarks: True when the true positions are known everywhere.
         simulated: True when some episodes are of the twin.
-        fingerprint: Of folders and episodes.
+        fingerprint: Of everything in the episodes.
     """
 
-    name: str
+    info: DatasetInfo
     examples: Examples
-    meaning: DataMeaning
+    sources: tuple[Path, ...]
     statistics: dict[str, Any]
     episodes: int
     has_landmarks: bool
     simulated: bool
     fingerprint: str
 
+    def refuse_instructions(self, encode: Callable[[str], object]) -> None:
+        """Refuse an instruction that a model can't be told, before anything is learnt.
+
+        Args:
+            encode: Of the model's tokeniser.
+
+        Raises:
+            DemonstrationError: Names the file, the instruction and what is wrong with it.
+        """
+        for source, text in zip(self.sources, self.examples.instructions, strict=True):
+            try:
+                encode(text)
+            except AdpError as error:
+                raise DemonstrationError(f"{source}: {error}") from error
+
 
 def load_training_set(
-    folders: Sequence[Path], held_out: float, chunk_length: int, no_ops: NoOpFilter
+    folders: Sequence[Path],
+    held_out: float,
+    chunk_length: int,
+    no_ops: NoOpFilter,
+    spare: Path | None = None,
 ) -> TrainingSet:
     """Read folders of demonstrations that mean the same.
 
@@ -148,37 +143,41 @@ def load_training_set(
         held_out: Share of the episodes that are only validated on.
         chunk_length: Actions of a chunk.
         no_ops: Frames that are left out.
+        spare: Folder for shrunk pictures where the data's own can't be written, None for none.
 
     Raises:
         DemonstrationError: A folder is unusable or empty, an episode is damaged, or two folders
-            mean different things.
+            mean different things; names the file.
     """
     sets = [open_dataset(folder) for folder in folders]
     for other in sets[1:]:
         _check_same(sets[0], other)
     reader = _Reader(held_out, chunk_length, no_ops)
     for found in sets:
+        cache = PictureCache(found, spare)
         for name in found.names():
-            reader.add(found, name)
-    info = sets[0].info
+            reader.add(found, name, cache)
+    if not reader.columns:
+        raise DemonstrationError(f"{', '.join(map(str, folders))}: no episode with a picture")
     return TrainingSet(
-        name=info.robot_type,
-        examples=reader.examples(folders),
-        meaning=DataMeaning(info.state, info.convention),
+        info=sets[0].info,
+        examples=reader.examples(),
+        sources=tuple(reader.instructions.values()),
         statistics=reader.statistics.values(),
-        episodes=reader.episodes,
+        episodes=len(reader.pictures),
         has_landmarks=reader.has_landmarks,
         simulated=reader.simulated,
-        fingerprint=reader.fingerprint(),
+        fingerprint=reader.digest.hexdigest(),
     )
 
 
-def _check_same(first: Folder, other: Folder) -> None:
+def _check_same(first: Dataset, other: Dataset) -> None:
+    mine, theirs = first.info.to_json(), other.info.to_json()
     for name in ("robot_type", "state", "convention", "step_period"):
-        mine, theirs = first.info.to_json()[name], other.info.to_json()[name]
-        if mine != theirs:
+        if mine[name] != theirs[name]:
             raise DemonstrationError(
-                f"{other.directory}: {name} is {theirs}, in {first.directory} it is {mine}"
+                f"{other.directory}: {name} is {theirs[name]}, in {first.directory} it is "
+                f"{mine[name]}"
             )
 
 
@@ -189,96 +188,56 @@ class _Reader:
         self._every = round(1.0 / held_out) if held_out else 0
         self._length = chunk_length
         self._no_ops = no_ops
-        self._instructions: list[str] = []
-        self._columns: list[dict[str, NDArray[Any]]] = []
-        self._pictures: list[Rgb] = []
-        self._digest = hashlib.sha256()
+        self.columns: list[dict[str, NDArray[Any]]] = []
+        self.pictures: list[Rgb] = []
+        self.instructions: dict[str, Path] = {}
+        self.digest = hashlib.sha256()
         self.statistics = StatisticsCollector(chunk_length, no_ops)
         self.has_landmarks = True
         self.simulated = False
 
-    @property
-    def episodes(self) -> int:
-        """Number of episodes so far."""
-        return len(self._pictures)
-
-    def add(self, folder: Folder, name: str) -> None:
+    def add(self, folder: Dataset, name: str, cache: PictureCache) -> None:
         """Take one episode."""
         episode = folder.read(name)
         if not len(episode.frames):
             return
         self.statistics.add(episode)
         self.simulated |= episode.source != "teleoperation"
-        number = len(self._pictures)
-        self._pictures.append(_pictures(folder, name, episode))
-        self._digest.update(f"{name} {len(episode.frames)} {episode.seed}\n".encode())
+        number = len(self.pictures)
+        self.pictures.append(cache.pictures(name, episode.frames))
+        self.instructions.setdefault(episode.instruction, folder.path(name))
         rows = np.flatnonzero(self._no_ops.kept(episode, self._length))
-        positions, pixels = self._landmarks(folder, episode)
-        held_out = self._every > 0 and number % self._every == self._every - 1
+        positions, pixels = self._landmarks(folder.info, episode)
         count = len(rows)
-        self._columns.append(
-            {
-                "episode": np.full(count, number),
-                "row": rows,
-                "state": episode.state[episode.frames.step[rows]],
-                "chunk": chunk_labels(episode, self._length)[rows],
-                "instruction": np.full(count, self._number(episode.instruction)),
-                "positions": positions[rows],
-                "pixels": pixels[rows],
-                "corrective": np.full(count, episode.corrective),
-                "held_out": np.full(count, held_out),
-            }
-        )
-
-    def examples(self, folders: Sequence[Path]) -> Examples:
-        """Return all examples.
-
-        Raises:
-            DemonstrationError: There is none.
-        """
-        if not self._columns:
-            raise DemonstrationError(f"{', '.join(map(str, folders))}: no episode with a picture")
-        joined = {
-            name: np.concatenate([columns[name] for columns in self._columns])
-            for name in self._columns[0]
+        columns = {
+            "episode": np.full(count, number),
+            "row": rows,
+            "state": episode.state[episode.frames.step[rows]],
+            "chunk": chunk_labels(episode, self._length)[rows],
+            "instruction": np.full(count, list(self.instructions).index(episode.instruction)),
+            "positions": positions[rows],
+            "pixels": pixels[rows],
+            "corrective": np.full(count, episode.corrective),
+            "held_out": np.full(count, self._every > 0 and (number + 1) % self._every == 0),
         }
-        return Examples(pictures=self._pictures, instructions=tuple(self._instructions), **joined)
+        self.columns.append(columns)
+        digests = [array_digest(values) for values in (episode.frames.data, *columns.values())]
+        self.digest.update(" ".join([name, episode.instruction, *digests]).encode())
 
-    def fingerprint(self) -> str:
-        """Return what identifies the episodes."""
-        return self._digest.hexdigest()
+    def examples(self) -> Examples:
+        """Return all examples, of one episode at least."""
+        joined = {
+            name: np.concatenate([columns[name] for columns in self.columns])
+            for name in self.columns[0]
+        }
+        return Examples(pictures=self.pictures, instructions=tuple(self.instructions), **joined)
 
-    def _number(self, instruction: str) -> int:
-        if instruction not in self._instructions:
-            self._instructions.append(instruction)
-        return self._instructions.index(instruction)
-
-    def _landmarks(self, folder: Folder, episode: Demonstration) -> tuple[FloatArray, FloatArray]:
+    def _landmarks(self, info: DatasetInfo, episode: Demonstration) -> tuple[FloatArray, ...]:
         """Return positions and places in the 224x224 picture; NaN where unknown."""
         frames, found = len(episode.frames), episode.landmarks
-        if found is None or not set(_NAMES) <= set(found.names):
+        if found is None or not set(LANDMARKS) <= set(found.names):
             self.has_landmarks = False
-            return (
-                np.full((frames, LANDMARKS, 3), np.nan),
-                np.full((frames, LANDMARKS, 2), np.nan),
-            )
-        order = [found.names.index(name) for name in _NAMES]
-        scale = IMAGE_SIZE / np.array([folder.info.width, folder.info.height])
+            return tuple(np.full((frames, len(LANDMARKS), axes), np.nan) for axes in (3, 2))
+        order = [found.names.index(name) for name in LANDMARKS]
+        scale = IMAGE_SIZE / np.array([info.width, info.height])
         return found.positions[:, order], found.pixels[:, order] * scale
-
-
-def _pictures(folder: Folder, name: str, episode: Demonstration) -> Rgb:
-    """Return an episode's pictures, shape (F, 224, 224, 3), from the cache or into it."""
-    path = folder.directory / PICTURES / f"{name}.npy"
-    wanted = (len(episode.frames), IMAGE_SIZE, IMAGE_SIZE, 3)
-    newer = path.is_file() and path.stat().st_mtime >= folder.path(name).stat().st_mtime
-    if newer:
-        found: Rgb = np.load(path, mmap_mode="r")
-        if found.shape == wanted:
-            return found
-    path.parent.mkdir(exist_ok=True)
-    work = path.with_suffix(f".{os.getpid()}.npy")  # another process may make it as well
-    np.save(work, np.stack([episode.frames.shrunk(i) for i in range(len(episode.frames))]))
-    work.replace(path)
-    made: Rgb = np.load(path, mmap_mode="r")
-    return made

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 import torch
@@ -25,9 +25,10 @@ from ..policies.openvla.model import OpenVla
 from ..policies.openvla.model_config import ModelConfig
 from ..policies.openvla.oft_policy import CheckpointParts
 from ..types import ACTION_SIZE
-from .examples import DataMeaning
+from .dataset import DatasetInfo
 from .network import TrainingNetwork
 from .recipe import LoraSettings, Recipe, Stage
+from .run_files import writing
 
 _SCORING = ("input_layernorm.", "self_attn.q_proj.", "self_attn.k_proj.")
 
@@ -147,16 +148,17 @@ class Start:
     origin: str
 
 
-def start_new(recipe: Recipe, meaning: DataMeaning, stack: ExitStack) -> Start:
+def start_new(recipe: Recipe, info: DatasetInfo, stack: ExitStack) -> Start:
     """Make a new model of the recipe's size.
 
     Args:
         recipe: Size and seed.
-        meaning: Of the demonstrations, declared beside the weights.
+        info: Of the demonstrations, declared beside the weights.
         stack: Removes the files that describe it.
 
     Raises:
         ConfigError: There is no such size, or parts of a checkpoint are asked for.
+        CheckpointError: The files can't be written.
     """
     if recipe.anew:
         raise ConfigError(
@@ -166,23 +168,24 @@ def start_new(recipe: Recipe, meaning: DataMeaning, stack: ExitStack) -> Start:
     if recipe.size not in SIZES:
         raise ConfigError(f"size is {recipe.size!r}, allowed: {', '.join(SIZES)}")
     config = SIZES[recipe.size]
-    states = len(meaning.state)
-    description = Path(stack.enter_context(TemporaryDirectory()))
-    write_description(description, config, NewCheckpoint(seed=recipe.seed, state=states))
-    write_convention(description, meaning.convention)
-    write_state_layout(description, StateLayout(meaning.state))
+    states = len(info.state)
+    with writing(Path(gettempdir()), CheckpointError):
+        description = Path(stack.enter_context(TemporaryDirectory()))
+        write_description(description, config, NewCheckpoint(seed=recipe.seed, state=states))
+        write_convention(description, info.convention)
+        write_state_layout(description, StateLayout(info.state))
     parts = read_parts(description, PolicyOptions())
     model = new_model(config, states, recipe.seed)
     return Start(model, parts, description, f"new, size {recipe.size}, seed {recipe.seed}")
 
 
-def start_from(checkpoint: Path, recipe: Recipe, meaning: DataMeaning, clock: Clock) -> Start:
+def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock) -> Start:
     """Load a checkpoint to fine-tune, with float32 weights on the CPU.
 
     Args:
         checkpoint: Its directory.
         recipe: Parts that begin with fresh weights, and the seed of those.
-        meaning: Of the demonstrations.
+        info: Of the demonstrations.
         clock: Times the loading.
 
     Raises:
@@ -190,11 +193,11 @@ def start_from(checkpoint: Path, recipe: Recipe, meaning: DataMeaning, clock: Cl
             demonstrations'.
     """
     policy = load_checkpoint(checkpoint, PolicyOptions(dtype="float32"), clock)
-    _check_meaning(checkpoint, policy.parts, meaning, policy.state_size)
+    _check_meaning(checkpoint, policy.parts, info, policy.state_size)
     policy.model.requires_grad_(True)
     origin = f"fine-tuned from {checkpoint.name}"
     if recipe.anew:
-        fresh = new_model(policy.parts.config, len(meaning.state), recipe.seed)
+        fresh = new_model(policy.parts.config, len(info.state), recipe.seed)
         _put_in(policy.model, fresh, recipe.anew)
         origin += f", {', '.join(recipe.anew)} anew with seed {recipe.seed}"
     return Start(policy.model, policy.parts, checkpoint, origin)
@@ -254,22 +257,22 @@ def _put_in(model: OpenVla, fresh: OpenVla, parts: Collection[str]) -> None:
 
 
 def _check_meaning(
-    checkpoint: Path, parts: CheckpointParts, meaning: DataMeaning, states: int | None
+    checkpoint: Path, parts: CheckpointParts, info: DatasetInfo, states: int | None
 ) -> None:
     layout = read_state_layout(checkpoint)
     declared: Sequence[str] | None = None if layout is None else layout.names
-    if declared is not None and tuple(declared) != meaning.state:
+    if declared is not None and tuple(declared) != info.state:
         raise CheckpointError(
             f"{checkpoint} takes the state {', '.join(declared)}, the demonstrations hold "
-            f"{', '.join(meaning.state)}"
+            f"{', '.join(info.state)}"
         )
-    if states is not None and states != len(meaning.state):
+    if states is not None and states != len(info.state):
         raise CheckpointError(
             f"{checkpoint} takes a state of {states} numbers, the demonstrations hold "
-            f"{len(meaning.state)}"
+            f"{len(info.state)}"
         )
-    if parts.convention is not None and parts.convention != meaning.convention:
+    if parts.convention is not None and parts.convention != info.convention:
         raise CheckpointError(
             f"{checkpoint} has actions of {parts.convention}, the demonstrations of "
-            f"{meaning.convention}"
+            f"{info.convention}"
         )

@@ -1,8 +1,7 @@
-"""How good a network is on held-out examples, and the record of a run."""
+"""How good a network is on held-out examples, and the curves of a run."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import CheckpointError
 from .batch import Batch, Collator
 from .network import TrainingNetwork
-from .relevance import POSITION_SCALE, inside, patch_distances
+from .relevance import POSITION_SCALE, SHOWN, inside, patch_distances
+from .run_files import replacing
 
 _BATCH = 32
-_SHOWN = 1.1  # [patches^2] within which a patch shows a landmark
 _KEPT = (0.5, 0.3)
 
 
@@ -44,10 +44,6 @@ class Scores:
     recall_30: float
     item_error: float
     receptacle_error: float
-
-    def as_dict(self) -> dict[str, float]:
-        """Return name -> value."""
-        return asdict(self)
 
 
 @torch.no_grad()
@@ -90,7 +86,7 @@ def _median(values: NDArray[np.float32]) -> float:
 def _recalls(network: TrainingNetwork, batch: Batch) -> Tensor:
     """Return the share of the landmarks' patches that is kept, shape (B, kept shares)."""
     scores = network.scores(batch)  # (B, V)
-    near = (patch_distances(batch.places) < _SHOWN).float() * inside(batch.places)[..., None]
+    near = (patch_distances(batch.places) < SHOWN).float() * inside(batch.places)[..., None]
     count = near.sum((1, 2))  # (B,)
     recalls = []
     for share in _KEPT:
@@ -111,7 +107,6 @@ def _errors(network: TrainingNetwork, batch: Batch) -> Tensor:
     return torch.where(batch.known[:, :2] > 0, away, torch.nan)
 
 
-METRICS_FILE: Final = "metrics.jsonl"
 CURVES_FILE: Final = "curves.png"
 _PANELS: Final = (
     ("losses while training", "trained", ("action", "relevance", "patches", "readout")),
@@ -121,39 +116,15 @@ _PANELS: Final = (
 )
 
 
-class MetricsFile:
-    """Appends entries; an interrupted run goes on in the same file.
-
-    Args:
-        directory: Where the file lies.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / METRICS_FILE
-
-    def add(self, kind: str, samples: int, stage: str, values: dict[str, float]) -> None:
-        """Append one entry."""
-        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
-        line = {"kind": kind, "samples": samples, "stage": stage, **rounded}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def read(self) -> list[dict[str, Any]]:
-        """Return all entries, those that a resumed run repeated only once."""
-        if not self._path.is_file():
-            return []
-        lines = self._path.read_text(encoding="utf-8").splitlines()
-        entries = [json.loads(line) for line in lines if line]
-        last = {(e["kind"], e["samples"]): e for e in entries}
-        return sorted(last.values(), key=lambda e: e["samples"])
-
-
 def draw_curves(entries: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the record of a run.
 
     Args:
-        entries: From :meth:`MetricsFile.read`.
+        entries: Each with its ``kind``, ``samples`` and values, ascending in samples.
         path: Of the PNG file.
+
+    Raises:
+        CheckpointError: It can't be written.
     """
     figure = Figure(figsize=(11, 7), layout="constrained")
     axes = figure.subplots(2, 2).ravel()
@@ -168,4 +139,5 @@ def draw_curves(entries: Sequence[dict[str, Any]], path: Path) -> None:
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend()
-    figure.savefig(path, dpi=110)
+    with replacing(path, CheckpointError) as work:
+        figure.savefig(work, dpi=110, format="png")

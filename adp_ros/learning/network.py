@@ -9,10 +9,17 @@ from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 from ..policies.openvla.model import OpenVla
 from .batch import Batch
 from .recipe import LossWeights
-from .relevance import TOOL, PatchHeads, Readout, inside, patch_distances, wanted_relevance
+from .relevance import (
+    SHOWN,
+    TOOL,
+    PatchHeads,
+    Readout,
+    inside,
+    patch_distances,
+    wanted_relevance,
+)
 
 _SHARPNESS = 4.0  # factor on scores before the softmax of the relevance loss
-_SHOWN = 1.1  # [patches^2] within which a patch shows a thing
 _NEAR = 2.2  # [patches^2] within which a patch knows where the thing is
 _RARE = 8.0  # weight of the patches that show something, which are few
 
@@ -106,7 +113,7 @@ class TrainingNetwork(nn.Module):
         shown, place = self.patch_heads(patches, batch.instruction)  # (B, V, L), (B, V, L, 3)
         distance = patch_distances(batch.places).transpose(1, 2)  # (B, V, L)
         visible = inside(batch.places)[:, None]  # (B, 1, L)
-        wanted = (distance < _SHOWN).to(shown.dtype) * visible
+        wanted = (distance < SHOWN).to(shown.dtype) * visible
         weight = shown.new_tensor(_RARE)
         kind = binary_cross_entropy_with_logits(shown.float(), wanted.float(), pos_weight=weight)
         near = (distance < _NEAR).float() * visible

@@ -9,8 +9,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-LANDMARKS: Final = 3  # item, receptacle, tool
-TOOL: Final = 2
+from .demonstrations import LANDMARKS as LANDMARK_NAMES
+
+LANDMARKS: Final = len(LANDMARK_NAMES)
+TOOL: Final = LANDMARK_NAMES.index("tool")
+POSITION_SCALE: Final = 0.2  # [m] that a network's output of 1 stands for
+SHOWN: Final = 1.1  # [patches^2] within which a patch shows a landmark
 _SPREAD: Final = (1.0, 1.8, 1.5)  # [patches] of item, receptacle, hand
 _SHARE: Final = (0.4, 0.3, 0.3)  # of the attention that each deserves
 _GRID: Final = 16
@@ -46,9 +50,6 @@ def wanted_relevance(pixels: Tensor) -> Tensor:
     share = pixels.new_tensor(_SHARE) * inside(pixels)  # (B, L)
     share = share / share.sum(-1, keepdim=True).clamp_min(1e-6)
     return (near * share[:, :, None]).sum(1)
-
-
-POSITION_SCALE = 0.2  # [m] that a network's output of 1 stands for
 
 
 class PatchHeads(nn.Module):

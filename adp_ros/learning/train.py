@@ -1,21 +1,22 @@
 """A whole run: data and model in, checkpoint out."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Final, Protocol
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..errors import ConfigError
+from ..errors import CheckpointError, ConfigError
 from ..policies.checkpoints import TRAINING_FILE, read_json
 from ..policies.openvla.create import write_json
 from ..policies.openvla.forward import Clock
@@ -34,11 +35,12 @@ from .batch import Collator
 from .demonstrations import NoOpFilter
 from .examples import TrainingSet, load_training_set
 from .initial_model import Start, add_lora, merge_lora, start_from, start_new
-from .metrics import CURVES_FILE, MetricsFile, Scores, draw_curves
+from .metrics import CURVES_FILE, Scores, draw_curves
 from .network import TrainingNetwork
 from .processes import Processes, joined
 from .recipe import Recipe
-from .trainer import Data, Place, Trainer
+from .run_files import append_line, read_lines, writing
+from .trainer import Place, Trainer
 
 _DESCRIPTION: Final = ("*.json", "tokenizer.model")
 
@@ -104,9 +106,12 @@ def _write_component(directory: Path, name: str, tensors: Mapping[str, Tensor], 
         if key.startswith(f"{name}.")
     }
     if own or name == ACTION_HEAD:
-        torch.save(own, directory / f"{name}--{step}_checkpoint.pt")
+        data = io.BytesIO()  # a file says why it can't be written, torch only that
+        torch.save(own, data)
+        (directory / f"{name}--{step}_checkpoint.pt").write_bytes(data.getbuffer())
 
 
+METRICS_FILE: Final = "metrics.jsonl"
 _AVERAGED: Final = 50  # steps whose mean losses make one entry
 
 
@@ -121,7 +126,7 @@ class Progress(Protocol):
         """So many samples are done."""
         ...
 
-    def validated(self, stage: str, scores: Scores) -> None:
+    def validated(self, stage: str, scores: Mapping[str, float]) -> None:
         """A validation is done."""
         ...
 
@@ -129,15 +134,21 @@ class Progress(Protocol):
 class TrainingLog:
     """Averages losses, writes them down, and shows them; only in the first process.
 
+    Args:
+        recipe: Of the run.
+        directory: Of the run; an interrupted one goes on in the same file.
+        progress: Shows the run.
+        processes: This process and the others.
+
     Attributes:
         scores: Newest validation, empty before there is one.
     """
 
     def __init__(
-        self, recipe: Recipe, file: MetricsFile, progress: Progress, processes: Processes
+        self, recipe: Recipe, directory: Path, progress: Progress, processes: Processes
     ) -> None:
         self._recipe = recipe
-        self._file = file
+        self._path = directory / METRICS_FILE
         self._progress = progress
         self._processes = processes
         self._recent: list[Mapping[str, float]] = []
@@ -150,7 +161,11 @@ class TrainingLog:
         return done + (place.step * stages[place.stage].batch if place.step else 0)
 
     def trained(self, place: Place, losses: Mapping[str, float]) -> None:
-        """One step is done."""
+        """One step is done.
+
+        Raises:
+            CheckpointError: It can't be written down.
+        """
         if not self._processes.first:
             return
         stage = self._recipe.stages[place.stage]
@@ -158,16 +173,29 @@ class TrainingLog:
         mean = {n: sum(r[n] for r in self._recent) / len(self._recent) for n in losses}
         self._progress.advance(self.samples(place), stage.name, mean)
         if len(self._recent) == _AVERAGED or place.step == stage.steps:
-            self._file.add("trained", self.samples(place), stage.name, mean)
+            self._write("trained", place, mean)
             self._recent.clear()
 
     def validated(self, place: Place, scores: Scores) -> None:
-        """A validation is done."""
-        stage = self._recipe.stages[place.stage]
-        values: dict[str, Any] = scores.as_dict()
-        self.scores = values
-        self._file.add("validated", self.samples(place), stage.name, values)
-        self._progress.validated(stage.name, scores)
+        """A validation is done.
+
+        Raises:
+            CheckpointError: It can't be written down.
+        """
+        self.scores = asdict(scores)
+        self._write("validated", place, self.scores)
+        self._progress.validated(self._recipe.stages[place.stage].name, self.scores)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return everything written down, what a resumed run repeated only once."""
+        last = {(entry["kind"], entry["samples"]): entry for entry in read_lines(self._path)}
+        return sorted(last.values(), key=lambda entry: entry["samples"])
+
+    def _write(self, kind: str, place: Place, values: Mapping[str, float]) -> None:
+        stage, samples = self._recipe.stages[place.stage].name, self.samples(place)
+        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
+        line = {"kind": kind, "samples": samples, "stage": stage, **rounded}
+        append_line(self._path, line, CheckpointError)
 
 
 CHECKPOINT: Final = "checkpoint"  # directory below the run's
@@ -219,7 +247,8 @@ def train(
     Raises:
         ConfigError: The output has a finished checkpoint, or a setting does not fit.
         DemonstrationError: The data cannot be used.
-        CheckpointError: The checkpoint, or the saved state, cannot be used.
+        CheckpointError: The checkpoint or the saved state cannot be used, or nothing can be
+            written.
     """
     checkpoint = request.out / CHECKPOINT
     if checkpoint.exists():
@@ -227,102 +256,98 @@ def train(
     torch.set_num_threads(request.threads)
     torch.manual_seed(request.recipe.seed)
     with ExitStack() as stack:
+        stack.enter_context(_folder(request.out))
         processes = stack.enter_context(joined(request.device, os.environ))
-        request.out.mkdir(parents=True, exist_ok=True)
-        recipe = request.recipe
-        data = load_training_set(request.data, recipe.held_out, DEFAULT_CHUNK_LENGTH, NoOpFilter())
+        recipe, out = request.recipe, request.out
+        data = load_training_set(
+            request.data, recipe.held_out, DEFAULT_CHUNK_LENGTH, NoOpFilter(), out
+        )
         _check_landmarks(recipe, data)
         if request.checkpoint is None:
-            start = start_new(recipe, data.meaning, stack)
+            start = start_new(recipe, data.info, stack)
         else:
-            start = start_from(request.checkpoint, recipe, data.meaning, clock)
-        return _train(
-            request,
-            data,
-            start,
-            processes=processes,
-            progress=progress,
-            interrupted=interrupted,
-        )
+            start = start_from(request.checkpoint, recipe, data.info, clock)
+        log = TrainingLog(recipe, out, progress, processes)
+        trainer, adapters = _prepared(request, data, start, processes, log)
+        if processes.first:
+            text = f"{start.origin}; {len(data.examples)} pictures of {data.episodes} episodes"
+            progress.begin(text, recipe.total_samples, log.samples(trainer.place))
+        finished = trainer.run(interrupted)
+        steps, written = trainer.place.total, finished and processes.first
+        if written:
+            training = _training(recipe, data, start, log.scores) | {"steps": steps}
+            write_checkpoint(
+                checkpoint,
+                (start.model if adapters is None else merge_lora(adapters)).cpu(),
+                start.parts.config,
+                description=start.description,
+                statistics=_statistics_values(recipe, data, start),
+                training=training,
+            )
+            draw_curves(log.entries(), out / CURVES_FILE)
+        return TrainingOutcome(finished, checkpoint if written else None, steps, log.scores)
 
 
-def _train(
-    request: Request,
-    data: TrainingSet,
-    start: Start,
-    *,
-    processes: Processes,
-    progress: Progress,
-    interrupted: Callable[[], bool],
-) -> TrainingOutcome:
-    recipe, parts = request.recipe, start.parts
-    network = TrainingNetwork(start.model, len(data.examples.instructions))
-    wrapped = add_lora(start.model, recipe.lora) if recipe.lora.rank else None
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """Make the folder of a run; an empty one is removed again when the run can't begin."""
+    made = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"{out} can't be made: {error}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # of a folder that is not empty
+            if made:
+                out.rmdir()
+
+
+def _prepared(
+    request: Request, data: TrainingSet, start: Start, processes: Processes, log: TrainingLog
+) -> tuple[Trainer, nn.Module | None]:
+    """Return the trainer where the run stands, and the model with adapters, if it has some."""
+    recipe, parts, model = request.recipe, start.parts, start.model
+    data.refuse_instructions(parts.tokenizer.encode)
+    network = TrainingNetwork(model, len(data.examples.instructions))
+    wrapped = add_lora(model, recipe.lora) if recipe.lora.rank else None
     statistics = _statistics(recipe, data, start)
     collator = Collator(data.examples, statistics, parts.preprocessor, parts.tokenizer)
-    log = TrainingLog(recipe, MetricsFile(request.out), progress, processes)
-    trainer = Trainer(
-        network,
-        Data(data.examples, collator),
-        recipe,
-        directory=request.out,
-        processes=processes,
-        log=log,
-    )
-    trainer.resume(_fingerprint(request, data, start))
-    if processes.first:
-        text = f"{start.origin}; {len(data.examples)} pictures of {data.episodes} episodes"
-        progress.begin(text, recipe.total_samples, log.samples(trainer.place))
-    if not trainer.run(interrupted):
-        return TrainingOutcome(False, None, trainer.place.total, log.scores)
-    if not processes.first:
-        return TrainingOutcome(True, None, trainer.place.total, log.scores)
-    model = network.policy if wrapped is None else merge_lora(wrapped)
-    _export(request, model, data, start, steps=trainer.place.total, scores=log.scores)
-    draw_curves(MetricsFile(request.out).read(), request.out / CURVES_FILE)
-    return TrainingOutcome(True, request.out / CHECKPOINT, trainer.place.total, log.scores)
+    directory = request.out
+    trainer = Trainer(network, collator, recipe, directory=directory, processes=processes, log=log)
+    known = [asdict(recipe), data.fingerprint, start.origin]
+    trainer.resume(hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest())
+    return trainer, wrapped
 
 
-def _export(
-    request: Request,
-    model: OpenVla,
-    data: TrainingSet,
-    start: Start,
-    *,
-    steps: int,
-    scores: Mapping[str, float],
-) -> None:
-    training = {
-        "steps": steps,
-        "samples": request.recipe.total_samples,
-        "relevance": request.recipe.relevance,
+def _training(
+    recipe: Recipe, data: TrainingSet, start: Start, scores: Mapping[str, float]
+) -> dict[str, Any]:
+    """Return what ``training.json`` says of how a checkpoint came about, but for its steps."""
+    return {
+        "samples": recipe.total_samples,
+        "relevance": recipe.relevance,
         "simulation": data.simulated,
         "origin": start.origin,
         "episodes": data.episodes,
         "pictures": len(data.examples),
         "validation": {name: float(f"{value:.4g}") for name, value in scores.items()},
-        "recipe": asdict(request.recipe),
+        "recipe": asdict(recipe),
     }
-    write_checkpoint(
-        request.out / CHECKPOINT,
-        model.cpu(),
-        start.parts.config,
-        description=start.description,
-        statistics=_statistics_values(request.recipe, data, start),
-        training=training,
-    )
 
 
 def _statistics_values(recipe: Recipe, data: TrainingSet, start: Start) -> dict[str, Any]:
     """Return what ``dataset_statistics.json`` holds: the data's ranges, or the checkpoint's."""
     if recipe.statistics == "checkpoint":
         return read_json(start.description / STATISTICS_FILE)
-    return {data.name: data.statistics}
+    return {data.info.robot_type: data.statistics}
 
 
 def _statistics(recipe: Recipe, data: TrainingSet, start: Start) -> Statistics:
-    with TemporaryDirectory() as folder:
-        write_json(Path(folder) / STATISTICS_FILE, _statistics_values(recipe, data, start))
+    values = _statistics_values(recipe, data, start)
+    with writing(Path(gettempdir()), CheckpointError), TemporaryDirectory() as folder:
+        write_json(Path(folder) / STATISTICS_FILE, values)
         return load_statistics(Path(folder))
 
 
@@ -334,8 +359,3 @@ def _check_landmarks(recipe: Recipe, data: TrainingSet) -> None:
                 f"stage {stage.name}: losses.relevance, losses.patches and losses.readout need "
                 "demonstrations with true positions, these have none; set the three to 0"
             )
-
-
-def _fingerprint(request: Request, data: TrainingSet, start: Start) -> str:
-    text = json.dumps([asdict(request.recipe), data.fingerprint, start.origin], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,217 +1,31 @@
 """The training loop: stages of steps, optimised, resumable after each saved state."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import CheckpointError
 from .attention import fast_attention
-from .batch import Batch, Collator, squeezed_places, surviving_tokens
-from .examples import Examples, Sampler
+from .batch import Collator, squeezed_places, surviving_tokens
+from .feed import StageFeed
 from .initial_model import prepare_stage
 from .metrics import Scores, validate
 from .network import TrainingNetwork
+from .optimisation import Optimiser, RunningMean
 from .processes import Processes
 from .recipe import Recipe, Stage
-
-
-class VisionMemory:
-    """Vision tokens of examples, as the policy sees their pictures at test.
-
-    Holds V x D half-precision numbers per example that was used: 64 KiB with 256 patches of
-    width 128.
-
-    Args:
-        collator: Makes batches.
-        see: Turns pixels (B, 6, 224, 224) into vision tokens (B, V, D).
-        count: Number of examples.
-    """
-
-    def __init__(self, collator: Collator, see: Callable[[Tensor], Tensor], count: int) -> None:
-        self._collator = collator
-        self._see = see
-        self._known = np.zeros(count, dtype=bool)
-        self._tokens: Tensor | None = None
-
-    def batch(
-        self,
-        indices: NDArray[np.int64],
-        state_noise: float,
-        rng: np.random.Generator,
-        device: torch.device,
-    ) -> tuple[Batch, Tensor]:
-        """Return a batch without pixels, and its vision tokens (B, V, D), on a device."""
-        self._learn(np.unique(indices[~self._known[indices]]), device)
-        if self._tokens is None:
-            raise RuntimeError("a batch of no examples")
-        batch = self._collator.blind(indices, state_noise, rng)
-        return batch.to(device), self._tokens[torch.from_numpy(indices)].to(device).float()
-
-    @torch.no_grad()
-    def _learn(self, indices: NDArray[np.int64], device: torch.device) -> None:
-        if not len(indices):
-            return
-        pixels = self._collator.test(indices).pixels
-        tokens = self._see(pixels.to(device)).half().cpu()  # (n, V, D)
-        if self._tokens is None:
-            self._tokens = torch.zeros((len(self._known), *tokens.shape[1:]), dtype=torch.half)
-        self._tokens[torch.from_numpy(indices)] = tokens
-        self._known[indices] = True
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """What a run trains on.
-
-    Attributes:
-        examples: The demonstrations.
-        collator: Makes batches of them.
-    """
-
-    examples: Examples
-    collator: Collator
-
-
-class StageFeed:
-    """Batches of one stage; each follows from seed, stage, step and process alone.
-
-    Args:
-        data: The demonstrations.
-        recipe: Of the run.
-        number: Of the stage.
-        network: Computes the vision tokens that are remembered.
-        processes: This process and the others.
-    """
-
-    def __init__(
-        self,
-        data: Data,
-        recipe: Recipe,
-        number: int,
-        network: TrainingNetwork,
-        processes: Processes,
-    ) -> None:
-        stage = recipe.stages[number]
-        self._collator = data.collator
-        self._recipe = recipe
-        self._number = number
-        self._processes = processes
-        self._sampler = Sampler(data.examples, recipe.seed, stage.corrective_share)
-        self._memory = None
-        if stage.remember_vision:
-            see, count = network.policy.see, len(data.examples)
-            self._memory = VisionMemory(data.collator, see, count)
-
-    def batch(self, step: int) -> tuple[Batch, Tensor | None]:
-        """Return this process's part of a step, and its vision tokens where they are known."""
-        recipe, processes = self._recipe, self._processes
-        drawn = self._sampler.draw(self._number, step, recipe.stages[self._number].batch)
-        indices = drawn[processes.rank :: processes.count]
-        rng = np.random.default_rng([recipe.seed, self._number, step, processes.rank])
-        augmentation, device = recipe.augmentation, processes.device
-        if self._memory is not None:
-            return self._memory.batch(indices, augmentation.state_noise, rng, device)
-        return self._collator.train(indices, augmentation, rng).to(device), None
-
-
-_BETAS = (0.9, 0.98)
-_GRADIENT_NORM = 1.0
-
-
-class Optimiser:
-    """AdamW with a warm-up, a cosine and clipped gradients, for one stage.
-
-    Args:
-        network: Parameters that ask for gradients are trained.
-        stage: Its rates.
-    """
-
-    def __init__(self, network: nn.Module, stage: Stage) -> None:
-        self._stage = stage
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        matrices = [p for p in self.parameters if p.ndim > 1]
-        others = [p for p in self.parameters if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": stage.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.adam = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=_BETAS)
-
-    def step(self, loss: Tensor, number: int) -> None:
-        """Take one step down a loss; ``number`` counts from 0."""
-        for group in self.adam.param_groups:
-            group["lr"] = learning_rate(self._stage, number)
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, _GRADIENT_NORM)
-        self.adam.step()
-
-
-def learning_rate(stage: Stage, number: int) -> float:
-    """Return the learning rate of a step that counts from 0."""
-    warm = min(1.0, (number + 1) / max(1, stage.warm_up))
-    cosine = 0.5 * (1.0 + math.cos(math.pi * number / stage.steps))
-    share = stage.final_share + (1.0 - stage.final_share) * cosine
-    return stage.learning_rate * warm * share
-
-
-class RunningMean:
-    """Exponential running mean of named tensors, with a short memory at the beginning.
-
-    Args:
-        decay: Weight of the past once the memory is full.
-    """
-
-    def __init__(self, decay: float) -> None:
-        self._decay = decay
-        self.count = 0
-        self.values: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def take(self, named: Iterable[tuple[str, Tensor]]) -> None:
-        """Add the newest values."""
-        decay = min(self._decay, 1.0 - 1.0 / (self.count + 1))
-        for name, value in named:
-            if name in self.values:
-                self.values[name].lerp_(value.detach(), 1.0 - decay)
-            else:
-                self.values[name] = value.detach().clone()
-        self.count += 1
-
-    @torch.no_grad()
-    def give(self, network: nn.Module) -> None:
-        """Give a network the mean of its weights."""
-        for name, parameter in network.named_parameters():
-            if name in self.values:
-                parameter.copy_(self.values[name])
-
-    @contextmanager
-    def given(self, network: nn.Module) -> Iterator[None]:
-        """Give a network the mean of its weights for a while."""
-        before = {name: p.detach().clone() for name, p in network.named_parameters()}
-        self.give(network)
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for name, parameter in network.named_parameters():
-                    parameter.copy_(before[name])
-
+from .run_files import replacing
 
 STATE_FILE: Final = "state.pt"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SavedState:
     """Everything that a run needs to go on exactly where it was.
 
@@ -232,11 +46,13 @@ class SavedState:
     place: tuple[int, int, int]
 
     def write(self, directory: Path) -> None:
-        """Write it beside the old one, then put it in its place."""
-        values = {name: object.__getattribute__(self, name) for name in self.__slots__}
-        work = directory / f"{STATE_FILE}.tmp"
-        torch.save(values, work)
-        work.replace(directory / STATE_FILE)
+        """Write it beside the old one, then put it in its place.
+
+        Raises:
+            CheckpointError: It can't be written; the old one stays.
+        """
+        with replacing(directory / STATE_FILE, CheckpointError) as work:
+            torch.save(vars(self), work)
 
 
 def read_state(directory: Path, fingerprint: str) -> SavedState | None:
@@ -300,7 +116,7 @@ class Trainer:
 
     Args:
         network: With the weights to begin from.
-        data: Demonstrations.
+        collator: Makes batches of the demonstrations.
         recipe: What to do.
         directory: Where the state is saved.
         processes: This process and the others.
@@ -310,7 +126,7 @@ class Trainer:
     def __init__(
         self,
         network: TrainingNetwork,
-        data: Data,
+        collator: Collator,
         recipe: Recipe,
         *,
         directory: Path,
@@ -318,7 +134,7 @@ class Trainer:
         log: Log,
     ) -> None:
         self._network = network.to(processes.device)
-        self._data = data
+        self._collator = collator
         self._recipe = recipe
         self._directory = directory
         self._fingerprint = ""
@@ -381,7 +197,8 @@ class Trainer:
         shared: nn.Module = network
         if self._processes.count > 1:
             shared = DistributedDataParallel(network)
-        feed = StageFeed(self._data, self._recipe, number, network, self._processes)
+        see = network.policy.see
+        feed = StageFeed(self._collator, self._recipe, number, see, self._processes)
         while self._place.step < stage.steps:
             losses = self._step(shared, optimiser, feed, number)
             done = self._place.step + 1
@@ -423,23 +240,22 @@ class Trainer:
 
     def _validate(self) -> None:
         """Validate the running mean; only the first process does, the others go on."""
-        chosen = self._data.examples.spread_held_out(_VALIDATED)
+        chosen = self._collator.examples.spread_held_out(_VALIDATED)
         if not self._processes.first or not len(chosen):
             return
         network, device = self._network, self._processes.device
         with self._mean.given(network):
-            scores = validate(network, self._data.collator, chosen, device)
+            scores = validate(network, self._collator, chosen, device)
         self._log.validated(self._place, scores)
 
     def _save(self, optimiser: Optimiser | None) -> None:
         if not self._processes.first:
             return
-        place = self._place
         SavedState(
             fingerprint=self._fingerprint,
             network=self._network.state_dict(),
             mean=self._mean.values,
             mean_count=self._mean.count,
             optimiser=None if optimiser is None else optimiser.adam.state_dict(),
-            place=(place.stage, place.step, place.total),
+            place=astuple(self._place),
         ).write(self._directory)

@@ -13,10 +13,15 @@ from adp_ros.evaluation.chunkers import draw_perturbation
 from adp_ros.learning import collecting as worker_module
 from adp_ros.learning.collection import CollectPlan, CollectSettings, Job
 from adp_ros.learning.dataset import open_dataset
-from adp_ros.learning.dataset_statistics import read_statistics
 from adp_ros.policies.openvla.create import SIZES, create_checkpoint
 
 CUBE = ("--task", "cube_to_plate", "--keep-every", "5")
+
+
+def counted(dataset):
+    """Episodes that the statistics beside a data set are of."""
+    content = json.loads((dataset.directory / "dataset_statistics.json").read_text())
+    return content["data"]["num_trajectories"]
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_demonstrations_are_made_once_and_the_command_goes_on(call, monkeypatch,
     assert (status, summary["demonstrations"]) == (0, 3)
     assert [(g["kind"], g["episodes"]) for g in summary["groups"]] == [("clean", 1), ("noisy", 1)]
     assert first.stat().st_mtime_ns == begun and len(dataset) == 3
-    assert read_statistics(dataset)["data"]["num_trajectories"] == 3
+    assert counted(dataset) == 3
     sources = {name: dataset.read(name).source for name in dataset.names()}
     assert list(sources.values()) == ["expert", "noisy", "expert"]
 
@@ -159,7 +164,7 @@ def test_interrupted_collection_keeps_what_ended(call, monkeypatch, tmp_path):
         status, _, said = call(*CUBE, "--episodes", "2")
     assert status == 130 and "keeps what ended, go on the same way" in said
     dataset = open_dataset(tmp_path / "data")
-    assert (len(dataset), read_statistics(dataset)["data"]["num_trajectories"]) == (1, 1)
+    assert (len(dataset), counted(dataset)) == (1, 1)
     status, summary, _ = call(*CUBE, "--episodes", "2")
     assert (status, summary["demonstrations"]) == (0, 2)
 

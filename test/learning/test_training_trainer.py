@@ -12,6 +12,7 @@ from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.learning.batch import Collator
 from adp_ros.learning.examples import Sampler
 from adp_ros.learning.network import TrainingNetwork
+from adp_ros.learning.optimisation import RunningMean, learning_rate
 from adp_ros.learning.processes import Processes
 from adp_ros.learning.recipe import (
     Augmentation,
@@ -21,7 +22,7 @@ from adp_ros.learning.recipe import (
     load_recipe,
     recipe_from,
 )
-from adp_ros.learning.trainer import Data, RunningMean, Trainer, learning_rate
+from adp_ros.learning.trainer import Trainer
 
 CPU = Processes(0, 1, torch.device("cpu"))
 PERCEPTION = Stage(
@@ -57,9 +58,7 @@ def make_trainer(directory, recipe=SHORT, examples=None, fingerprint="a"):
     network = TrainingNetwork(start.model, len(INSTRUCTIONS))
     collator = Collator(examples, statistics, start.parts.preprocessor, start.parts.tokenizer)
     listener = Listener()
-    trainer = Trainer(
-        network, Data(examples, collator), recipe, directory=directory, processes=CPU, log=listener
-    )
+    trainer = Trainer(network, collator, recipe, directory=directory, processes=CPU, log=listener)
     trainer.resume(fingerprint)
     return trainer, network, listener
 
@@ -143,7 +142,7 @@ def test_validation_looks_at_the_running_mean_and_changes_nothing(tmp_path):
     trainer, _, listener = make_trainer(tmp_path)
     assert trainer.run(lambda: False)
     assert [place.total for place, _ in listener.scores] == [4, 6, 10, 14]
-    assert all(np.isfinite(v) for v in listener.scores[-1][1].as_dict().values())
+    assert all(np.isfinite(v) for v in dataclasses.asdict(listener.scores[-1][1]).values())
 
 
 def test_a_state_of_another_run_is_refused(tmp_path):
