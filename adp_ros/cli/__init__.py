@@ -20,6 +20,12 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "demo": "one task in the twin, with summary and video",
         "launch": "start camera, policy, controller and arm",
+        "start": "start the task",
+        "stop": "stop the arm, latched",
+        "reset": "clear a latched stop",
+        "home": "move the arm to its home pose",
+        "tare": "take the present torques for rest",
+        "topics": "what is published: list, echo, hz",
         "record": "record a bag for replay",
         "replay": "a recorded run once more, offline",
         "play": "a bag into running nodes, with its clock",
@@ -38,8 +44,11 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "bench": "time full and pruned forward passes, audited",
     }
 )
-MODULES: Final[Mapping[str, str]] = MappingProxyType({})  # of commands that share one
-ROS_COMMANDS: Final = frozenset(("demo", "faults", "launch", "monitor", "play", "record"))
+SERVICES: Final = ("start", "stop", "reset", "home", "tare")
+MODULES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(SERVICES, "services"))
+ROS_COMMANDS: Final = frozenset(
+    ("demo", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
+)
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C
 READER_GONE: Final = 141  # what a shell reports after SIGPIPE
 _UNEXPECTED: Final = (
