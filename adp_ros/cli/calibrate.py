@@ -76,24 +76,15 @@ def _motion(arguments: argparse.Namespace) -> "FreeMotion":
 
 
 def _listen(robot_type: str, seconds: float) -> "FreeMotion":
-    import rclpy
-
+    from ..ros.client import joined
     from ..ros.observers import FreeMotionListener
 
-    rclpy.init(args=[])
-    listener = FreeMotionListener(robot_type)
-    try:
+    with joined(lambda: FreeMotionListener(robot_type)) as (listener, spin):
         end = time.monotonic() + seconds
-        shown = 0.0
-        while (now := time.monotonic()) < end:
-            rclpy.spin_once(listener, timeout_sec=0.1)
-            if now - shown > 5.0:
-                shown = now
-                sys.stderr.write(f"{end - now:.0f} s to go, {listener.samples} samples\n")
+        while (left := end - time.monotonic()) > 0.0:
+            spin(min(5.0, left))
+            sys.stderr.write(f"{max(0.0, left - 5.0):.0f} s to go, {listener.samples} samples\n")
         return listener.motion()
-    finally:
-        listener.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _seconds(text: str) -> float:

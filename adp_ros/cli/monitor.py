@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -92,29 +91,19 @@ def _write(watch: Watch, period: float, as_json: bool) -> None:
 @contextmanager
 def _listening() -> Iterator[Watch]:
     """Join the ROS graph; nothing is published and no service is called."""
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
+    from rclpy.node import Node
 
+    from ..ros.client import joined
     from ..ros.observers import MonitorFeed
 
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node(NODE_NAME)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    feed = MonitorFeed(node, 4 * WINDOWS)
+    with joined(lambda: Node(NODE_NAME)) as (node, spin):
+        feed = MonitorFeed(node, 4 * WINDOWS)
 
-    def watch(seconds: float) -> Snapshot:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
-        return feed.snapshot()
+        def watch(seconds: float) -> Snapshot:
+            spin(seconds)
+            return feed.snapshot()
 
-    try:
         yield watch
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
 
 
 def _rate(text: str) -> float:

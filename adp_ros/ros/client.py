@@ -7,7 +7,7 @@ import os
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -45,20 +45,19 @@ def joined(make_node: Callable[[], N], *, pictures: bool = False) -> Iterator[tu
     complete_environment(pictures=pictures)
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
-    try:
+
+    def spin(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0.0:
+            executor.spin_once(timeout_sec=min(left, _SLICE))
+
+    with ExitStack() as ending:
+        ending.callback(rclpy.try_shutdown)
+        ending.callback(executor.shutdown)
         node = make_node()
+        ending.callback(node.destroy_node)
         executor.add_node(node)
-
-        def spin(seconds: float) -> None:
-            deadline = time.monotonic() + seconds
-            while (left := deadline - time.monotonic()) > 0.0:
-                executor.spin_once(timeout_sec=min(left, _SLICE))
-
         yield node, spin
-        node.destroy_node()
-    finally:
-        executor.shutdown()
-        rclpy.try_shutdown()
 
 
 def domain() -> str:

@@ -6,19 +6,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
-
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from ..faults.campaign_report import NominalEpisode, NominalSummary
 from ..reports.progress import progress_display
 from ..settings import share_directory
 from ..sim.tasks import find_task, tasks_with_expert
+from .client import joined
 from .fault_bench import NominalObserver
 from .launch_arguments import resolve_settings
 from .launch_table import NodeSpec
@@ -84,7 +81,8 @@ def _task(
     runner.start()
     moved = 0.0
     try:
-        with _observing() as (observer, spin):
+        with joined(NominalObserver) as (observer, once):
+            spin = partial(once, _SPIN)
             run = _Run(runner, observer, spin, request)
             run.wait(lambda: observer.ready, _READY, "the nodes")
             while moved < seconds and not request.asked:
@@ -195,17 +193,3 @@ def _episode(task: str, duration: float, observer: NominalObserver) -> NominalEp
         slowed=sum(event.cause == "torque_slow" for event in events),
         stop=stops[0] if stops else "",
     )
-
-
-@contextmanager
-def _observing() -> Iterator[tuple[NominalObserver, Spin]]:
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    observer = NominalObserver()
-    executor = SingleThreadedExecutor()
-    executor.add_node(observer)
-    try:
-        yield observer, lambda: executor.spin_once(timeout_sec=_SPIN)
-    finally:
-        executor.shutdown()
-        observer.destroy_node()
-        rclpy.try_shutdown()

@@ -3,16 +3,11 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 
 from ..errors import AdpError
 from ..evaluation.video import VideoLog
@@ -21,6 +16,7 @@ from ..reports.progress import ShowProgress
 from ..reports.run_summary import RunSummary
 from ..settings import share_directory
 from ..sim.tasks import find_task
+from .client import joined
 from .environment import transport_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec
@@ -151,8 +147,9 @@ def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgres
     runner.start()
     try:
         yield_to_others()  # after the start: the nodes would inherit it
-        with _observer(plan.settings.robot_type) as (observer, spin):
-            run = _Run(runner, observer, spin, log, request)
+        robot_type = plan.settings.robot_type
+        with joined(lambda: Observer(robot_type), pictures=True) as (observer, spin):
+            run = _Run(runner, observer, lambda: spin(SPIN), log, request)
             run.begin(show)
             problem = run.watch(plan.time_limit, show)
             run.end()
@@ -271,17 +268,3 @@ class _Run:
         if ended is not None:
             reason = self._log.last_error(ended.name)
             raise RunError(f"{ended}" + (f": {reason}" if reason else ""))
-
-
-@contextmanager
-def _observer(robot_type: str) -> Iterator[tuple[Observer, Callable[[], None]]]:
-    """Make the observing node; signals stay with the runner."""
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    observer = Observer(robot_type)
-    executor = SingleThreadedExecutor()
-    executor.add_node(observer)
-    try:
-        yield observer, lambda: executor.spin_once(timeout_sec=SPIN)
-    finally:
-        observer.destroy_node()
-        rclpy.try_shutdown()
