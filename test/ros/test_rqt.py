@@ -109,13 +109,64 @@ def test_empty_snapshot_has_labels_only():
 
 
 def test_perspective_holds_literals_only():
-    """The viewer evaluates these strings as code: each must be a plain literal."""
+    """The viewer evaluates these strings as code: each must be a plain literal, or Qt's bytes."""
     values = list(leaves(PERSPECTIVE))
     assert len(values) > 10
     for value in values:
-        assert set(value) == {"type", "repr"}
-        assert value["type"] == "repr"
-        ast.literal_eval(value["repr"])
+        kind, text = value["type"], value[value["type"]]
+        assert set(value) == {"type", kind}
+        if kind == "repr":
+            ast.literal_eval(text)
+        else:
+            assert kind == "repr(QByteArray.hex)"
+            assert re.fullmatch(r"QtCore\.QByteArray\(b'([0-9a-f]{2})+'\)", text)
+
+
+def main_window(name):
+    """Bytes of the main window that Qt saved."""
+    value = PERSPECTIVE["groups"]["mainwindow"]["keys"][name]
+    return bytes.fromhex(re.search(r"b'([0-9a-f]+)'", value["repr(QByteArray.hex)"])[1])
+
+
+def docks(state):
+    """Name of each dock in a saved state -> its size along the splitter that it stands in, [px].
+
+    A dock is 0xfb, its name, a byte of flags and four numbers: place, size, least and most.
+    """
+    found, at = {}, 0
+    while (at := state.find(b"\xfb", at)) >= 0:
+        length = int.from_bytes(state[at + 1 : at + 5], "big")
+        end = at + 5 + length
+        if 0 < length < 400 and end + 9 <= len(state):
+            name = state[at + 5 : end].decode("utf-16-be", errors="replace")
+            if "__" in name:
+                found[name] = int.from_bytes(state[end + 5 : end + 9], "big")
+        at += 1
+    return found
+
+
+def test_perspective_has_a_layout_with_rows_of_equal_heights():
+    """Every plugin has its dock; the plots' heights differ by a pixel at most."""
+    keys = PERSPECTIVE["groups"]["pluginmanager"]["keys"]
+    running = ast.literal_eval(keys["running-plugins"]["repr"])
+    found = docks(main_window("state"))
+    expected = {
+        f"{name.replace('/', '__')}__{serial}"
+        for name, serials in running.items()
+        for serial in serials
+    }
+    assert {name.rpartition("__")[0] for name in found} == expected
+    heights = [size for name, size in found.items() if name.startswith("rqt_plot__")]
+    assert len(heights) == 4 and max(heights) - min(heights) <= 1
+    assert "adp_ros__PruneMonitor__1__PruneMonitorWidget" in found  # the widget's name in rqt
+
+
+def test_quantities_of_one_plot_have_one_unit():
+    """Tokens and milliseconds would flatten each other on one axis."""
+    groups = PERSPECTIVE["groups"]["pluginmanager"]["groups"].values()
+    for group in groups:
+        topics = ast.literal_eval(group["groups"]["plugin"]["keys"]["topics"]["repr"])
+        assert len({topic.rpartition("/")[0] for topic in topics}) == 1
 
 
 def test_perspective_starts_our_plugin_and_no_robot_monitor():
