@@ -4,149 +4,34 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from statistics import fmean, median
-from typing import TYPE_CHECKING, TextIO
-
-import torch
+from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..adp.adp_settings import AdpSettings
+from ..adp.overlay import CROP_AREA
 from ..errors import AdpError
-from ..evaluation.chunkers import PolicyChunker, load_setup
-from ..evaluation.rollout import StepView, run_rollout
-from ..evaluation.rollout_result import (
-    RolloutConfig,
-    RolloutResult,
-    View,
-)
-from ..evaluation.summary import SIMULATION, relevance_of
 from ..policies.checkpoints import shipped_policy, small_checkpoint
-from ..policies.window import Window
-from ..reports.progress import ShowProgress, progress_display
-from ..reports.run_summary import Comparison, RunNumbers
+from ..reports.progress import progress_display
+from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
 from ..ros.launch_table import NodeSpec
-from ..ros.runner import StopRequest, prepare_nodes
-from ..ros.twin_run import add_output_arguments, new_directory, use_private_domain
+from ..ros.runner import StopRequest, node_log, prepare_nodes
+from ..ros.twin_run import (
+    RunPlan,
+    RunResult,
+    add_output_arguments,
+    new_directory,
+    perform,
+    use_private_domain,
+)
 from ..settings import number_between, share_directory
 from ..sim.tasks import find_task, task_names
 
 if TYPE_CHECKING:
-    from ..evaluation.video import VideoLog
-    from ..reports.run_summary import Comparison
-    from ..ros.twin_run import RunResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparePlan:
-    """What is compared.
-
-    Attributes:
-        checkpoint: Directory of the policy that moved the arm.
-        adp: File with the settings of gate and pruning.
-        rollout: Scene, arm and time limit.
-    """
-
-    checkpoint: Path
-    adp: Path
-    rollout: RolloutConfig
-
-
-def compare_or_say_why(plan: ComparePlan, output: TextIO) -> Comparison | None:
-    """Compare, or say what stands in its way: that must not cost the results of the live run.
-
-    Args:
-        plan: What is compared.
-        output: Gets the progress, and the reason where there is no result.
-    """
-    try:
-        with progress_display("simulated time", output) as show:
-            return compare(plan, show)
-    except KeyboardInterrupt:
-        output.write("interrupted: no comparison with full vision\n")
-    except AdpError as error:
-        output.write(f"no comparison with full vision: {error}\n")
-    return None
-
-
-def compare(plan: ComparePlan, show: ShowProgress) -> Comparison:
-    """Run the scene with ADP and with full vision.
-
-    Args:
-        plan: What is compared.
-        show: Gets the progress; its times are wall times since the start.
-
-    Raises:
-        AdpError: The checkpoint is unusable, the controller does not arm, or no picture can be
-            drawn.
-    """
-    began = time.monotonic()
-    torch.set_num_threads(1)
-    adp = AdpSettings.load(plan.adp)
-    full = replace(adp, pruning=replace(adp.pruning, qk_keep_enabled=False))
-    setup = load_setup(plan.checkpoint, adp, "cuda" if torch.cuda.is_available() else "cpu")
-
-    def run(name: str, settings: AdpSettings) -> RunNumbers:
-        watch = _Watch(name, began, show)
-        result = run_rollout(plan.rollout, PolicyChunker(setup, settings), watch)
-        return numbers_of(result)
-
-    return Comparison(
-        adp=run("adp", adp),
-        full=run("full vision", full),
-        simulation=SIMULATION,
-        relevance=relevance_of(plan.checkpoint),
-        wall_s=round(time.monotonic() - began, 3),
-    )
-
-
-def numbers_of(result: RolloutResult) -> RunNumbers:
-    """Sum up one run."""
-    windows = result.windows
-    flops_full = sum(window.audit.flops_full for window in windows)
-    forward = [window.times.total for window in windows if window.times is not None]
-    return RunNumbers(
-        success=result.success,
-        progress=result.progress,
-        ending=str(result.ending),
-        stop=result.stop,
-        time_s=round(result.time, 3),
-        path_length_m=result.path_length,
-        windows=len(windows),
-        windows_pruned=sum(window.pruned for window in windows),
-        tokens_per_window=fmean(w.audit.tokens_kept for w in windows) if windows else None,
-        flops_share=sum(w.audit.flops for w in windows) / flops_full if flops_full else None,
-        forward_ms_p50=median(forward) if forward else None,
-    )
-
-
-class _Watch:
-    """Shows how far a run is."""
-
-    def __init__(self, name: str, began: float, show: ShowProgress) -> None:
-        self._name = name
-        self._began = began
-        self._show = show
-        self._windows = 0
-        self._pruned = 0
-
-    def on_step(self, step: StepView) -> None:
-        """Show time and progress."""
-        words = (
-            f"{self._name}, {step.view.time:.0f} s, {self._pruned} of {self._windows} "
-            "windows pruned"
-        )
-        self._show(time.monotonic() - self._began, step.view.truth.progress, words)
-
-    def on_window(self, view: View, window: Window) -> None:
-        """Count."""
-        self._windows += 1
-        self._pruned += window.pruned
+    from ..evaluation.full_vision import SceneComparison
 
 
 LONGEST = 3600.0  # [s]
@@ -177,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
     )
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
+    parser.add_argument("--robot-type", choices=ROBOT_TYPES, help="kind of arm; default: j2n6s300")
     parser.add_argument(
         "--duration", type=_seconds, help="longest run in [s] (default: the task's own limit)"
     )
@@ -192,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demonstration; return 0 if the task succeeded, else 1."""
     share = share_directory(os.environ)
-    names = ("task", "policy", "seed", "checkpoint", "adp")
+    names = ("task", "policy", "seed", "checkpoint", "adp", "robot_type")
     given = {name: vars(arguments)[name] for name in names if vars(arguments)[name] is not None}
     settings = resolve_settings(given, share)
     environment = use_private_domain(pictures=True)
@@ -207,7 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
         summary = replace(summary, comparison=_compare(settings, arguments.duration))
         summary.write(directory / "summary.json")
     _write_report(replace(result, summary=summary), settings, directory / "report.html")
-    _write_video(result.video, directory / "video.mp4")
+    if result.video.pictures > 0:
+        sys.stderr.write(f"encoding {result.video.pictures} pictures\n")
+        result.video.write(directory / "video.mp4", CROP_AREA, shortened=True)
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
     sys.stderr.write(f"results in {directory}\n")
@@ -244,11 +132,7 @@ def _perform(
     request: StopRequest,
     *,
     environment: Mapping[str, str],
-) -> "RunResult":
-    from ..reports.progress import progress_display
-    from ..ros.runner import node_log
-    from ..ros.twin_run import RunPlan, perform
-
+) -> RunResult:
     plan = RunPlan(
         settings=settings,
         nodes=nodes,
@@ -263,10 +147,10 @@ def _perform(
         return perform(plan, log, request, show)
 
 
-def _compare(settings: LaunchSettings, duration: float | None) -> "Comparison | None":
+def _compare(settings: LaunchSettings, duration: float | None) -> "SceneComparison | None":
+    """Compare with full vision; what stands in the way must not cost the live run's results."""
+    from ..evaluation.full_vision import compare_with_full_vision
     from ..evaluation.rollout_result import RolloutConfig
-
-    pass
 
     rollout = RolloutConfig(
         task=settings.task,
@@ -274,12 +158,17 @@ def _compare(settings: LaunchSettings, duration: float | None) -> "Comparison | 
         robot_type=settings.robot_type,
         time_limit=_time_limit(settings, duration),
     )
-    plan = ComparePlan(checkpoint=_checkpoint(settings), adp=settings.adp, rollout=rollout)
-    return compare_or_say_why(plan, sys.stderr)
+    try:
+        with progress_display("simulated time", sys.stderr) as show:
+            return compare_with_full_vision(_checkpoint(settings), settings.adp, rollout, show)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: no comparison with full vision\n")
+    except AdpError as error:
+        sys.stderr.write(f"no comparison with full vision: {error}\n")
+    return None
 
 
-def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> None:
-    from ..adp.overlay import CROP_AREA
+def _write_report(result: RunResult, settings: LaunchSettings, path: Path) -> None:
     from ..reports.page import complete_log, decision_pictures, write_report
 
     facts = {
@@ -291,14 +180,6 @@ def _write_report(result: "RunResult", settings: LaunchSettings, path: Path) -> 
     record = result.summary.record
     pictures = decision_pictures(record, result.video, CROP_AREA)
     write_report(complete_log(record, result.summary, facts, pictures), path)
-
-
-def _write_video(video: "VideoLog", path: Path) -> None:
-    from ..adp.overlay import CROP_AREA
-
-    if video.pictures > 0:
-        sys.stderr.write(f"encoding {video.pictures} pictures\n")
-        video.write(path, CROP_AREA)
 
 
 def _seconds(text: str) -> float:

@@ -1,6 +1,5 @@
 """Runs the episodes of an evaluation in the twin; each result is kept at once."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -180,7 +179,10 @@ class RolloutRunner:
         watch = RolloutWatch(config, video, f"{episode.condition.name}, seed {episode.seed}")
         result = self._rollout(episode, config, watch)
         if job.video is not None and video is not None:
-            _write(video, job.video)
+            try:
+                video.write(job.video, CROP_AREA)
+            except OSError as error:
+                raise ConfigError(f"video {job.video} can't be written: {error}") from error
         return _summed(result, watch)
 
     def _rollout(
@@ -229,16 +231,6 @@ def _summed(result: RolloutResult, watch: RolloutWatch) -> EpisodeResult:
 def _forward(windows: Sequence[Window]) -> tuple[float, ...]:
     """Return the wall times of the forward passes in [s]."""
     return tuple(round(1e-3 * w.times.total, 6) for w in windows if w.times is not None)
-
-
-def _write(video: VideoLog, path: Path) -> None:
-    """Write a video; until it is whole it has another name."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        video.write(part, CROP_AREA)
-        part.replace(path)
-    except OSError as error:
-        raise ConfigError(f"video {path} can't be written: {error}") from error
 
 
 VIDEOS: Final = "videos"  # folder of the videos

@@ -4,6 +4,7 @@ Pictures are kept as JPEG while the run lasts and are encoded after it, so that 
 takes no time from the nodes.
 """
 
+import os
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
@@ -78,15 +79,34 @@ class VideoLog:
             rgb = draw_pruned(rgb, pruned, crop_area)
         return bytes(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
 
-    def write(self, path: Path, crop_area: float) -> None:
+    def write(self, path: Path, crop_area: float, *, shortened: bool = False) -> None:
         """Encode what was kept as H.264, which every browser plays.
+
+        The file is whole or not there: until it is, it has another name.
 
         Args:
             path: File to write, ``.mp4``.
             crop_area: Share of the picture's area that the policy looks at.
+            shortened: Where it is interrupted, keep the video of the pictures until then.
+
+        Raises:
+            ValueError: No picture was kept.
         """
         if not self._pictures:
             raise ValueError("no picture was kept")
+        part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+        try:
+            self._encode(part, crop_area)
+            part.replace(path)
+        except KeyboardInterrupt:
+            if shortened and part.exists():
+                part.replace(path)
+            raise
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _encode(self, path: Path, crop_area: float) -> None:
+        """Write the file; an interrupt ends it early, and it plays all the same."""
         first = self._pictures[0].stamp
         shape = self._drawn(self._pictures[0], crop_area).shape
         with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
@@ -95,13 +115,15 @@ class VideoLog:
             stream.pix_fmt = "yuv420p"
             stream.options = {"preset": "veryfast", "crf": "23"}
             stream.codec_context.time_base = TIME_BASE
-            for picture in self._pictures:
-                drawn = self._drawn(picture, crop_area)[: stream.height, : stream.width]
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
-                frame.pts = round((picture.stamp - first) / TIME_BASE)
-                frame.time_base = TIME_BASE
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+            try:
+                for picture in self._pictures:
+                    drawn = self._drawn(picture, crop_area)[: stream.height, : stream.width]
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(drawn), format="rgb24")
+                    frame.pts = round((picture.stamp - first) / TIME_BASE)
+                    frame.time_base = TIME_BASE
+                    container.mux(stream.encode(frame))
+            finally:
+                container.mux(stream.encode())
 
     def _drawn(self, picture: _Picture, crop_area: float) -> Rgb:
         rgb = simplejpeg.decode_jpeg(picture.jpeg)

@@ -11,7 +11,7 @@ from .figures import STATE_NAMES, paths, timeline, timeline_key
 from .numbers import decision_caption, decision_points, full_vision_rows, stage_percentiles
 from .page_parts import page_text, plot_text, table_text
 from .run_record import Picture, RunRecord
-from .run_summary import TITLE, RunSummary
+from .run_summary import TITLE, RunSummary, comparison_note, comparison_rows
 
 
 def write_report(log: RunRecord, path: Path) -> None:
@@ -112,8 +112,8 @@ def complete_log(
     log = replace(log, outcome=summary.result, facts=known, pictures=pictures)
     if summary.comparison is None:
         return log
-    noted = {**known, TITLE: summary.comparison.note}
-    return replace(log, facts=noted, comparison=summary.comparison.report_rows())
+    noted = {**known, TITLE: comparison_note(summary.comparison)}
+    return replace(log, facts=noted, comparison=comparison_rows(summary.comparison))
 
 
 def decision_pictures(log: RunRecord, video: VideoLog, crop_area: float) -> tuple[Picture, ...]:

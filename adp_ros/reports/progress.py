@@ -3,45 +3,68 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TextIO
+from functools import partial
+from typing import Any, Final, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 EPISODE_LINE_PERIOD: Final = 20.0  # [s] between plain lines
+LINE_PERIOD: Final = 5.0  # [s] between plain lines of one run
 Show = Callable[[int, int, str], None]
 """(episodes done, episodes to do, how they ended)."""
+ShowProgress = Callable[[float, float, str], None]
+"""(time in [s], share done, words) -> shown."""
 
 
 @contextmanager
 def progress_shown(output: TextIO) -> Iterator[Show]:
-    """Show progress while the context lasts.
+    """Show the progress of many episodes while the context lasts.
 
     Args:
         output: Where to; a terminal gets a bar that moves.
     """
-    if output.isatty():
-        with _episode_bar(output) as show:
-            yield show
-    else:
+    if not output.isatty():
         yield _episode_lines(output)
+        return
+    columns = (MofNCompleteColumn(), BarColumn(bar_width=30), TimeRemainingColumn())
+    with _bar(output, "episodes", None, *columns, TextColumn("{task.fields[words]}")) as update:
+        yield lambda done, total, words: update(completed=done, total=total, words=words)
 
 
 @contextmanager
-def _episode_bar(output: TextIO) -> Iterator[Show]:
+def progress_display(title: str, output: TextIO) -> Iterator[ShowProgress]:
+    """Show the progress of one run while the context lasts.
+
+    Args:
+        title: Put before the bar.
+        output: Where to; a terminal gets a bar that moves.
+    """
+    if not output.isatty():
+        yield _lines(title, output)
+        return
     columns = (
-        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
         BarColumn(bar_width=30),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.percentage:>3.0f} %  {task.fields[words]}"),
     )
+    with _bar(output, title, 1.0, *columns) as update:
+        yield lambda _time, share, words: update(completed=share, words=words)
+
+
+@contextmanager
+def _bar(
+    output: TextIO, title: str, total: float | None, *columns: ProgressColumn
+) -> Iterator[Callable[..., Any]]:
     with Progress(*columns, console=Console(file=output), refresh_per_second=4) as bar:
-        task = bar.add_task("episodes", total=None, words="starting")
-
-        def show(done: int, total: int, words: str) -> None:
-            bar.update(task, completed=done, total=total, words=words)
-
-        yield show
+        yield partial(bar.update, bar.add_task(title, total=total, words="starting"))
 
 
 def _episode_lines(output: TextIO) -> Show:
@@ -56,43 +79,6 @@ def _episode_lines(output: TextIO) -> Show:
             output.flush()
 
     return show
-
-
-LINE_PERIOD = 5.0  # [s] between plain lines
-
-ShowProgress = Callable[[float, float, str], None]
-"""(time in [s], share done, words) -> shown."""
-
-
-@contextmanager
-def progress_display(title: str, output: TextIO) -> Iterator[ShowProgress]:
-    """Show the progress of one run while the context lasts.
-
-    Args:
-        title: Put before the bar.
-        output: Where to; a terminal gets a bar that moves.
-    """
-    if output.isatty():
-        with _bar(title, output) as show:
-            yield show
-    else:
-        yield _lines(title, output)
-
-
-@contextmanager
-def _bar(title: str, output: TextIO) -> Iterator[ShowProgress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.percentage:>3.0f} %  {task.fields[words]}"),
-    )
-    with Progress(*columns, console=Console(file=output), refresh_per_second=4) as bar:
-        task = bar.add_task(title, total=1.0, words="")
-
-        def show(_time: float, share: float, words: str) -> None:
-            bar.update(task, completed=share, words=words)
-
-        yield show
 
 
 def _lines(title: str, output: TextIO) -> ShowProgress:

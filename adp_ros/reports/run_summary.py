@@ -4,12 +4,13 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from ..control.safety_machine import SafetyEvent
+from ..evaluation.full_vision import RunNumbers, SceneComparison
 from .numbers import stage_percentiles
 from .run_record import ComparisonRow, RunRecord, changes
 
@@ -31,100 +32,42 @@ _HEADS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunNumbers:
-    """One run in simulated time. What needs a planned window is None where none was.
-
-    Attributes:
-        success: The task was done in time.
-        progress: Share of the task that was done, 0 to 1.
-        ending: ``success``, ``time_limit`` or ``safety_stop``.
-        stop: Cause of the safety stop, empty when there was none.
-        time_s: Simulated time from start to end, in [s].
-        path_length_m: Way of the tool, in [m].
-        windows: Windows planned.
-        windows_pruned: Those with dropped vision tokens.
-        tokens_per_window: Vision tokens that entered the language model, mean.
-        flops_share: FLOPs of language model and scoring, of those with full vision.
-        forward_ms_p50: Median wall time of a forward pass, in [ms].
-    """
-
-    success: bool
-    progress: float
-    ending: str
-    stop: str
-    time_s: float
-    path_length_m: float
-    windows: int
-    windows_pruned: int
-    tokens_per_window: float | None
-    flops_share: float | None
-    forward_ms_p50: float | None
-
-    def cells(self) -> tuple[str, ...]:
-        """Return the texts of a row of the table."""
-        share = f" ({self.windows_pruned / self.windows:.0%})" if self.windows else ""
-        return (
-            self._outcome(),
-            f"{self.time_s:.1f}",
-            f"{self.path_length_m:.2f}",
-            str(self.windows),
-            f"{self.windows_pruned}{share}",
-            _shown(self.tokens_per_window, ".1f", "-"),
-            _shown(self.flops_share, ".0%", "-"),
-            _shown(self.forward_ms_p50, ".1f", "-"),
-        )
-
-    def _outcome(self) -> str:
-        if self.success:
-            return "yes"
-        return f"no ({self.progress:.0%}" + (f", stop: {self.stop})" if self.stop else ")")
+def comparison_note(comparison: SceneComparison) -> str:
+    """Return what stands beside the numbers of a comparison."""
+    learnt = f"How relevance was learnt: {comparison.relevance}"
+    return f"{_SETTING} {comparison.simulation} {learnt}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """ADP and full vision in the scene of a demonstration.
+def comparison_text(comparison: SceneComparison) -> str:
+    """Return the table of a comparison and what must be said beside it."""
+    runs = (("  adp", comparison.adp), ("  full vision", comparison.full))
+    rows = [("", *_HEADS), *((name, *_cells(numbers)) for name, numbers in runs)]
+    indent = "    "
+    note = textwrap.wrap(
+        comparison_note(comparison), _WIDTH - 4, initial_indent=indent, subsequent_indent=indent
+    )
+    return "\n".join([f"  {TITLE}", *_aligned(rows), *note]) + "\n"
 
-    Attributes:
-        adp: With the demonstration's settings of gate and pruning.
-        full: With full vision in every window.
-        simulation: Sentence that says what success means here.
-        relevance: How the relevance of patches was learnt, in the checkpoint's own words.
-        wall_s: Time that both took to compute, in [s].
-    """
 
-    adp: RunNumbers
-    full: RunNumbers
-    simulation: str
-    relevance: str
-    wall_s: float
+def comparison_rows(comparison: SceneComparison) -> tuple[ComparisonRow, ...]:
+    """Return the lines of a comparison for the report's table against full vision."""
+    pairs = zip(_HEADS, _cells(comparison.adp), _cells(comparison.full), strict=True)
+    return tuple(ComparisonRow(f"{TITLE}: {head}", *pair) for head, *pair in pairs)
 
-    @property
-    def note(self) -> str:
-        """What stands beside the numbers."""
-        return f"{_SETTING} {self.simulation} How relevance was learnt: {self.relevance}"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what ``summary.json`` holds; its keys are a stable interface."""
-        return {
-            "time": "simulated",
-            "simulation": self.simulation,
-            "relevance": self.relevance,
-            "adp": asdict(self.adp),
-            "full": asdict(self.full),
-            "wall_s": self.wall_s,
-        }
-
-    def to_text(self) -> str:
-        """Return the table and what must be said beside it."""
-        rows = [("", *_HEADS), ("  adp", *self.adp.cells()), ("  full vision", *self.full.cells())]
-        note = textwrap.wrap(self.note, _WIDTH - 4, initial_indent="    ", subsequent_indent="    ")
-        return "\n".join([f"  {TITLE}", *_aligned(rows), *note]) + "\n"
-
-    def report_rows(self) -> tuple[ComparisonRow, ...]:
-        """Return the lines for the report's table against full vision."""
-        cells = zip(_HEADS, self.adp.cells(), self.full.cells(), strict=True)
-        return tuple(ComparisonRow(f"{TITLE}: {head}", *pair) for head, *pair in cells)
+def _cells(numbers: RunNumbers) -> tuple[str, ...]:
+    stop = f", stop: {numbers.stop}" if numbers.stop else ""
+    share = f" ({numbers.windows_pruned / numbers.windows:.0%})" if numbers.windows else ""
+    return (
+        "yes" if numbers.success else f"no ({numbers.progress:.0%}{stop})",
+        f"{numbers.time_s:.1f}",
+        f"{numbers.path_length_m:.2f}",
+        str(numbers.windows),
+        f"{numbers.windows_pruned}{share}",
+        _shown(numbers.tokens_per_window, ".1f", "-"),
+        _shown(numbers.flops_share, ".0%", "-"),
+        _shown(numbers.forward_ms_p50, ".1f", "-"),
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -176,7 +119,7 @@ class RunSummary:
     transport_p50: float | None
     wipes: bool = False
     problem: str = ""
-    comparison: Comparison | None = None
+    comparison: SceneComparison | None = None
 
     @property
     def windows(self) -> int:
@@ -247,7 +190,7 @@ class RunSummary:
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]
         lines += [f"  {step}" for step in self.record.steps]
-        compared = "" if self.comparison is None else self.comparison.to_text()
+        compared = "" if self.comparison is None else comparison_text(self.comparison)
         return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
 
     @property

@@ -1,6 +1,7 @@
 """The demonstration's log, summary and video: numbers, keys, and what a picture shows."""
 
 import json
+import signal
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +11,15 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from adp_ros.evaluation.full_vision import RunNumbers, SceneComparison
 from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, VideoLog
 from adp_ros.policies.window import TokenAudit, Window, WindowTimes
 from adp_ros.reports.progress import progress_display
 from adp_ros.reports.run_record import RunRecord, SafetyRecord, WindowLog
 from adp_ros.reports.run_summary import (
-    Comparison,
     HealthLog,
-    RunNumbers,
     RunSummary,
+    comparison_text,
 )
 from adp_ros.ros.runner import node_log
 from adp_ros.ros.twin_run import new_directory
@@ -73,7 +74,7 @@ ADP = replace(
     FULL, success=True, progress=0.85, ending="success", time_s=20.1, path_length_m=3.456,
     windows=50, windows_pruned=31, tokens_per_window=176.6, flops_share=0.714, forward_ms_p50=48.2,
 )  # fmt: skip
-COMPARISON = Comparison(
+COMPARISON = SceneComparison(
     adp=ADP, full=FULL, simulation="Simulation only.", relevance="By patch labels.", wall_s=12.0
 )
 KEYS = {
@@ -151,9 +152,9 @@ def test_comparison_is_a_table_with_its_caveats() -> None:
 def test_stopped_run_says_why() -> None:
     """A run that the safety machine ended is told from one that ran out of time."""
     stopped = replace(FULL, ending="safety_stop", stop="torque", time_s=14.0)
-    text = replace(COMPARISON, full=stopped).to_text()
+    text = comparison_text(replace(COMPARISON, full=stopped))
     assert "no (40%, stop: torque)  " in text
-    assert "no (40%)" in COMPARISON.to_text()
+    assert "no (40%)" in comparison_text(COMPARISON)
 
 
 def test_live_run_alone_has_no_comparison(tmp_path: Path) -> None:
@@ -263,6 +264,35 @@ def test_video_plays_and_shows_pruned_patches(tmp_path: Path) -> None:
         assert np.ptp(upper) < 12
         is_blue = lower[2] - lower[0] > 60
         assert is_blue == (number >= 10)
+
+
+def encode_until_interrupted(path: Path, **options: bool) -> None:
+    """Write a video whose encoding is interrupted after a third of a second."""
+    video = VideoLog()
+    for i in range(900):
+        video.note_picture(i * 0.1, jpeg(128), "")
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.33)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            video.write(path, crop_area=0.9, **options)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_interrupted_video_is_whole_or_not_there(tmp_path: Path) -> None:
+    """Ctrl-C while it is encoded: no broken file, nothing half written beside it."""
+    encode_until_interrupted(tmp_path / "video.mp4")
+    assert list(tmp_path.iterdir()) == []
+    encode_until_interrupted(tmp_path / "video.mp4", shortened=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        assert 0 < sum(1 for _ in container.decode()) < 900
 
 
 def test_empty_video_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import simplejpeg
 
 from adp_ros.adp.gate_rules import Decision
+from adp_ros.evaluation.full_vision import RunNumbers, SceneComparison
 from adp_ros.evaluation.video import VideoLog
 from adp_ros.policies.window import TokenAudit, Window
 from adp_ros.reports.numbers import MOST, decision_points
 from adp_ros.reports.page import complete_log, decision_pictures, report_page
 from adp_ros.reports.run_record import RunRecord
-from adp_ros.reports.run_summary import Comparison, RunNumbers, RunSummary
+from adp_ros.reports.run_summary import RunSummary
 
 FULL = TokenAudit(tokens_total=256, tokens_kept=256)
 HALF = TokenAudit(pruner="adp", tokens_total=256, tokens_kept=128, kept=tuple(range(128)))
@@ -97,7 +98,7 @@ def test_page_compares_with_full_vision_in_the_same_scene():
         windows=200, windows_pruned=0, tokens_per_window=256.0, flops_share=1.0,
         forward_ms_p50=61.25,
     )  # fmt: skip
-    comparison = Comparison(
+    comparison = SceneComparison(
         adp=replace(full, success=True, time_s=20.1), full=full, simulation="Simulation only.",
         relevance="By patch labels.", wall_s=12.0,
     )  # fmt: skip
