@@ -13,8 +13,9 @@ from simulated_arm import SimulatedArm
 from adp_ros.adp.gate import Gate
 from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.adp.text_driven import TextDrivenPruner
-from adp_ros.bags.bag_writer import BagWriter, Definitions, OfferedQos, TopicInfo
-from adp_ros.bags.contents import CHECKPOINT, FILE, PARAMETERS, settings_text
+from adp_ros.bags.bag_notes import CHECKPOINT, FILE, PARAMETERS, settings_text
+from adp_ros.bags.bag_topics import Definitions, OfferedQos, TopicInfo
+from adp_ros.bags.bag_writer import BagWriter
 from adp_ros.bags.window_replay import set_threads
 from adp_ros.control.controller import Controller
 from adp_ros.control.controller_settings import ControllerSettings

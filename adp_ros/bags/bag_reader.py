@@ -1,182 +1,70 @@
-"""Reads a bag in the order in which it was recorded; what is wrong with it is said, not raised."""
+"""Reads a bag in the order of time; what is wrong with it is said, not raised."""
 
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from mcap.records import Channel, Metadata, Schema
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
+import numpy as np
+import zstandard
+from mcap.records import Channel, Schema
+from numpy.typing import NDArray
 
-from ..errors import BagError
-from .bag_writer import OfferedQos, TopicInfo, offered_from_text
-from .mcap_file import Block, McapFile, RawMessage, bag_files
-
-FIELDS: Final = MappingProxyType(
-    {  # what replay reads of each type
-        "adp_ros/msg/ActionChunk": (
-            *("header", "window", "step_period", "actions", "pruned", "policy"),
-            *("translation_frame", "rotation_frame", "rotation"),
-        ),
-        "adp_ros/msg/ChunkRequest": ("header", "window", "measured_path", "measured_net"),
-        "adp_ros/msg/GateState": (
-            *("header", "window", "state", "next_state", "rule", "reason"),
-            *("motion", "upper", "lower", "pruned_run"),
-        ),
-        "adp_ros/msg/PruneState": (
-            *("header", "pruner", "tokens_total", "kept_indices", "sequence_length"),
-        ),
-        "adp_ros/msg/InferenceLatency": ("header", "window", "frame_age"),
-        "adp_ros/msg/SafetyState": ("status", "cause", "message"),
-        "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),
-        "sensor_msgs/msg/CompressedImage": ("header", "format", "data"),
-        "sensor_msgs/msg/JointState": ("header", "name", "position"),
-        "geometry_msgs/msg/PoseStamped": ("header", "pose"),
-        "kinova_msgs/msg/JointAngles": tuple(f"joint{i}" for i in range(1, 7)),
-        "kinova_msgs/msg/FingerPosition": ("finger1", "finger2", "finger3"),
-    }
-)
-
-TYPES: Final = MappingProxyType(
-    {  # of topics that are ours by name; one of another type is not
-        "/adp/action_chunk": "adp_ros/msg/ActionChunk",
-        "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
-        "/adp/gate_state": "adp_ros/msg/GateState",
-        "/adp/prune_state": "adp_ros/msg/PruneState",
-        "/adp/latency": "adp_ros/msg/InferenceLatency",
-        "/adp/policy_state": "sensor_msgs/msg/JointState",
-        "/adp/safety_state": "adp_ros/msg/SafetyState",
-    }
-)
-
-_ENCAPSULATIONS: Final = MappingProxyType({b"\0\0": "big", b"\0\1": "little"})
-_UNREADABLE: Final = (SerdeError, struct.error, ValueError, IndexError, KeyError, AssertionError)
-
-
-class Decoder:
-    """Decodes the messages of one topic.
-
-    Args:
-        topic: With type and definition.
-
-    Raises:
-        BagError: It is not of the type that its name stands for, or the definition can't be read,
-            or is of a version without a field that is needed.
-    """
-
-    def __init__(self, topic: TopicInfo) -> None:
-        expected = TYPES.get(topic.name, topic.type_name)
-        if topic.type_name != expected:
-            raise BagError(f"{topic.name} is {topic.type_name}, {expected} is needed")
-        self._topic = topic
-        self._store: Typestore = get_typestore(Stores.EMPTY)
-        try:
-            types = get_types_from_msg(topic.definition, topic.type_name)
-            self._store.register(types)
-        except (TypesysError, ValueError, KeyError) as error:
-            raise BagError(
-                f"{topic.name}: the definition of {topic.type_name} can't be read: {error}"
-            ) from error
-        entry = self._store.get_msgdef(topic.type_name)
-        self._class = entry.cls
-        self._unpack = {"big": entry.deserialize_cdr_be, "little": entry.deserialize_cdr_le}
-        known = {name for name, _ in types[topic.type_name][1]}
-        missing = [name for name in FIELDS.get(topic.type_name, ()) if name not in known]
-        if missing:
-            raise BagError(
-                f"{topic.name}: {topic.type_name} is of another version, "
-                f"it has no {', '.join(missing)}"
-            )
-
-    def decode(self, data: bytes | memoryview) -> Any:
-        """Return a message, with the attributes of its type.
-
-        Bytes behind it are left alone: ROS's own serialisation leaves some there.
-
-        Raises:
-            BagError: The bytes are no such message.
-        """
-        try:
-            encapsulation = _ENCAPSULATIONS[bytes(data[:2])]
-            unpack = self._unpack[encapsulation]
-            return unpack(bytes(data[4:]), 0, self._class, self._store)[0]
-        except _UNREADABLE as error:
-            raise BagError(f"{self._topic.name}: a message can't be decoded: {error!r}") from error
-
-
-class Packed(NamedTuple):
-    """A message that is decoded where it is used, which may be in another process.
-
-    Attributes:
-        decoder: Of its topic.
-        data: Serialized message.
-    """
-
-    decoder: Decoder
-    data: bytes
-
-    def unpack(self) -> Any:
-        """Return the message.
-
-        Raises:
-            BagError: The bytes are no such message.
-        """
-        return self.decoder.decode(self.data)
-
+from ..errors import AdpError, BagError
+from .bag_files import bag_files
+from .bag_order import order_messages
+from .bag_topics import PICTURE_TYPE, OfferedQos, TopicInfo, offered_from_text
+from .decoder import Decoder
+from .mcap_file import McapFile
 
 _HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is another clock
-_BACK: Final = 1_000_000_000  # [ns] by which a topic's time may go back: pictures are held a while
+_OLDEST: Final = 60_000_000_000  # [ns] from a stamp to the message that carries it
+_HEADER_SIZE: Final = 12  # of a serialized message: encapsulation and stamp
+_UNKNOWN, _UNREADABLE = -1, -2  # topics of messages that are left out
+_COMPRESSED: Final = b"\x28\xb5\x2f\xfd"  # beginning of what rosbag2 compresses message by message
 
 
-class Place(NamedTuple):
-    """Where a message lies.
+class Stored(NamedTuple):
+    """Where and when one message of a bag lies; times in [ns].
 
     Attributes:
+        topic: Its topic.
+        time: When a reader on the same machine had it, whatever held up the recorder.
+        elapsed: Since the bag's first message; never goes back.
+        log_time: When it was received.
+        publish_time: When it was sent.
         file: Number of the file in the bag.
-        block: Position of the compressed block that holds it, None when it is not compressed.
-        at: Where its data begins, in the file or in the block once unpacked.
+        block: Position of the compressed chunk that holds it, -1 when it is not compressed.
+        at: Where its data begins, in the file or in the unpacked chunk.
         size: Of its data in bytes.
     """
 
+    topic: str
+    time: int
+    elapsed: int
+    log_time: int
+    publish_time: int
     file: int
-    block: int | None
+    block: int
     at: int
     size: int
 
 
-class Stored(NamedTuple):
-    """One message of a bag; times in [ns].
+Take = Callable[[Any, Stored], None]
+"""Takes a decoded message.
 
-    Attributes:
-        topic: Its topic.
-        data: Serialized message; a view of what was read, a copy outlives it.
-        log_time: When it was received.
-        publish_time: When it was sent.
-        place: Where it lies.
-    """
-
-    topic: str
-    data: memoryview
-    log_time: int
-    publish_time: int
-    place: Place
-
-    @property
-    def time(self) -> int:
-        """When a reader on the same machine had it, whatever held up the recorder, in [ns]."""
-        held_up = 0 <= self.log_time - self.publish_time < _HELD_UP
-        return self.publish_time if held_up else self.log_time
+Raises:
+    AdpError, ValueError: It can't be used.
+"""
 
 
 class BagReader:
     """One bag.
 
     Attributes:
-        topics: By name, as far as they came up.
-        notes: Name and contents of metadata records that came up.
+        topics: By name.
+        notes: Name and contents of its metadata records.
+        problems: What is wrong with it, in words.
 
     Args:
         path: Folder of the bag, or one ``.mcap`` file.
@@ -186,114 +74,210 @@ class BagReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._files = [McapFile(file) for file in bag_files(path)]
+        found = bag_files(path)
         self.topics: dict[str, TopicInfo] = {}
         self.notes: list[tuple[str, dict[str, str]]] = []
-        self._order: dict[str, int] = {}
-        self._jumps: list[str] = []
-        self._unread: list[str] = []
-        self._unpacked: tuple[tuple[int, int], memoryview] | None = None
+        self.problems: list[str] = list(found.problems)
+        self._names: list[str] = []
+        self._decoders: dict[str, Decoder] = {}
+        try:
+            self._files = [McapFile(file) for file in found.paths]
+        except OSError as error:
+            raise BagError(f"bag {path} can't be read: {error.strerror}") from error
+        columns = [self._file_columns(*item) for item in enumerate(self._files)]
+        if not found.listed:
+            self._note_overlap(columns)
+        self._columns = self._in_order(np.concatenate(columns))
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What was wrong with what was read so far."""
-        return (
-            *(text for file in self._files for text in file.problems),
-            *self._jumps,
-            *self._unread,
-        )
+    def stored(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[Stored]:
+        """Yield the messages of the topics that are wanted, in the order of time."""
+        numbers = [n for n, name in enumerate(self._names) if wanted(self.topics[name])]
+        for row in self._columns[np.isin(self._columns[:, 0], numbers)].tolist():
+            yield Stored(self._names[row[0]], *row[1:])
 
-    def messages(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[Stored]:
-        """Yield the messages of the topics that are wanted, as they lie in the file."""
-        self.notes, self._jumps, self._unread, self._order = [], [], [], {}
-        for number, file in enumerate(self._files):
-            yield from self._file_messages(number, file, wanted)
+    def messages(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[tuple[Stored, bytes]]:
+        """Yield the same with the serialized messages."""
+        for stored in self.stored(wanted):
+            yield stored, self.data(stored)
 
-    def _file_messages(
-        self, number: int, file: McapFile, wanted: Callable[[TopicInfo], bool]
-    ) -> Iterator[Stored]:
-        schemas: dict[int, Schema] = {}
-        channels: dict[int, TopicInfo] = {}
-        others: set[int] = set()
+    def newest(self, topic: str, elapsed: int) -> Stored | None:
+        """Return the newest message of a topic that had come at a time of the bag in [ns]."""
+        if topic not in self.topics:
+            return None
+        rows = self._columns[self._columns[:, 0] == self._names.index(topic)]
+        at = int(np.searchsorted(rows[:, 2], elapsed, side="right"))
+        return Stored(topic, *rows[at - 1, 1:].tolist()) if at else None
 
-        def note(item: Schema | Channel) -> None:
-            if isinstance(item, Schema):
-                schemas[item.id] = item
-            elif item.id not in channels and item.id not in others:
-                topic = self._topic(item, schemas, wanted)
-                if topic is None:
-                    others.add(item.id)
-                else:
-                    channels[item.id] = topic
+    def elapsed_at(self, stamp: int, elapsed: int) -> int:
+        """Return when a stamp was, also where the clock was set since then.
 
-        for item in file.summary():  # in case the record that tells them first is damaged
-            note(item)
-        for block in file.blocks(skipped=others):
-            for record in block.items:
-                if isinstance(record, RawMessage):
-                    topic = channels.get(record.channel)
-                    if topic is not None:
-                        self._note_order(topic.name, record.log_time)
-                        yield _stored(topic.name, record, _place(number, block, record))
-                elif isinstance(record, Metadata):
-                    self.notes.append((record.name, dict(record.metadata)))
-                else:
-                    note(record)
+        Args:
+            stamp: That a message carries, in [ns].
+            elapsed: When the message was there, since the bag's first message in [ns].
 
-    def fetch(self, place: Place) -> bytes:
-        """Return a message again, by its place."""
-        file = self._files[place.file]
-        if place.block is None:
-            return file.bytes_at(place.at, place.size)
-        key = (place.file, place.block)
-        if self._unpacked is None or self._unpacked[0] != key:
-            self._unpacked = (key, file.unpacked(place.block))
-        return bytes(self._unpacked[1][place.at : place.at + place.size])
+        Returns:
+            The same of the stamp: at most `elapsed`, by :data:`_OLDEST` earlier at most.
+        """
+        oldest = elapsed - _OLDEST
+        begin, end = np.searchsorted(self._columns[:, 2], (oldest, elapsed + 1))
+        times, since = self._columns[begin:end, 1], self._columns[begin:end, 2]
+        nearest = int(np.argmin(np.abs(times - stamp)))
+        return int(np.clip(since[nearest] + stamp - times[nearest], oldest, elapsed))
 
-    def _topic(
-        self,
-        channel: Channel,
-        schemas: dict[int, Schema],
-        wanted: Callable[[TopicInfo], bool],
-    ) -> TopicInfo | None:
-        schema = schemas.get(channel.schema_id)
+    def data(self, stored: Stored) -> bytes:
+        """Return a serialized message.
+
+        Raises:
+            BagError: It was compressed and can't be unpacked.
+        """
+        data = self._files[stored.file].data(stored.block, stored.at, stored.size)
+        return _unpacked(data, stored.topic) if data.startswith(_COMPRESSED) else data
+
+    def beginning(self, stored: Stored) -> bytes:
+        """Return a serialized message, as far as its header may reach.
+
+        Raises:
+            BagError: It was compressed and can't be unpacked.
+        """
+        size = min(stored.size, _HEADER_SIZE)
+        data = self._files[stored.file].data(stored.block, stored.at, size)
+        return self.data(stored) if data.startswith(_COMPRESSED) else data
+
+    def decoder(self, topic: str) -> Decoder:
+        """Return the decoder of a topic.
+
+        Raises:
+            BagError: Its messages can't be decoded.
+        """
+        if topic not in self._decoders:
+            self._decoders[topic] = Decoder(self.topics[topic])
+        return self._decoders[topic]
+
+    def decode(self, takers: Mapping[str, Take]) -> dict[str, int]:
+        """Decode the messages of some topics, in the order of time.
+
+        Args:
+            takers: Topic -> what takes its messages.
+
+        Returns:
+            What could not be decoded or taken, in words -> how many messages, 0 for a whole topic.
+        """
+        decoders: dict[str, Decoder] = {}
+        problems: dict[str, int] = {}
+        for name in [name for name in takers if name in self.topics]:
+            try:
+                decoders[name] = self.decoder(name)
+            except BagError as error:
+                problems[str(error)] = 0
+        for stored in self.stored(lambda topic: topic.name in decoders):
+            try:
+                takers[stored.topic](decoders[stored.topic].decode(self.data(stored)), stored)
+            except (AdpError, ValueError, AttributeError, IndexError) as error:
+                text = str(error)
+                text = text if text.startswith(stored.topic) else f"{stored.topic}: {text}"
+                problems[text] = problems.get(text, 0) + 1
+        return problems
+
+    def _file_columns(self, number: int, file: McapFile) -> NDArray[np.int64]:
+        """Return the messages of one file in the order of :class:`Stored`, and their sequence."""
+        self.problems += file.problems
+        self.notes += file.notes
+        topics = np.full(2**16, _UNKNOWN, dtype=np.int64)  # by the number of a channel
+        for channel in file.channels.values():
+            topics[channel.id] = self._topic(channel, file.schemas.get(channel.schema_id))
+        channel_of, block, at, size, log_time, publish_time, sequence = file.rows.T
+        topic_of = topics[channel_of]
+        if unknown := np.count_nonzero(topic_of == _UNKNOWN):
+            self.problems.append(f"{file.path.name}: {unknown} messages are of no known topic")
+        held_up = log_time - publish_time
+        time = np.where((held_up >= 0) & (held_up < _HELD_UP), publish_time, log_time)
+        same = np.full(len(time), number)
+        rows = (topic_of, time, same, log_time, publish_time, same, block, at, size, sequence)
+        columns: NDArray[np.int64] = np.stack(rows, axis=1)[topic_of >= 0]
+        return columns
+
+    def _in_order(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        columns = columns[~self._repeated(columns)]
+        pictures = [n for n, name in enumerate(self._names) if self._may_be_late(name)]
+        late = pictures if len(pictures) < len(self._names) else ()
+        order = order_messages(columns[:, 1], columns[:, 0], late, self._names)
+        self.problems += order.problems
+        columns = columns[order.rows, :-1]
+        columns[:, 2] = order.elapsed
+        return columns
+
+    def _may_be_late(self, topic: str) -> bool:
+        """Tell whether a recorder may have held messages until their chunk came."""
+        return self.topics[topic].type_name == PICTURE_TYPE
+
+    def _repeated(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which messages are there twice, as merged recordings have them."""
+        topic, _, _, log_time, publish_time, *_, size, sequence = columns.T
+        order = np.lexsort((sequence, log_time, size, publish_time, topic))
+        same = (np.diff(columns[order][:, (0, 4, 8)], axis=0) == 0).all(axis=1)
+        # two recorders note different times of receipt, one recorder never one message twice
+        again = np.diff(columns[order][:, (3, 9)], axis=0) == 0
+        same &= np.where(again[:, 0], again[:, 1], publish_time[order][1:] > 0)
+        repeated = np.zeros(len(columns), dtype=np.bool_)
+        for at in np.flatnonzero(same):
+            first, second = (self._bytes(columns[row]) for row in order[at : at + 2])
+            repeated[order[at + 1]] = first == second
+        if repeated.any():
+            self.problems.append(
+                f"{np.count_nonzero(repeated)} messages are there twice and read once"
+            )
+        return repeated
+
+    def _bytes(self, row: NDArray[np.int64]) -> bytes:
+        file, *place = row[5:9].tolist()
+        return self._files[int(file)].data(*place)
+
+    def _note_overlap(self, columns: list[NDArray[np.int64]]) -> None:
+        """Say which files are of the same time: one recording writes one after the other."""
+        spans = [
+            (rows[:, 3].min(), rows[:, 3].max(), file.path.name)
+            for rows, file in zip(columns, self._files, strict=True)
+            if len(rows)
+        ]
+        for (_, end, name), (begin, _, following) in pairwise(sorted(spans)):
+            if begin < end:
+                self.problems.append(f"{name} and {following} overlap in time")
+
+    def _topic(self, channel: Channel, schema: Schema | None) -> int:
+        """Return the number of a channel's topic, :data:`_UNREADABLE` when it can't be read."""
         if channel.message_encoding != "cdr" or schema is None or schema.encoding != "ros2msg":
             kind = schema.encoding if schema is not None else "nothing"
-            self._unread.append(
+            self.problems.append(
                 f"{channel.topic} is not read: it is {channel.message_encoding} described by "
                 f"{kind}, cdr described by ros2msg is needed"
             )
-            return None
-        topic = TopicInfo(
-            name=channel.topic,
-            type_name=schema.name,
-            definition=schema.data.decode("utf-8", errors="replace"),
-            type_hash=channel.metadata.get("topic_type_hash", ""),
-            qos=self._qos(channel),
-        )
-        self.topics[topic.name] = topic
-        return topic if wanted(topic) else None
+            return _UNREADABLE
+        if channel.topic not in self.topics:
+            self._names.append(channel.topic)
+            self.topics[channel.topic] = TopicInfo(
+                name=channel.topic,
+                type_name=schema.name,
+                definition=schema.data.decode("utf-8", errors="replace").replace("\r\n", "\n"),
+                type_hash=channel.metadata.get("topic_type_hash", ""),
+                qos=self._qos(channel),
+            )
+        return self._names.index(channel.topic)
 
     def _qos(self, channel: Channel) -> tuple[OfferedQos, ...]:
         try:
             return offered_from_text(channel.metadata.get("offered_qos_profiles", ""))
         except ValueError as error:
-            self._unread.append(f"{channel.topic}: {error}")
+            self.problems.append(f"{channel.topic}: {error}")
             return ()
 
-    def _note_order(self, topic: str, log_time: int) -> None:
-        last = self._order.get(topic, log_time)
-        self._order[topic] = log_time
-        if last - log_time > _BACK:
-            text = f"time goes back by {(last - log_time) * 1e-9:.1f} s in {topic}"
-            self._jumps.append(text)
+
+def _unpacked(data: bytes, topic: str) -> bytes:
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    except zstandard.ZstdError as error:
+        raise BagError(f"{topic}: a message can't be unpacked: {error}") from error
 
 
-def _place(number: int, block: Block, message: RawMessage) -> Place:
-    if block.base is None:
-        return Place(number, block.offset, message.at, len(message.data))
-    return Place(number, None, block.base + message.at, len(message.data))
-
-
-def _stored(topic: str, message: RawMessage, place: Place) -> Stored:
-    return Stored(topic, message.data, message.log_time, message.publish_time, place)
+def problem_words(problems: Mapping[str, int]) -> list[str]:
+    """Return what :meth:`BagReader.decode` met with, one line each."""
+    return [f"{n} messages skipped, {text}" if n else text for text, n in problems.items()]

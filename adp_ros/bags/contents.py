@@ -1,106 +1,23 @@
-"""What a bag of this package holds of its windows and of its origin."""
+"""What a bag holds of a run: its windows, and what was decided and pruned for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
 from dataclasses import dataclass, field
-from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
-import yaml
+import numpy as np
 
 from ..adp.gate_rules import Decision
-from ..errors import BagError, ConfigError
-from ..policies.window import TokenAudit
-from ..settings import mapping_in
-from ..types import ActionConvention, Chunk, FloatArray
-from .pictures import PictureIndex
-
-ORIGIN: Final = "adp_ros/origin"
-PARAMETERS: Final = "adp_ros/parameters"  # one record per node
-CHECKPOINT: Final = "adp_ros/checkpoint"
-FILE: Final = "adp_ros/file"  # contents of a settings file that a node read
-
-
-def settings_text(values: Mapping[str, Any]) -> str:
-    """Return settings as YAML."""
-    return yaml.safe_dump(dict(values), sort_keys=True)
-
-
-def settings_in(text: str, where: str) -> dict[str, Any]:
-    """Return the lines ``name: value`` of a YAML text.
-
-    Raises:
-        BagError: There are none.
-    """
-    try:
-        return mapping_in(text, where)
-    except ConfigError as error:
-        raise BagError(str(error)) from error
-
+from ..errors import BagError
+from ..policies.window import TokenAudit, read_audit, read_decision
+from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
+from .arm_samples import supported_robot
+from .bag_notes import BagNotes
+from .bag_reader import BagReader, Stored, problem_words
+from .bag_topics import CHUNK_TOPIC, SAFETY_TOPIC
+from .pictures import Pictures, ToRgb
 
 NANO: Final = 1e-9
-_BACK: Final = 1_000_000_000  # [ns]; going back by more is a clock that was set
-
-
-class Kind(Enum):
-    """What an event of the arm or of the controller is; the value is the end of its topic."""
-
-    TORQUE = "joint_torques"
-    ANGLES = "joint_angles"
-    JOINTS = "joint_state"
-    POSE = "tool_pose"
-    FINGERS = "finger_position"
-    SAFETY = "safety_state"
-    CHUNK = "action_chunk"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message for the controller's replay.
-
-    Attributes:
-        kind: What it is.
-        arrival: When it was there, in [ns].
-        value: :class:`~adp_ros.bags.bag_reader.Packed` message; of a chunk the number of its
-            window in the bag.
-    """
-
-    kind: Kind
-    arrival: int
-    value: Any
-
-
-def in_order(events: Sequence[Event]) -> list[Event]:
-    """Sort by time, but not across a clock that was set back."""
-    ordered: list[Event] = []
-    for part in _parts(events):
-        ordered += sorted(part, key=lambda event: event.arrival)
-    return ordered
-
-
-def elapsed(events: Sequence[Event]) -> Iterator[tuple[float, Event]]:
-    """Yield events in order with a time in [s] from 0 that never goes back.
-
-    Where the clock was set back, time goes on from there.
-    """
-    shift = events[0].arrival if events else 0
-    last = shift
-    for event in events:
-        if last - event.arrival > _BACK:
-            shift -= last - event.arrival
-        last = event.arrival
-        yield (event.arrival - shift) * NANO, event
-
-
-def _parts(events: Sequence[Event]) -> Iterator[list[Event]]:
-    part: list[Event] = []
-    for event in events:
-        if part and part[-1].arrival - event.arrival > _BACK:
-            yield part
-            part = []
-        part.append(event)
-    yield part
-
-
 OFT: Final = "oft"  # policy whose own actions moved the arm
 WindowKey = tuple[int, int]  # stamp of a window's picture in [ns], and the window's turn with it
 
@@ -113,6 +30,7 @@ class RecordedWindow:
         window: Number in the episode.
         stamp: Of the picture that it was planned from.
         arrival: When the chunk was received.
+        elapsed: The same since the bag's first message.
         actions: Shape (T, 7).
         step_period: In [s].
         convention: Frames and rotation order.
@@ -125,6 +43,7 @@ class RecordedWindow:
     window: int
     stamp: int
     arrival: int
+    elapsed: int
     actions: FloatArray
     step_period: float
     convention: ActionConvention
@@ -161,58 +80,157 @@ class Contents:
     """A bag, decoded.
 
     Attributes:
+        notes: Of its origin.
+        robot_type: Of the driver whose topics are in the bag, empty without one.
         windows: Every chunk, in order.
         audits: Picture and turn of a window -> what was pruned.
         gates: Stamp and number of the closed window -> decision.
         states: Picture and turn -> the policy's state, as it saw it.
         frame_ages: Picture and turn -> age of the picture when planning began, in [s].
-        pictures: Where the pictures lie.
-        robot_type: Of the driver whose topics are in the bag, empty without one.
-        notes: Metadata records of the bag.
         problems: What is wrong or missing, in words.
     """
 
+    notes: BagNotes
+    robot_type: str = ""
     windows: list[RecordedWindow] = field(default_factory=list)
     audits: dict[WindowKey, TokenAudit] = field(default_factory=dict)
     gates: dict[tuple[int, int], Decision] = field(default_factory=dict)
     states: dict[WindowKey, FloatArray] = field(default_factory=dict)
     frame_ages: dict[WindowKey, float] = field(default_factory=dict)
-    pictures: PictureIndex = field(default_factory=PictureIndex)
-    robot_type: str = ""
-    notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def parameters(self, node: str) -> Mapping[str, Any]:
-        """Return the parameters of a node, empty when they were not recorded.
 
-        Raises:
-            BagError: They are not YAML.
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """A bag of a run.
+
+    Attributes:
+        reader: Its messages.
+        contents: Its windows and what belongs to them.
+        pictures: Read when they are asked for.
+    """
+
+    reader: BagReader
+    contents: Contents
+    pictures: Pictures
+
+
+def open_bag(path: Path, to_rgb: ToRgb) -> Bag:
+    """Read a bag through.
+
+    Args:
+        path: Its folder or file.
+        to_rgb: Unpacks a sensor_msgs/Image.
+
+    Raises:
+        BagError: Nothing in it can be replayed.
+    """
+    reader = BagReader(path)
+    pictures = Pictures(reader, to_rgb)
+    contents = read_contents(reader)
+    contents.problems += pictures.problems
+    return Bag(reader, contents, pictures)
+
+
+_NEEDED: Final = ("/adp/chunk_request", "/adp/gate_state", "/adp/prune_state", SAFETY_TOPIC)
+
+
+def read_contents(reader: BagReader) -> Contents:
+    """Decode what a bag holds of its windows.
+
+    Raises:
+        BagError: There is no chunk in it: nothing can be replayed.
+    """
+    taken = _Taken(Contents(BagNotes(reader.notes)))
+    contents = taken.contents
+    unusable = reader.decode(
+        {
+            CHUNK_TOPIC: taken.chunk,
+            "/adp/chunk_request": taken.request,
+            "/adp/gate_state": taken.gate,
+            "/adp/prune_state": taken.audit,
+            "/adp/latency": taken.latency,
+            "/adp/policy_state": taken.state,
+        }
+    )
+    contents.robot_type, robots = supported_robot(reader)
+    missing = [f"topic {name} is missing" for name in _NEEDED if name not in reader.topics]
+    contents.problems = [*reader.problems, *problem_words(unusable), *missing, *robots]
+    if not contents.windows:
+        names = ", ".join(sorted(reader.topics)) or "none"
+        why = "; ".join(contents.problems)
+        raise BagError(
+            f"nothing to replay: the bag has no chunk on {CHUNK_TOPIC}; topics: "
+            f"{names}" + (f"; {why}" if why else "")
+        )
+    return contents
+
+
+class _Taken:
+    """Sorts messages into the contents."""
+
+    def __init__(self, contents: Contents) -> None:
+        self.contents = contents
+        self._measured: dict[int, tuple[float, float]] = {}
+        self._turns: Counter[tuple[str, int]] = Counter()
+
+    def chunk(self, message: Any, stored: Stored) -> None:
+        """Take a chunk."""
+        numbers = len(message.actions)
+        if numbers == 0 or numbers % ACTION_SIZE:
+            raise BagError(f"chunk has {numbers} numbers, a multiple of {ACTION_SIZE} is needed")
+        window = int(message.window)
+        recorded = RecordedWindow(
+            window=window,
+            stamp=_ns(message.header.stamp),
+            arrival=stored.time,
+            elapsed=stored.elapsed,
+            actions=np.array(message.actions, dtype=np.float64).reshape(-1, ACTION_SIZE),
+            step_period=float(message.step_period),
+            convention=ActionConvention(
+                message.translation_frame, message.rotation_frame, message.rotation
+            ),
+            pruned=bool(message.pruned),
+            policy=str(message.policy),
+            measured=self._measured.get(window, (np.nan, np.nan)),
+            turn=self._key(message, stored)[1],
+        )
+        self.contents.windows.append(recorded)
+
+    def request(self, message: Any, _: Stored) -> None:
+        """Take the motion that the controller measured."""
+        motion = (float(message.measured_path), float(message.measured_net))
+        self._measured[int(message.window)] = motion
+
+    def gate(self, message: Any, _: Stored) -> None:
+        """Take a decision."""
+        key = (_ns(message.header.stamp), int(message.window))
+        self.contents.gates[key] = read_decision(message)
+
+    def audit(self, message: Any, stored: Stored) -> None:
+        """Take what was pruned."""
+        self.contents.audits[self._key(message, stored)] = read_audit(message)
+
+    def latency(self, message: Any, stored: Stored) -> None:
+        """Take the age of a picture."""
+        self.contents.frame_ages[self._key(message, stored)] = 1e-3 * float(message.frame_age)
+
+    def state(self, message: Any, stored: Stored) -> None:
+        """Take the policy's state."""
+        state = np.array(message.position, dtype=np.float64)
+        self.contents.states[self._key(message, stored)] = state
+
+    def _key(self, message: Any, stored: Stored) -> WindowKey:
+        """Return picture and turn of the window that a message is about.
+
+        A late chunk may be followed by a request before the next picture has come: then two
+        windows have the same picture, and everything about them comes in their order.
         """
-        for values in self._notes(PARAMETERS):
-            if values.get("node", "").rpartition("/")[2] == node:
-                return settings_in(values.get("yaml", ""), f"parameters of {node} in the bag")
-        return {}
+        stamp = _ns(message.header.stamp)
+        turn = self._turns[stored.topic, stamp]
+        self._turns[stored.topic, stamp] += 1
+        return stamp, turn
 
-    def file_text(self, name: str) -> str | None:
-        """Return the contents of a settings file that was recorded, else None."""
-        for values in self._notes(FILE):
-            if values.get("name") == name:
-                return values.get("text", "")
-        return None
 
-    @property
-    def checkpoint(self) -> tuple[str, str]:
-        """Directory and hash of the checkpoint; empty when they were not recorded."""
-        for values in self._notes(CHECKPOINT):
-            return values.get("directory", ""), values.get("hash", "")
-        return "", ""
-
-    @property
-    def origin(self) -> Mapping[str, str]:
-        """Version, revision of the code and launch arguments; empty when not recorded."""
-        for values in self._notes(ORIGIN):
-            return values
-        return {}
-
-    def _notes(self, name: str) -> list[dict[str, str]]:
-        return [values for entry, values in self.notes if entry == name]
+def _ns(stamp: Any) -> int:
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -2,35 +2,28 @@
 
 The clock is that of the recording: samples and chunks come when they came, ticks when they are
 due, so that nothing depends on the machine. People's requests are read off the recorded safety
-states; what the controller decides by itself, it decides anew.
-
-The two take turns on nothing: the controller waits for a chunk only where the recording has one.
-What comes out is the same as one after the other.
+states; what the controller decides by itself, it decides once more.
 """
 
-import gc
 import hashlib
-import multiprocessing
-import os
-import signal
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from ..control.controller import Controller
-from ..control.controller_settings import ControllerSettings
+from ..control.controller_settings import GROUPS, ControllerSettings
 from ..control.safety_machine import ASKED_STOPS, Status
-from ..errors import AdpError, SafetyError
+from ..errors import SafetyError
 from ..robots.jaco2.interface import robot_named
+from ..robots.jaco2.messages import sample_from_message
+from ..settings import configs_from_flat, grouped_names
 from ..types import ActionConvention, FloatArray
-from .contents import Event, Kind, RecordedWindow, elapsed
-from .events import SampleFeed
+from .arm_samples import SAMPLES
+from .bag_reader import BagReader, Stored, Take
+from .bag_topics import CHUNK_TOPIC, SAFETY_TOPIC
+from .contents import NANO, RecordedWindow
 
 _PATIENCE: Final = 0.5  # [s] for which a start or reset that is refused is tried again
 
@@ -92,73 +85,86 @@ def decisions(changes: Sequence[Change]) -> list[tuple[str, str]]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A chunk to offer.
+class PlannedActions(NamedTuple):
+    """What a policy planned for a window.
 
     Attributes:
-        recorded: When and for which window.
-        actions: What it plans, shape (T, 7).
+        actions: Shape (T, 7).
         convention: Of the actions.
     """
 
-    recorded: RecordedWindow
     actions: FloatArray
     convention: ActionConvention
 
 
-class Offers(Protocol):
-    """Chunks by the number of their window in the bag; each is asked for once, in order."""
+Planned = Callable[[int], PlannedActions | None]
+"""Returns the actions of a window by its number in the bag, None when it has none.
 
-    def get(self, number: int, /) -> Offer | None:
-        """Return a chunk, None when the window has none."""
+Each window is asked for once, in order.
+"""
 
 
 class ControllerReplay:
-    """One controller, driven by the events of a bag.
+    """One controller, driven by what a bag holds.
 
     Args:
         settings: The controller's.
         robot_type: Of the recorded arm.
-        offers: What the policy planned.
+        windows: Of the bag.
+        planned: What the policy planned for them.
     """
 
-    def __init__(self, settings: ControllerSettings, robot_type: str, offers: Offers) -> None:
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        robot_type: str,
+        windows: Sequence[RecordedWindow],
+        planned: Planned,
+    ) -> None:
         self._controller = Controller(settings)
-        self._samples = SampleFeed(self._controller, robot_named(robot_type))
-        self._offers = offers
+        self._robot = robot_named(robot_type)
+        self._windows = windows
+        self._planned = planned
+        self._window = 0
         self._period = settings.stream.period
         self._log = ControllerLog()
         self._now = 0.0
+        self._due = 0.0  # next tick
+        self._origin: int | None = None  # of the time, since the bag's first message in [ns]
         self._status: Status | None = None  # recorded last
         self._wish: tuple[Callable[[float], None], float] | None = None
         self._slot = -1
         self._digest = hashlib.sha256()
 
-    def run(self, events: Sequence[Event]) -> ControllerLog:
-        """Replay events that are in order."""
-        due = 0.0
-        for time, event in elapsed(events):
-            while due <= time:
-                self._tick(due)
-                due += self._period
-            self._now = max(self._now, time)
-            try:
-                self._take(event)
-            except AdpError as error:
-                self._log.note(f"{event.kind.value}: {error}")
+    def run(self, reader: BagReader) -> ControllerLog:
+        """Replay the messages of a bag."""
+        takers = {self._robot.topic_out(kind): self._timed(self._take_sample) for kind in SAMPLES}
+        takers[SAFETY_TOPIC] = self._timed(self._take_safety)
+        takers[CHUNK_TOPIC] = self._timed(self._take_chunk)
+        self._log.problems |= reader.decode(takers)
         self._log.lines.append(
             {"kind": "commands", "count": self._log.commands, "sha256": self._digest.hexdigest()}
         )
         return self._log
 
-    def _take(self, event: Event) -> None:
-        if event.kind is Kind.SAFETY:
-            self._take_safety(event.value.unpack())
-        elif event.kind is Kind.CHUNK:
-            self._take_chunk(event.value)
-        else:
-            self._samples.take(event, self._now)
+    def _timed(self, take: Take) -> Take:
+        """Bring the controller to the time of a message before it is taken."""
+
+        def taken(message: Any, stored: Stored) -> None:
+            if self._origin is None:
+                self._origin = stored.elapsed
+            time = (stored.elapsed - self._origin) * NANO
+            while self._due <= time:
+                self._tick(self._due)
+                self._due += self._period
+            self._now = max(self._now, time)
+            take(message, stored)
+
+        return taken
+
+    def _take_sample(self, message: Any, stored: Stored) -> None:
+        kind, clock = stored.topic.rpartition("/")[2], stored.time * NANO
+        self._controller.take(sample_from_message(kind, message, self._robot, self._now, clock))
 
     def _tick(self, now: float) -> None:
         controller = self._controller
@@ -210,7 +216,7 @@ class ControllerReplay:
             self._log.note(str(error))
         self._wish = None
 
-    def _take_safety(self, message: Any) -> None:
+    def _take_safety(self, message: Any, _: Stored) -> None:
         """Read off a recorded state what a person asked for."""
         status, before = Status(int(message.status)), self._status
         self._status = status
@@ -225,139 +231,33 @@ class ControllerReplay:
         elif status is Status.STOPPED and before is not status and change.cause in ASKED_STOPS:
             self._controller.stop(self._now, change.cause, change.message)
 
-    def _take_chunk(self, index: int) -> None:
-        offer = self._offers.get(index)
-        if offer is None:
+    def _take_chunk(self, _: Any, stored: Stored) -> None:
+        """Offer what is planned now for the window of a chunk; one without a window is none."""
+        number = self._window
+        if number == len(self._windows) or self._windows[number].elapsed != stored.elapsed:
             return
-        chunk = offer.recorded.chunk(self._now, offer.actions, offer.convention)
+        self._window += 1
+        planned = self._planned(number)
+        if planned is None:
+            return
+        chunk = self._windows[number].chunk(self._now, *planned)
         outcome = self._controller.offer(chunk, self._now)
         line = {"kind": "chunk", "time": self._now, "window": chunk.window}
         self._log.lines.append(line | {"outcome": str(outcome)})
 
 
-Replay = Callable[[Offers], ControllerLog]
-"""Replays the controller with the offers given."""
-
-
-class Beside(ABC):
-    """Takes chunks as they are planned; returns in the end what the controller made of them."""
-
-    @abstractmethod
-    def give(self, number: int, offer: Offer | None) -> None:
-        """Take the chunk of a window, None when there is none; call in the windows' order."""
-
-    @abstractmethod
-    def log(self) -> ControllerLog:
-        """Return the replay, once every window has been given.
-
-        Raises:
-            AdpError: The controller can't be replayed.
-        """
-
-
-class Afterwards(Beside):
-    """Replays the controller when everything is there."""
-
-    def __init__(self, replay: Replay) -> None:
-        self._replay = replay
-        self._offers: dict[int, Offer] = {}
-
-    def give(self, number: int, offer: Offer | None) -> None:
-        """Keep it."""
-        if offer is not None:
-            self._offers[number] = offer
-
-    def log(self) -> ControllerLog:
-        """Replay now."""
-        return self._replay(self._offers)
-
-
-class Meanwhile(Beside):
-    """Hands chunks over to the other process.
+def controller_settings(parameters: Mapping[str, Any], robot_type: str) -> ControllerSettings:
+    """Return the settings that a controller node had.
 
     Args:
-        pipe: To that process.
-        sender: Its one thread sends, so that nobody waits while the other process is behind.
+        parameters: Of the node, names with dots; what is missing keeps its default.
+        robot_type: Of the recorded arm, for bags without parameters.
+
+    Raises:
+        ConfigError: A value is not allowed.
     """
-
-    def __init__(self, pipe: Connection, sender: Executor) -> None:
-        self._pipe = pipe
-        self._sender = sender
-        self._sent: list[Future[None]] = []
-
-    def give(self, number: int, offer: Offer | None) -> None:
-        """Have it sent."""
-        self._sent.append(self._sender.submit(self._send, number, offer))
-
-    def _send(self, number: int, offer: Offer | None) -> None:
-        try:
-            self._pipe.send((number, offer))
-        except BrokenPipeError:  # it has ended; why, it says in its answer
-            return
-
-    def log(self) -> ControllerLog:
-        """Wait for the other process."""
-        for sent in self._sent:
-            sent.result()
-        try:
-            answer = self._pipe.recv()
-        except EOFError as error:
-            raise RuntimeError("the process that replayed the controller has ended") from error
-        if isinstance(answer, ControllerLog):
-            return answer
-        raise answer
-
-
-@contextmanager
-def controller_beside(replay: Replay) -> Iterator[Beside]:
-    """Start the controller's replay in another process, on one core only afterwards in this one.
-
-    Call it before threads are started: the process is a fork of this one, so that it has the bag
-    already.
-    """
-    if len(os.sched_getaffinity(0)) < 2:
-        yield Afterwards(replay)
-        return
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(replay, theirs, ours), daemon=True)
-    gc.freeze()  # what waits to be freed here may need threads that a fork does not have
-    try:
-        process.start()
-    finally:
-        gc.unfreeze()
-    theirs.close()
-    with ours, ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers") as sender:
-        try:
-            yield Meanwhile(ours, sender)
-        finally:
-            process.terminate()  # nothing that it still does is of use
-            process.join()
-            sender.shutdown(cancel_futures=True)  # what is being sent breaks off
-
-
-class _Coming:
-    """Offers that are still being made."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._offers: dict[int, Offer | None] = {}
-
-    def get(self, number: int) -> Offer | None:
-        """Wait for the chunk of a window; None when it has none."""
-        while number not in self._offers:
-            given, offer = self._pipe.recv()
-            self._offers[given] = offer
-        return self._offers.pop(number)
-
-
-def _work(replay: Replay, pipe: Connection, parents: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
-    parents.close()  # else the parent's end would never be missed here
-    try:
-        answer: ControllerLog | AdpError = replay(_Coming(pipe))
-    except AdpError as error:
-        answer = error
-    except EOFError:  # the parent has given up
-        return
-    pipe.send(answer)
+    given = parameters or {"robot_type": robot_type}
+    known = {name: given[name] for name in grouped_names(GROUPS) if name in given}
+    return ControllerSettings.from_groups(
+        configs_from_flat(GROUPS, known, "controller_node of the bag")
+    )

@@ -1,92 +1,43 @@
-"""Records of the MCAP files of a bag one after the other, as far as each is whole.
+"""The messages of one MCAP file: where each lies, as far as the file is whole.
 
-The index at a file's end is not needed: the file of a recorder that was killed has none. Messages
-are cut out of what was read without a copy, so that a bag is read about as fast as the disk gives
-it.
+The index at a file's end is not needed: the file of a recorder that was killed has none. Chunks
+are unpacked and checked by the ``mcap`` library, whose own readers end at the first damaged record.
 """
 
+import os
 import struct
 import zlib
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
+from array import array
+from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final
+from weakref import finalize
 
-import lz4.frame
+import numpy as np
 import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError, UnsupportedCompressionError
 from mcap.opcode import Opcode
 from mcap.reader import make_reader
-from mcap.records import Channel, Metadata, Schema
+from mcap.records import Channel, Chunk, Metadata, Schema
+from mcap.stream_reader import get_chunk_data_stream
+from numpy.typing import NDArray
 
-from ..errors import BagError
-
-_MAGIC: Final = b"\x89MCAP0\r\n"
-_OTHER_KINDS: Final = (
-    (b"SQLite format 3", "an SQLite bag; ros2 bag convert makes an MCAP bag of it"),
-    (b"#ROSBAG", "a bag of ROS 1; rosbags-convert makes an MCAP bag of it"),
-)
-
-
-def bag_files(path: Path) -> tuple[Path, ...]:
-    """Return the MCAP files of a bag, in order.
-
-    Args:
-        path: Folder of a bag, or one ``.mcap`` file.
-
-    Raises:
-        BagError: There is no bag, or it is of another kind.
-    """
-    if not path.exists():
-        raise BagError(f"bag {path} does not exist")
-    if path.is_file():
-        files = [path]
-    else:
-        files = sorted(path.glob("*.mcap"), key=_number) or sorted(path.glob("*.db3"))
-    if not files and any(path.glob("*.mcap.zstd")):
-        raise BagError(f"bag {path} is compressed as a whole; unzstd its files first")
-    if not files:
-        raise BagError(f"bag {path} has no .mcap file in it")
-    for file in files:
-        _check_kind(file)
-    return tuple(files)
-
-
-def _number(file: Path) -> tuple[int, str]:
-    """Sort ``name_10`` after ``name_9``."""
-    digits = file.stem.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else 0, file.name
-
-
-def _check_kind(file: Path) -> None:
-    try:
-        with file.open("rb") as stream:
-            beginning = stream.read(16)
-    except OSError as error:
-        raise BagError(f"bag {file} can't be read: {error.strerror}") from error
-    if not beginning:
-        raise BagError(f"bag {file} is empty")
-    for magic, words in _OTHER_KINDS:
-        if beginning.startswith(magic):
-            raise BagError(f"bag {file} is {words}")
-    if not beginning.startswith(_MAGIC):
-        raise BagError(f"bag {file} is no MCAP file")
-
+COLUMNS: Final = ("channel", "block", "at", "size", "log_time", "publish_time", "sequence")
 
 _MAGIC_SIZE: Final = 8
 _FRAMING: Final = struct.Struct("<BQ")  # opcode and length of a record
-_CHUNK: Final = struct.Struct("<QQQII")  # times, size, checksum, length of compression's name
-_LENGTH: Final = struct.Struct("<Q")
+_CHUNK_HEADER: Final = 40  # bytes before the records of a chunk, and the name of its compression
 _MESSAGE: Final = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
+_LATEST: Final = 2**63  # [ns]
+_READ: Final = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.METADATA, Opcode.MESSAGE, Opcode.CHUNK)
+_UNPACKED_BLOCKS: Final = 8  # that are kept
 
 # What the libraries raise on bytes that are not what they should be.
-DAMAGE: Final = (
+_DAMAGE: Final = (
     McapError,
     struct.error,
-    UnicodeDecodeError,
     ValueError,
     zlib.error,
     zstandard.ZstdError,
@@ -96,168 +47,144 @@ DAMAGE: Final = (
 )
 
 
-class RawMessage(NamedTuple):
-    """One message; times in [ns].
-
-    Attributes:
-        channel: Number of its channel.
-        log_time: When it was received.
-        publish_time: When it was sent.
-        data: Serialized, a view of what was read: a copy outlives it.
-        at: Where the data begins, from where its block counts.
-    """
-
-    channel: int
-    log_time: int
-    publish_time: int
-    data: memoryview
-    at: int
-
-
-Item = Schema | Channel | Metadata | RawMessage
-_OTHER_RECORDS: Final[Mapping[int, Callable[[ReadDataStream], Item]]] = MappingProxyType(
-    {Opcode.SCHEMA: Schema.read, Opcode.CHANNEL: Channel.read, Opcode.METADATA: Metadata.read}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """What one top-level record holds.
-
-    Attributes:
-        offset: Where it begins in the file.
-        base: Position in the file from which its messages count, None when it is compressed.
-        items: Its records.
-    """
-
-    offset: int
-    base: int | None
-    items: tuple[Item, ...]
-
-
 class McapFile:
-    """Sequential and, by place, repeated reading of one file.
+    """One file, whose records are read through once.
 
     Attributes:
         path: The file.
-        problems: What was wrong with what was read so far, in words.
+        schemas: By number.
+        channels: By number.
+        notes: Name and contents of its metadata records.
+        problems: What is wrong with it, in words.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It can't be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.schemas: dict[int, Schema] = {}
+        self.channels: dict[int, Channel] = {}
+        self.notes: list[tuple[str, dict[str, str]]] = []
         self.problems: list[str] = []
-        self._size = path.stat().st_size
+        self._rows = array("q")
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        finalize(self, os.close, self._descriptor)
+        with path.open("rb") as stream:
+            self._index(stream, path.stat().st_size)
+            self._read_summary(stream)
 
-    def blocks(self, skipped: Container[int] = ()) -> Iterator[Block]:
-        """Yield what the file holds; damaged records are left out and noted.
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Where messages lie, in the file's order, shape (N, 7): :data:`COLUMNS`.
 
-        Args:
-            skipped: Channels whose messages are left out; may grow meanwhile.
+        Times are in [ns]. ``at`` counts from the beginning of the file where ``block`` is -1,
+        else within the unpacked chunk that lies at ``block``.
         """
-        with self.path.open("rb") as stream:
-            stream.seek(_MAGIC_SIZE)
-            while True:
-                offset = stream.tell()
-                head = stream.read(_FRAMING.size)
-                if len(head) < _FRAMING.size:
-                    self._note_cut(offset)
-                    return
-                opcode, length = _FRAMING.unpack(head)
-                if length > self._size - stream.tell():
-                    self._note_cut(offset)
-                    return
-                if opcode == Opcode.DATA_END:
-                    return
-                try:
-                    block = _block(offset, opcode, stream.read(length), skipped)
-                except DAMAGE as error:
-                    self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
-                    continue
-                if block.items:
-                    yield block
+        return np.frombuffer(self._rows, dtype=np.int64).reshape(-1, len(COLUMNS))
 
-    def summary(self) -> tuple[Schema | Channel, ...]:
-        """Return the topics that the end of the file repeats; none when it was not closed."""
+    def data(self, block: int, at: int, size: int) -> bytes:
+        """Return bytes by their place, as :attr:`rows` tells it."""
+        if block < 0:
+            return os.pread(self._descriptor, size, at)
+        records = self._blocks.get(block)
+        if records is None:
+            head = os.pread(self._descriptor, _FRAMING.size, block)
+            length = _FRAMING.unpack(head)[1]
+            content = os.pread(self._descriptor, length, block + _FRAMING.size)
+            self._blocks[block] = records = _records_of(_chunk(content))
+            if len(self._blocks) > _UNPACKED_BLOCKS:
+                self._blocks.popitem(last=False)
+        return records[at : at + size]
+
+    def _index(self, stream: BinaryIO, size: int) -> None:
+        stream.seek(_MAGIC_SIZE)
+        while True:
+            offset = stream.tell()
+            head = stream.read(_FRAMING.size)
+            opcode, length = _FRAMING.unpack(head) if len(head) == _FRAMING.size else (0, size)
+            if length > size - stream.tell():
+                lost = size - offset
+                cut = f"was cut off, {lost} bytes are lost" if lost else "was not closed"
+                self.problems.append(f"{self.path.name}: the recording {cut}")
+                return
+            if opcode == Opcode.DATA_END:
+                return
+            if opcode not in _READ:
+                stream.seek(length, os.SEEK_CUR)
+                continue
+            known = len(self._rows)
+            try:
+                self._take(opcode, stream.read(length), offset)
+            except _DAMAGE as error:
+                del self._rows[known:]
+                self.problems.append(f"{self.path.name}: damaged at byte {offset}: {error}")
+
+    def _take(self, opcode: int, content: bytes, offset: int) -> None:
+        begin = offset + _FRAMING.size
+        if opcode != Opcode.CHUNK:
+            self._take_record(opcode, content, (0, len(content)), (-1, begin))
+            return
+        chunk = _chunk(content)
+        records = _records_of(chunk)
+        origin = (offset, 0) if chunk.compression else (-1, begin + _CHUNK_HEADER)
+        position, end = 0, len(records)
+        while position < end:
+            opcode, length = _FRAMING.unpack_from(records, position)
+            position += _FRAMING.size
+            if position + length > end:
+                raise McapError("a record is longer than its chunk")
+            self._take_record(opcode, records, (position, length), origin)
+            position += length
+
+    def _take_record(
+        self, opcode: int, records: bytes, span: tuple[int, int], origin: tuple[int, int]
+    ) -> None:
+        at, length = span
+        if opcode == Opcode.MESSAGE:
+            channel, sequence, log_time, publish_time = _MESSAGE.unpack_from(records, at)
+            if max(log_time, publish_time) >= _LATEST:
+                raise McapError(f"a message has the time {max(log_time, publish_time)} ns")
+            block, base = origin
+            place = (block, base + at + _MESSAGE.size, length - _MESSAGE.size)
+            self._rows.extend((channel, *place, log_time, publish_time, sequence))
+            return
+        stream = ReadDataStream(BytesIO(records[at : at + length]))
+        if opcode == Opcode.SCHEMA:
+            schema = Schema.read(stream)
+            self.schemas[schema.id] = schema
+        elif opcode == Opcode.CHANNEL:
+            known = Channel.read(stream)
+            self.channels[known.id] = known
+        elif opcode == Opcode.METADATA:
+            note = Metadata.read(stream)
+            self.notes.append((note.name, dict(note.metadata)))
+
+    def _read_summary(self, stream: BinaryIO) -> None:
+        """Take the topics that the file's end repeats, in case the first telling is damaged."""
+        stream.seek(0)
         try:
-            with self.path.open("rb") as stream:
-                summary = make_reader(stream).get_summary()
-        except (*DAMAGE, OSError):  # too short for an end
-            return ()
-        if summary is None:
-            return ()
-        return (*summary.schemas.values(), *summary.channels.values())
-
-    def bytes_at(self, position: int, size: int) -> bytes:
-        """Read bytes again from a position in the file."""
-        with self.path.open("rb") as stream:
-            stream.seek(position)
-            return stream.read(size)
-
-    def unpacked(self, offset: int) -> memoryview:
-        """Read again what the compressed block at an offset holds."""
-        opcode, length = _FRAMING.unpack(self.bytes_at(offset, _FRAMING.size))
-        content = self.bytes_at(offset + _FRAMING.size, length)
-        return _unpack(content)[1] if opcode == Opcode.CHUNK else memoryview(content)
-
-    def _note_cut(self, offset: int) -> None:
-        left = self._size - offset
-        text = "was not closed" if left == 0 else f"was cut off, {left} bytes are lost"
-        self.problems.append(f"{self.path.name}: the recording {text}")
+            summary = make_reader(stream).get_summary()
+        except (*_DAMAGE, OSError):  # a file that was not closed has none
+            return
+        if summary is not None:
+            self.schemas = {**summary.schemas, **self.schemas}
+            self.channels = {**summary.channels, **self.channels}
 
 
-def _block(offset: int, opcode: int, content: bytes, skipped: Container[int]) -> Block:
-    base: int | None = offset + _FRAMING.size
-    if opcode != Opcode.CHUNK:
-        record = memoryview(content)
-        return Block(offset, base, _item(opcode, record, 0, len(record), skipped))
-    begin, records = _unpack(content)
-    base = None if begin is None else offset + _FRAMING.size + begin
-    return Block(offset, base, tuple(_records(records, skipped)))
+def _chunk(content: bytes) -> Chunk:
+    chunk: Chunk = Chunk.read(ReadDataStream(BytesIO(content)))
+    return chunk
 
 
-def _unpack(content: bytes) -> tuple[int | None, memoryview]:
-    """Return the records of a chunk and where they begin in it, None when they are compressed."""
-    view = memoryview(content)
-    _, _, size, checksum, name_length = _CHUNK.unpack_from(view)
-    name_end = _CHUNK.size + name_length
-    name = bytes(view[_CHUNK.size : name_end]).decode()
-    begin = name_end + _LENGTH.size
-    stored = view[begin : begin + _LENGTH.unpack_from(view, name_end)[0]]
-    if name == "":
-        records = stored
-    elif name == "lz4":
-        records = memoryview(lz4.frame.decompress(stored))
-    elif name == "zstd":
-        records = memoryview(zstandard.decompress(stored, size))
-    else:
-        raise UnsupportedCompressionError(name)
-    if len(records) != size or (checksum and zlib.crc32(records) != checksum):
-        raise McapError("checksum or size of a chunk is wrong")
-    return None if name else begin, records
-
-
-def _records(view: memoryview, skipped: Container[int]) -> Iterator[Item]:
-    position, end = 0, len(view)
-    while position < end:
-        opcode, length = _FRAMING.unpack_from(view, position)
-        position += _FRAMING.size
-        if position + length > end:
-            raise McapError("a record is longer than its chunk")
-        yield from _item(opcode, view, position, length, skipped)
-        position += length
-
-
-def _item(
-    opcode: int, view: memoryview, begin: int, length: int, skipped: Container[int]
-) -> tuple[Item, ...]:
-    """Return the item that a record is, none for indices, what is skipped and what is unknown."""
-    if opcode == Opcode.MESSAGE:
-        channel, _, log_time, publish_time = _MESSAGE.unpack_from(view, begin)
-        if channel in skipped:
-            return ()
-        at = begin + _MESSAGE.size
-        return (RawMessage(channel, log_time, publish_time, view[at : begin + length], at),)
-    if opcode not in _OTHER_RECORDS:
-        return ()
-    stream = ReadDataStream(BytesIO(view[begin : begin + length]))
-    return (_OTHER_RECORDS[opcode](stream),)
+def _records_of(chunk: Chunk) -> bytes:
+    if chunk.compression not in ("", "lz4", "zstd"):
+        raise UnsupportedCompressionError(chunk.compression)
+    stream, length = get_chunk_data_stream(chunk, validate_crc=True)
+    if length != chunk.uncompressed_size:
+        raise McapError(f"a chunk has {length} bytes, {chunk.uncompressed_size} are noted")
+    return stream.read(length)

@@ -1,10 +1,8 @@
 """Pictures of a bag: found by stamp or by time, read only when they are asked for."""
 
 import struct
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -12,9 +10,12 @@ import simplejpeg
 
 from ..errors import BagError
 from ..types import Rgb
-from .bag_reader import BagReader, Decoder, Place, Stored
+from .bag_reader import BagReader, Stored
+from .bag_topics import JPEG_SUFFIX, JPEG_TYPE, PICTURE_TYPE
 
 Item = TypeVar("Item")
+ToRgb = Callable[[Any], Rgb]
+"""Unpacks a sensor_msgs/Image."""
 
 
 def one_ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -37,7 +38,6 @@ def _next(items: Iterator[Item]) -> tuple[Item, ...]:
     return ()
 
 
-JPEG_SUFFIX: Final = "/compressed"
 _STAMP: Final = struct.Struct("<iI")
 _HEADER_AT: Final = 4  # after the encapsulation
 _SECOND: Final = 1_000_000_000
@@ -67,74 +67,76 @@ def rgb_from_jpeg(data: bytes, topic: str) -> Rgb:
         raise BagError(f"{topic}: a picture is no JPEG: {error}") from error
 
 
-@dataclass(slots=True)
-class PictureIndex:
-    """Where pictures lie: topic -> stamp -> place, and their arrivals in order."""
-
-    by_stamp: dict[str, dict[int, Place]] = field(default_factory=dict)
-    arrivals: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-
-    def note(self, stored: Stored) -> None:
-        """Take note of a picture.
-
-        Raises:
-            BagError: The message is none.
-        """
-        stamp = stamp_of(stored.data)
-        self.by_stamp.setdefault(stored.topic, {})[stamp] = stored.place
-        self.arrivals.setdefault(stored.topic, []).append((stored.log_time, stamp))
-
-    def newest(self, topic: str, time: int) -> int | None:
-        """Return the stamp of the newest picture that had arrived at a time [ns]."""
-        arrivals = self.arrivals.get(topic, [])
-        at = bisect_right(arrivals, (time, 2**63))
-        return arrivals[at - 1][1] if at else None
-
-
 class Pictures:
-    """Reads the pictures of one topic, uncompressed where they are, else JPEG.
+    """The pictures of a bag, uncompressed where they are, else JPEG.
+
+    Attributes:
+        problems: What is wrong with them, in words.
+        lossy: How many were read that are not as they were.
 
     Args:
-        reader: The bag, read through once.
-        index: Its pictures.
+        reader: The bag.
         to_rgb: Unpacks a sensor_msgs/Image.
     """
 
-    def __init__(
-        self, reader: BagReader, index: PictureIndex, to_rgb: Callable[[Any], Rgb]
-    ) -> None:
+    def __init__(self, reader: BagReader, to_rgb: ToRgb) -> None:
         self._reader = reader
-        self._index = index
         self._to_rgb = to_rgb
-        self._decoders: dict[str, Decoder] = {}
+        self._places: dict[tuple[str, int], list[Stored]] = {}  # by topic and stamp
         self.lossy = 0
+        unreadable = 0
+        for stored in reader.stored(lambda topic: topic.type_name in (PICTURE_TYPE, JPEG_TYPE)):
+            try:
+                stamp = stamp_of(reader.beginning(stored))
+            except BagError:
+                unreadable += 1
+                continue
+            self._places.setdefault((stored.topic, stamp), []).append(stored)
+        self.problems = _problems(self._places, unreadable)
 
-    def read(self, topic: str, stamp: int) -> Rgb | None:
-        """Return the picture of a stamp in [ns], None when the bag does not have it.
+    def read(self, topic: str, stamp: int, elapsed: int) -> Rgb | None:
+        """Return the picture of a stamp, None when the bag does not have it.
+
+        Args:
+            topic: Of the uncompressed pictures.
+            stamp: In [ns].
+            elapsed: When it was used, since the bag's first message in [ns]: of several pictures
+                with one stamp the newest that had come is taken.
 
         Raises:
             BagError: It can't be decoded.
             ObservationError: Its encoding is unknown.
         """
-        place = self._index.by_stamp.get(topic, {}).get(stamp)
-        if place is not None:
-            return self._to_rgb(self._decode(topic, place))
-        jpeg_topic = topic + JPEG_SUFFIX
-        place = self._index.by_stamp.get(jpeg_topic, {}).get(stamp)
-        if place is None:
-            return None
-        message = self._decode(jpeg_topic, place)
+        for name in (topic, topic + JPEG_SUFFIX):
+            if places := self._places.get((name, stamp)):
+                come = [stored for stored in places if stored.elapsed <= elapsed]
+                return self._unpack(come[-1] if come else places[0])
+        return None
+
+    def newest(self, topic: str, elapsed: int) -> Rgb | None:
+        """Return the newest picture that had come at a time since the bag's first message [ns]."""
+        for name in (topic, topic + JPEG_SUFFIX):
+            if (stored := self._reader.newest(name, elapsed)) is not None:
+                return self._unpack(stored)
+        return None
+
+    def _unpack(self, stored: Stored) -> Rgb:
+        message = self._reader.decoder(stored.topic).decode(self._reader.data(stored))
+        if self._reader.topics[stored.topic].type_name == PICTURE_TYPE:
+            return self._to_rgb(message)
         self.lossy += 1
-        return rgb_from_jpeg(message.data.tobytes(), jpeg_topic)
+        return rgb_from_jpeg(message.data.tobytes(), stored.topic)
 
-    def newest(self, topic: str, time: int) -> Rgb | None:
-        """Return the newest picture that had arrived at a time in [ns]."""
-        stamp = self._index.newest(topic, time)
-        if stamp is None:
-            stamp = self._index.newest(topic + JPEG_SUFFIX, time)
-        return None if stamp is None else self.read(topic, stamp)
 
-    def _decode(self, topic: str, place: Place) -> Any:
-        if topic not in self._decoders:
-            self._decoders[topic] = Decoder(self._reader.topics[topic])
-        return self._decoders[topic].decode(self._reader.fetch(place))
+def _problems(places: Mapping[tuple[str, int], Sequence[Stored]], unreadable: int) -> list[str]:
+    """Say how many pictures can't be told apart, or be used."""
+    if not places:
+        return ["there are no pictures"]
+    problems = []
+    if doubtful := sum(len(found) > 1 for found in places.values()):
+        problems.append(
+            f"{doubtful} stamps belong to several pictures: the newest that had come is taken"
+        )
+    if unreadable:
+        problems.append(f"{unreadable} pictures have no header and are not used")
+    return problems

@@ -8,7 +8,8 @@ from typing import Final
 
 from ..health import Health, Level, Value
 from ..settings import check_settings, setting
-from .bag_writer import BagWriter, TopicInfo
+from .bag_topics import CHUNK_TOPIC, PICTURE_TYPE, TopicInfo
+from .bag_writer import BagWriter
 
 FRAMES: Final = ("jpeg+used", "used", "jpeg", "raw")
 
@@ -130,8 +131,6 @@ class UsedFrames:
         return found
 
 
-CHUNK_TOPIC: Final = "/adp/action_chunk"
-PICTURE_TYPE: Final = "sensor_msgs/msg/Image"
 _MB: Final = 2**20
 _GB: Final = 1e9
 _CLOSED: Final = "closed"

@@ -16,12 +16,17 @@ from ..policies.policy import InferenceSettings, load_policy
 from ..policies.setup import PolicySetup, set_up_policy
 from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
-from .bag import Bag
-from .bag_reader import BagReader
+from .bag_notes import settings_in
 from .compare import ComparedChunk, PhaseDifference, action_difference
-from .contents import OFT, Contents, settings_in
-from .controller_replay import Beside, ControllerLog, ControllerReplay, Offer, Offers, Replay
-from .events import controller_settings, read_events
+from .contents import OFT, Bag, Contents
+from .controller_process import ControllerProcess, Replay
+from .controller_replay import (
+    ControllerLog,
+    ControllerReplay,
+    Planned,
+    PlannedActions,
+    controller_settings,
+)
 from .window_replay import ReplayedWindow, ReplayPlan, StandIn, WindowReplay, set_threads
 
 GATES = ("adjacent", "mean", "periodic", "random", "always", "never")
@@ -60,11 +65,11 @@ def inference_settings(contents: Contents, overrides: Overrides) -> InferenceSet
         BagError: The bag has no settings and the user gave no checkpoint.
         ConfigError: A setting is not allowed.
     """
-    recorded = contents.parameters("inference_node")
+    recorded = contents.notes.parameters("inference_node")
     known = setting_names(InferenceSettings)
     values: dict[str, Any] = {name: recorded[name] for name in known if name in recorded}
-    if contents.checkpoint[0]:
-        values["checkpoint"] = contents.checkpoint[0]
+    if contents.notes.checkpoint[0]:
+        values["checkpoint"] = contents.notes.checkpoint[0]
     if overrides.checkpoint is not None:
         values["checkpoint"] = str(overrides.checkpoint)
     if not values.get("checkpoint"):
@@ -100,7 +105,7 @@ def adp_settings(contents: Contents, overrides: Overrides) -> AdpSettings:
 
 
 def _adp_values(contents: Contents, overrides: Overrides) -> dict[str, Any]:
-    text = contents.file_text("adp")
+    text = contents.notes.file_text("adp")
     if overrides.adp is not None:
         try:
             text = overrides.adp.read_text(encoding="utf-8")
@@ -128,7 +133,7 @@ def load_setup(settings: InferenceSettings, adp: AdpSettings) -> PolicySetup:
 
 def checkpoint_note(contents: Contents, settings: InferenceSettings) -> str:
     """Say when the checkpoint is not the recorded one, empty when it is or nothing is known."""
-    _, recorded = contents.checkpoint
+    _, recorded = contents.notes.checkpoint
     if not recorded:
         return "the bag does not tell the hash of its checkpoint"
     now = checkpoint_fingerprint(Path(settings.checkpoint).expanduser())
@@ -203,7 +208,9 @@ def baseline_of(
     return replace(prepared, setup=setup)
 
 
-def plan_windows(bag: Bag, prepared: Prepared, controller: Beside | None = None) -> ReplayedRun:
+def plan_windows(
+    bag: Bag, prepared: Prepared, controller: ControllerProcess | None = None
+) -> ReplayedRun:
     """Replay through the policy; each chunk goes on to the controller."""
     contents, pictures = bag.contents, bag.pictures
     settings, setup = prepared.settings, prepared.setup
@@ -271,7 +278,9 @@ def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
     return cost | {name: median(values) for name, values in times.items() if values}
 
 
-def decide_windows(bag: Bag, overrides: Overrides, controller: Beside | None = None) -> ReplayedRun:
+def decide_windows(
+    bag: Bag, overrides: Overrides, controller: ControllerProcess | None = None
+) -> ReplayedRun:
     """Replay the gate alone on the recorded chunks, which go on to the controller.
 
     Raises:
@@ -292,7 +301,7 @@ def decide_windows(bag: Bag, overrides: Overrides, controller: Beside | None = N
 
 def _handed_on(
     windows: Iterable[ReplayedWindow],
-    controller: Beside | None,
+    controller: ControllerProcess | None,
     convention: ActionConvention | None,
 ) -> list[ReplayedWindow]:
     """Collect windows; give the controller their actions, in the recorded convention or another."""
@@ -301,18 +310,15 @@ def _handed_on(
         collected.append(window)
         if controller is None:
             continue
-        recorded, result = window.recorded, window.result
-        offer = None
-        if result is not None:
-            offer = Offer(recorded, result.actions, convention or recorded.convention)
-        controller.give(number, offer)
+        planned = None
+        if (result := window.result) is not None:
+            planned = PlannedActions(result.actions, convention or window.recorded.convention)
+        controller.give(number, planned)
     return collected
 
 
 def controller_replay(bag: Bag) -> Replay | None:
     """Return what puts chunks through controller and safety; None without an arm in the bag.
-
-    It reads the arm's samples by itself, wherever it runs: nothing else needs them.
 
     Raises:
         ConfigError: A recorded setting of the controller is not allowed.
@@ -320,15 +326,12 @@ def controller_replay(bag: Bag) -> Replay | None:
     contents = bag.contents
     if not contents.robot_type:
         return None
-    settings = controller_settings(contents.parameters("controller_node"), contents.robot_type)
+    settings = controller_settings(
+        contents.notes.parameters("controller_node"), contents.robot_type
+    )
 
-    def replay(offers: Offers) -> ControllerLog:
-        reader = BagReader(bag.path)
-        events = read_events(reader, contents.robot_type, contents.windows)
-        log = ControllerReplay(settings, contents.robot_type, offers).run(events)
-        for problem in reader.problems:
-            if problem not in contents.problems:
-                log.note(problem)
-        return log
+    def replay(planned: Planned) -> ControllerLog:
+        replayed = ControllerReplay(settings, contents.robot_type, contents.windows, planned)
+        return replayed.run(bag.reader)
 
     return replay

@@ -16,8 +16,8 @@ from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
 from ..policies.window import MeasuredMotion, TokenAudit, Window, decision_columns
 from ..types import FloatArray, Observation, Rgb
-from .bag import Bag
-from .contents import OFT, RecordedWindow
+from .arm_samples import arm_state
+from .contents import OFT, Bag, RecordedWindow
 from .pictures import one_ahead
 
 _NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -152,9 +152,9 @@ class WindowReplay:
         policy: StandIn,
         plan: ReplayPlan,
     ) -> None:
+        self._reader = bag.reader
         self._contents = bag.contents
         self._pictures = bag.pictures
-        self._arm = bag.arm
         self._planner = planner
         self._policy = policy
         self._plan = plan
@@ -210,10 +210,10 @@ class WindowReplay:
     def _images(self, recorded: RecordedWindow) -> tuple[Rgb, ...] | str:
         """Return one picture per view, or say which is missing."""
         first, *others = self._plan.image_topics
-        main = self._pictures.read(first, recorded.stamp)
+        begun = self._planning_began(recorded)
+        main = self._pictures.read(first, recorded.stamp, begun)
         if main is None:
             return f"picture of {first} is missing"
-        begun = self._planning_began(recorded)
         images = [main]
         for topic in others:
             image = self._pictures.newest(topic, begun)
@@ -230,13 +230,15 @@ class WindowReplay:
         state = self._contents.states.get(recorded.key)
         if state is not None and len(state) == len(layout.names):
             return state, ""
-        state = layout.assemble(self._arm.state(self._planning_began(recorded)))
+        begun = self._planning_began(recorded)
+        state = layout.assemble(arm_state(self._reader, self._contents.robot_type, begun))
         return state, "state taken from the driver's newest messages"
 
     def _planning_began(self, recorded: RecordedWindow) -> int:
-        """Return when the window's planning began, in [ns]."""
+        """Return when the window's planning began, since the bag's first message in [ns]."""
         age = self._contents.frame_ages.get(recorded.key, 0.0)
-        return recorded.stamp + round(age * 1e9)
+        begun = recorded.stamp + round(age * 1e9)
+        return self._reader.elapsed_at(begun, recorded.elapsed)
 
 
 def window_line(replayed: ReplayedWindow) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..adp.registry import PRUNERS
-from ..bags.bag import Bag, open_bag
 from ..bags.compare import WindowCheck, check_windows, count
-from ..bags.contents import Contents
-from ..bags.controller_replay import Beside, ControllerLog, controller_beside, decisions
+from ..bags.contents import Bag, Contents, open_bag
+from ..bags.controller_process import ControllerProcess, controller_process
+from ..bags.controller_replay import ControllerLog, decisions
 from ..bags.replay import (
     GATES,
     Overrides,
@@ -107,12 +107,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _beside(bag: Bag) -> Iterator[Beside | None]:
+def _beside(bag: Bag) -> Iterator[ControllerProcess | None]:
     replay = controller_replay(bag)
     if replay is None:
         yield None
         return
-    with controller_beside(replay) as beside:
+    with controller_process(replay) as beside:
         yield beside
 
 
@@ -134,7 +134,7 @@ def _summary(
     return {
         "policy": contents.windows[0].policy,
         "robot_type": contents.robot_type,
-        "origin": {k: v for k, v in contents.origin.items() if k != "launch"},
+        "origin": {k: v for k, v in contents.notes.origin.items() if k != "launch"},
         "pruned": {
             "recorded": sum(window.pruned for window in contents.windows),
             "replayed": sum(window.pruned for window in outcome.replayed),

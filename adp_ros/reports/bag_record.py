@@ -8,18 +8,24 @@ import numpy as np
 import simplejpeg
 
 from ..adp.overlay import draw_pruned, pruned_patches
-from ..bags.bag_reader import BagReader, Decoder, Stored
-from ..bags.bag_writer import TopicInfo
-from ..bags.contents import Contents
-from ..bags.pictures import PictureIndex, Pictures
+from ..bags.bag_notes import BagNotes
+from ..bags.bag_reader import BagReader, Stored, problem_words
+from ..bags.pictures import Pictures
 from ..errors import AdpError, BagError
 from ..types import Rgb
 from .numbers import decision_caption, decision_points
-from .run_record import Picture, RunClock, RunCollector, RunRecord, stamp_of
+from .run_record import (
+    NANO,
+    WINDOW_TOPICS,
+    Picture,
+    RunClock,
+    RunCollector,
+    RunRecord,
+    stamp_of,
+)
 
 CAMERA: Final = "/camera/image_raw"  # when the bag does not tell the policy's main camera
 JPEG_QUALITY: Final = 80
-_PICTURES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
 def read_run(
@@ -37,8 +43,7 @@ def read_run(
         BagError: Nothing in it is of a run.
     """
     scan = _Scan()
-    for stored in reader.messages(scan.wants):
-        scan.take(stored)
+    unusable = reader.decode({n: scan.take for n in reader.topics if RunCollector.wants(n)})
     log = scan.record(title)
     if not (log.windows or log.safety):
         names = ", ".join(sorted(reader.topics)) or "none"
@@ -46,19 +51,19 @@ def read_run(
             "nothing to report: the bag has neither /adp/prune_state nor /adp/safety_state; "
             f"topics: {names}"
         )
-    contents = Contents(notes=reader.notes)
-    views = contents.parameters("inference_node").get("image_topics") or [CAMERA]
-    pictures = Pictures(reader, scan.pictures, to_rgb)
-    shown = _decision_pictures(log, pictures, str(views[0]), crop_area, scan.problems)
-    problems = [*reader.problems, *scan.problems, *map(str, log.steps)]
+    notes = BagNotes(reader.notes)
+    views = notes.parameters("inference_node").get("image_topics") or [CAMERA]
+    pictures = Pictures(reader, to_rgb)
+    shown = _decision_pictures(log, scan, pictures, str(views[0]), crop_area)
+    problems = [*reader.problems, *problem_words(unusable), *scan.problems, *map(str, log.steps)]
     outcome = f"bag with {len(problems)} problems" if problems else ""
-    facts = _facts(contents) | {f"problem {i}": text for i, text in enumerate(problems, start=1)}
+    facts = _facts(notes) | {f"problem {i}": text for i, text in enumerate(problems, start=1)}
     return replace(log, outcome=outcome, facts=facts, pictures=shown)
 
 
-def _facts(contents: Contents) -> dict[str, str]:
-    directory, fingerprint = contents.checkpoint
-    facts = {name: text for name, text in contents.origin.items() if name != "launch"}
+def _facts(notes: BagNotes) -> dict[str, str]:
+    directory, fingerprint = notes.checkpoint
+    facts = {name: text for name, text in notes.origin.items() if name != "launch"}
     if directory:
         facts["checkpoint"] = directory
     if fingerprint:
@@ -70,61 +75,38 @@ class _Scan:
     """Hands messages on to the collector; times count from the first message."""
 
     def __init__(self) -> None:
-        self.pictures = PictureIndex()
         self.problems: list[str] = []
+        self.used: dict[tuple[int, int], int] = {}  # stamp and window -> since the first message
         self._run = RunCollector()
         self._clock: RunClock | None = None
-        self._decoders: dict[str, Decoder] = {}
-        self._unreadable: set[str] = set()
 
     def record(self, title: str) -> RunRecord:
         """Return what was found."""
         return self._run.record(title, self._clock.steps if self._clock else ())
 
-    def wants(self, topic: TopicInfo) -> bool:
-        """Tell whether a topic is read."""
-        if topic.type_name in _PICTURES:
-            return True
-        if not RunCollector.wants(topic.name):
-            return False
-        try:
-            self._decoders[topic.name] = Decoder(topic)
-        except BagError as error:
-            self.problems.append(str(error))
-            return False
-        return True
-
-    def take(self, stored: Stored) -> None:
-        """Take one message; of a topic's unreadable ones the first is named."""
+    def take(self, message: Any, stored: Stored) -> None:
+        """Take one message."""
+        elapsed = NANO * stored.elapsed
         if self._clock is None:
-            self._clock = RunClock(stored.log_time)
-        try:
-            self._take(stored, self._clock)
-        except (BagError, AttributeError, IndexError, ValueError) as error:
-            if stored.topic not in self._unreadable:
-                self._unreadable.add(stored.topic)
-                self.problems.append(f"{stored.topic}: a message can't be used: {error}")
-
-    def _take(self, stored: Stored, clock: RunClock) -> None:
-        decoder = self._decoders.get(stored.topic)
-        if decoder is None:
-            self.pictures.note(stored)
-            return
-        message = decoder.decode(stored.data)
+            self._clock = RunClock(stored.log_time, elapsed, recorded=True)
         stamp = stamp_of(message) or stored.time  # who left it out meant now
-        self._run.take(stored.topic, message, clock.time(stamp, stored.log_time))
+        time = self._clock.time(stamp, stored.log_time, elapsed)
+        self._run.take(stored.topic, message, time)
+        if stored.topic in WINDOW_TOPICS:
+            self.used.setdefault((stamp, int(message.window)), stored.elapsed)
 
 
 def _decision_pictures(
-    log: RunRecord, pictures: Pictures, topic: str, crop_area: float, problems: list[str]
+    log: RunRecord, scan: _Scan, pictures: Pictures, topic: str, crop_area: float
 ) -> tuple[Picture, ...]:
     """Return the pictures that the bag has; one that is damaged is named and left out."""
     found = []
     for part in decision_points(log):
+        used = scan.used[part.record.stamp, part.record.window]
         try:
-            rgb = pictures.read(topic, part.record.stamp)
+            rgb = pictures.read(topic, part.record.stamp, used)
         except AdpError as error:
-            problems.append(str(error))
+            scan.problems.append(str(error))
             continue
         if rgb is None:
             continue

@@ -154,14 +154,18 @@ def changes(states: Sequence[SafetyEvent]) -> list[SafetyEvent]:
 class RunClock:
     """Time of the run from stamps of a clock that may be set while the run lasts."""
 
-    def __init__(self, origin: int, elapsed: float | None = None) -> None:
+    def __init__(
+        self, origin: int, elapsed: float | None = None, recorded: bool = False
+    ) -> None:
         """Begin.
 
         Args:
             origin: The clock at time 0, in [ns].
-            elapsed: Monotonic time then, in [s]; None for a recording, where only a clock that
-                goes back, or silence, tells.
+            elapsed: Monotonic time then, in [s]; None where only a clock that goes back, or
+                silence, tells.
+            recorded: Time passes in a recording: silence is left out.
         """
+        self._recorded = recorded
         self._shifts = [origin]  # clock minus run time, in [ns], before and after each step
         self._last = origin, elapsed
         self.steps: list[ClockStep] = []
@@ -183,7 +187,8 @@ class RunClock:
         (before, then), self._last = self._last, (arrival, elapsed)
         step = arrival - before
         if elapsed is not None and then is not None:
-            step -= round((elapsed - then) / NANO)
+            passed = round((elapsed - then) / NANO)
+            step -= 0 if self._recorded and passed > _SILENCE else passed
             was_set = abs(step) > _SET
         else:
             was_set = step < -_SET or step > _SILENCE

@@ -20,9 +20,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..bags.bag_reader import BagReader
-from ..bags.bag_writer import Definitions, TopicInfo
-from ..bags.pictures import JPEG_SUFFIX, rgb_from_jpeg
-from ..bags.playback import CLOCK, PICTURE_TYPES, Act, Cue, Score, Timed
+from ..bags.bag_topics import JPEG_SUFFIX, JPEG_TYPE, PICTURE_TYPE, Definitions, TopicInfo
+from ..bags.pictures import rgb_from_jpeg
+from ..bags.playback import CLOCK, Act, Cue, Score
 from ..errors import BagError, ConfigError
 from .messages import message_class
 from .node_process import StopSignals, complete_environment
@@ -70,20 +70,20 @@ class PlayTopics:
         }
         self.sent = 0
 
-    def send(self, message: Timed) -> None:
+    def send(self, cue: Cue) -> None:
         """Publish one message.
 
         Raises:
             BagError: A picture can't be unpacked.
         """
-        publisher = self._publishers.get(message.topic)
+        publisher = self._publishers.get(cue.message.topic)
         if publisher is None:
             return
-        data = self._reader.fetch(message.place)
+        data = self._reader.data(cue.message)
         publisher.publish(data)
         self.sent += 1
-        if message.act is Act.UNPACK:
-            self._send_unpacked(message.topic, deserialize_message(data, CompressedImage))
+        if cue.act is Act.UNPACK:
+            self._send_unpacked(cue.message.topic, deserialize_message(data, CompressedImage))
 
     def _send_unpacked(self, topic: str, jpeg: CompressedImage) -> None:
         name = topic.removesuffix(JPEG_SUFFIX)
@@ -97,7 +97,9 @@ class PlayTopics:
 def _profile(topic: TopicInfo) -> QoSProfile:
     """Return what the first of the recorded publishers offered, else what suits the topic."""
     if not topic.qos:
-        return _PICTURES if topic.type_name in PICTURE_TYPES else QoSProfile(depth=_DEPTH)
+        return (
+            _PICTURES if topic.type_name in (PICTURE_TYPE, JPEG_TYPE) else QoSProfile(depth=_DEPTH)
+        )
     first = topic.qos[0]
     return QoSProfile(
         history=_policy(HistoryPolicy, first.history),
@@ -272,18 +274,18 @@ class Player:
         return not self._ended()
 
     def _tell_time(self, following: Cue, due: float) -> None:
-        time_then = following.message.arrival - round((following.due - due) * _SECOND)
+        time_then = following.message.time - round((following.due - due) * _SECOND)
         sec, nanosec = divmod(max(time_then, 0), _SECOND)
         self._clock.publish(Clock(clock=Time(sec=sec, nanosec=nanosec)))
 
     def _take(self, topics: PlayTopics, cue: Cue) -> None:
-        if cue.message.act is Act.START:
+        if cue.act is Act.START:
             if self._settings.starts:
                 self._start_until = cue.due + _START_TIME
                 self._ask(cue.due)
             return
         try:
-            topics.send(cue.message)
+            topics.send(cue)
         except BagError as error:
             if str(error) not in self._played.problems:
                 self._played.problems.append(str(error))

@@ -19,9 +19,10 @@ from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from .. import __version__
-from ..bags.bag_writer import BagWriter, Definitions, OfferedQos, TopicInfo
-from ..bags.contents import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_text
-from ..bags.recorder import PICTURE_TYPE, Note, Record, Recorder, RecordSettings
+from ..bags.bag_notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_text
+from ..bags.bag_topics import JPEG_TYPE, PICTURE_TYPE, Definitions, OfferedQos, TopicInfo
+from ..bags.bag_writer import BagWriter
+from ..bags.recorder import Note, Record, Recorder, RecordSettings
 from ..errors import CheckpointError, ConfigError
 from ..health import Health
 from ..policies.checkpoints import checkpoint_fingerprint, git_revision
@@ -85,7 +86,6 @@ def _plain(value: ParameterValue) -> Any:
     return list(plain)
 
 
-_JPEG_TYPE = "sensor_msgs/msg/CompressedImage"
 _DEPTH = 200  # messages; pictures take their own size
 _PICTURES = 10
 
@@ -128,7 +128,7 @@ class RecordTopics:
     def _wants(self, type_name: str) -> bool:
         if type_name == PICTURE_TYPE:
             return self._settings.records_raw or self._settings.records_used
-        return type_name != _JPEG_TYPE or self._settings.records_jpeg
+        return type_name != JPEG_TYPE or self._settings.records_jpeg
 
     def _subscribe(self, name: str, type_name: str, publishers: list[TopicEndpointInfo]) -> None:
         log = self._node.get_logger()

@@ -61,7 +61,7 @@ def test_camera_and_arm_are_played_and_nothing_that_nodes_send(bag):
     assert dues == sorted(dues) and dues[0] == 0.0
     assert score.duration == pytest.approx(dues[-1])
     assert score.starts == 1
-    start = next(cue for cue in score.cues if cue.message.act is Act.START)
+    start = next(cue for cue in score.cues if cue.act is Act.START)
     assert start.due == pytest.approx(0.8, abs=0.03)
 
 
@@ -79,7 +79,7 @@ def test_jpeg_is_unpacked_unless_the_picture_itself_is_there(tmp_path):
     reader, score = score_of(tmp_path / "bag")
     assert [round(cue.due) for cue in score.cues] == [0, 1, 2, 2, 3]
     acts = {
-        stamp_of(reader.fetch(cue.message.place)): cue.message.act
+        stamp_of(reader.data(cue.message)): cue.act
         for cue in score.cues
         if cue.message.topic.endswith("compressed")
     }
@@ -102,7 +102,7 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
     reader, score = score_of(bag, refused=Playable().refused)
     assert not score.problems
     stamps = {
-        stamp_of(reader.fetch(cue.message.place)) * 1e-9
+        stamp_of(reader.data(cue.message)) * 1e-9
         for cue in score.cues
         if cue.message.topic.startswith("/camera")
     }

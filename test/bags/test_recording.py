@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -15,9 +16,10 @@ from mcap_ros2.decoder import DecoderFactory
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from adp_ros.bags.bag_files import bag_files
 from adp_ros.bags.bag_reader import BagReader
-from adp_ros.bags.bag_writer import BagWriter, Definitions, OfferedQos, TopicInfo
-from adp_ros.bags.mcap_file import bag_files
+from adp_ros.bags.bag_topics import Definitions, OfferedQos, TopicInfo
+from adp_ros.bags.bag_writer import BagWriter
 from adp_ros.bags.recorder import Note, Record, Recorder, RecordSettings
 from adp_ros.errors import BagError, CheckpointError, ConfigError
 from adp_ros.health import Level
@@ -28,9 +30,9 @@ KILLED_WRITER = """
 import sys, time
 from pathlib import Path
 from adp_ros.bags.bag_writer import BagWriter
-from adp_ros.bags.recorder import Record, Recorder
-from adp_ros.bags.recorder import RecordSettings
-from adp_ros.bags.bag_writer import TopicInfo
+from adp_ros.bags.recorder import Record, Recorder, RecordSettings
+
+from adp_ros.bags.bag_topics import TopicInfo
 writer = BagWriter(Path(sys.argv[1]) / "bag")
 recorder = Recorder(writer, RecordSettings(flush_period=0.5), lambda: 10**12)
 recorder.put(TopicInfo(name="/t", type_name="std_msgs/msg/String", definition="string data",
@@ -88,7 +90,11 @@ def write_bag(directory, messages=10):
 def read(path):
     """Return the messages of a bag and what is wrong with it."""
     reader = BagReader(path)
-    return list(reader.messages(lambda _: True)), reader.problems
+    found = [
+        SimpleNamespace(**stored._asdict(), data=data)
+        for stored, data in reader.messages(lambda _: True)
+    ]
+    return found, tuple(reader.problems)
 
 
 @pytest.mark.parametrize("compression", ["none", "lz4", "zstd"])

@@ -14,7 +14,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage
 
 from adp_ros.bags.bag_reader import BagReader
-from adp_ros.bags.bag_writer import BagWriter, Definitions, TopicInfo
+from adp_ros.bags.bag_topics import Definitions, TopicInfo
+from adp_ros.bags.bag_writer import BagWriter
 from adp_ros.bags.contents import RecordedWindow
 from adp_ros.bags.window_replay import ReplayedWindow, log_text, window_line
 from adp_ros.cli import main

@@ -13,8 +13,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from ros_bench import bench, own_domain
 from sensor_msgs.msg import CompressedImage, Image
 
-from adp_ros.bags.bag_reader import BagReader, Decoder
-from adp_ros.bags.contents import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
+from adp_ros.bags.bag_notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
+from adp_ros.bags.bag_reader import BagReader
 from adp_ros.errors import ConfigError
 from adp_ros.health import Level
 from adp_ros.msg import ActionChunk, SafetyState
@@ -74,11 +74,12 @@ def written(node, name):
 
 
 def contents(directory):
-    """Return messages by topic, and the reader."""
+    """Return the decoded messages by topic, and the reader."""
     reader = BagReader(directory)
     found = {}
-    for stored in reader.messages(lambda _: True):
-        found.setdefault(stored.topic, []).append(stored)
+    for stored in reader.stored(lambda _: True):
+        message = reader.decoder(stored.topic).decode(reader.data(stored))
+        found.setdefault(stored.topic, []).append(message)
     return found, reader
 
 
@@ -95,15 +96,13 @@ def test_everything_needed_for_a_replay_is_in_the_bag(tmp_path, source_files):
         ros.until(lambda: {"/adp/safety_state", "/camera/image_raw"} <= set(contents(bag)[0]))
         health = node.health()
     found, reader = contents(bag)
-    assert reader.problems == ()
-    decoded = {name: Decoder(topic) for name, topic in reader.topics.items()}
+    assert reader.problems == []
     (picture,) = found["/camera/image_raw"]
-    assert decoded["/camera/image_raw"].decode(picture.data).data.tolist() == [1, 1, 1]
+    assert picture.data.tolist() == [1, 1, 1]
     chunk = found["/adp/action_chunk"][0]
-    assert decoded["/adp/action_chunk"].decode(chunk.data).window == 7
+    assert chunk.window == 7
     (state,) = found["/adp/safety_state"]
-    cause = decoded["/adp/safety_state"].decode(state.data).cause
-    assert cause == "published before the recorder came"
+    assert state.cause == "published before the recorder came"
     assert "/adp/overlay" not in found
     assert "/camera/image_raw/compressed" not in reader.topics
     notes = dict(reader.notes)
@@ -133,7 +132,7 @@ def test_full_disk_is_an_error_in_diagnostics(tmp_path):
         assert "left on the disk, min_free_space is 9999 GB" in node.health().message
     (bag,) = tmp_path.iterdir()
     _, reader = contents(bag)
-    assert reader.problems == ()
+    assert reader.problems == []
 
 
 def test_launch_starts_the_recorder_on_request(tmp_path):
@@ -167,4 +166,4 @@ def test_command_records_until_it_is_stopped(tmp_path):
     (bag,) = tmp_path.iterdir()
     assert values["bag"] == str(bag)
     assert values["dropped"] == 0
-    assert contents(bag)[1].problems == ()
+    assert contents(bag)[1].problems == []

@@ -3,9 +3,8 @@
 import gc
 import os
 
-import pytest
-
-from adp_ros.bags.controller_replay import ControllerLog, controller_beside
+from adp_ros.bags.controller_process import controller_process
+from adp_ros.bags.controller_replay import ControllerLog
 
 
 class Left:
@@ -20,11 +19,10 @@ class Left:
             stream.write(f"{os.getpid()}\n")
 
 
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: there is no other process")
 def test_the_other_process_frees_nothing_of_this_one(tmp_path):
     """Nodes that ended here may wait to be freed; a fork lacks their threads and would crash."""
 
-    def replay(_offers):
+    def replay(_planned):
         gc.collect()
         log = ControllerLog()
         log.note(str(os.getpid()))
@@ -35,8 +33,8 @@ def test_the_other_process_frees_nothing_of_this_one(tmp_path):
     gc.disable()
     try:
         Left(file)
-        with controller_beside(replay) as beside:
-            other = beside.log().problems
+        with controller_process(replay) as process:
+            other = process.log().problems
         assert not file.exists()
         gc.collect()
     finally:

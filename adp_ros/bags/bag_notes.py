@@ -1,0 +1,78 @@
+"""What a bag notes of its origin: parameters of nodes, settings files, the checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+from ..errors import BagError, ConfigError
+from ..settings import mapping_in
+
+ORIGIN: Final = "adp_ros/origin"
+PARAMETERS: Final = "adp_ros/parameters"  # one record per node
+CHECKPOINT: Final = "adp_ros/checkpoint"
+FILE: Final = "adp_ros/file"  # contents of a settings file that a node read
+
+
+def settings_text(values: Mapping[str, Any]) -> str:
+    """Return settings as YAML."""
+    return yaml.safe_dump(dict(values), sort_keys=True)
+
+
+def settings_in(text: str, where: str) -> dict[str, Any]:
+    """Return the lines ``name: value`` of a YAML text.
+
+    Raises:
+        BagError: There are none.
+    """
+    try:
+        return mapping_in(text, where)
+    except ConfigError as error:
+        raise BagError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class BagNotes:
+    """The metadata records of a bag.
+
+    Attributes:
+        records: Name and contents of each.
+    """
+
+    records: Sequence[tuple[str, Mapping[str, str]]]
+
+    def parameters(self, node: str) -> Mapping[str, Any]:
+        """Return the parameters of a node, empty when they were not recorded.
+
+        Raises:
+            BagError: They are not YAML.
+        """
+        for values in self._notes(PARAMETERS):
+            if values.get("node", "").rpartition("/")[2] == node:
+                return settings_in(values.get("yaml", ""), f"parameters of {node} in the bag")
+        return {}
+
+    def file_text(self, name: str) -> str | None:
+        """Return the contents of a settings file that was recorded, else None."""
+        for values in self._notes(FILE):
+            if values.get("name") == name:
+                return values.get("text", "")
+        return None
+
+    @property
+    def checkpoint(self) -> tuple[str, str]:
+        """Directory and hash of the checkpoint; empty when they were not recorded."""
+        for values in self._notes(CHECKPOINT):
+            return values.get("directory", ""), values.get("hash", "")
+        return "", ""
+
+    @property
+    def origin(self) -> Mapping[str, str]:
+        """Version, revision of the code and launch arguments; empty when not recorded."""
+        for values in self._notes(ORIGIN):
+            return values
+        return {}
+
+    def _notes(self, name: str) -> list[Mapping[str, str]]:
+        return [values for entry, values in self.records if entry == name]
