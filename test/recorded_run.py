@@ -1,5 +1,6 @@
 """A short run of the whole loop in simulated time, recorded as the nodes would record it."""
 
+import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from adp_ros.adp.gate import Gate
 from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.bags.bag_notes import CHECKPOINT, FILE, PARAMETERS, settings_text
-from adp_ros.bags.bag_topics import Definitions, OfferedQos, TopicInfo
+from adp_ros.bags.bag_topics import Definitions, TopicInfo, read_qos
 from adp_ros.bags.bag_writer import BagWriter
 from adp_ros.bags.window_replay import set_threads
 from adp_ros.control.controller import Controller
@@ -52,6 +53,17 @@ SIZE = (64, 48)  # of a picture
 ADP = "qk_keep_ratio: 0.5\n"
 
 
+def offered(**changed):
+    """What a publisher offers, as a bag's channel tells it."""
+    endless = {"sec": 9223372036, "nsec": 854775807}
+    values = {
+        "history": "keep_last", "depth": 10, "reliability": "reliable", "durability": "volatile",
+        "deadline": endless, "lifespan": endless, "liveliness": "automatic",
+        "liveliness_lease_duration": endless, "avoid_ros_namespace_conventions": False,
+    }  # fmt: skip
+    return read_qos(json.dumps([values | changed]))
+
+
 class BagMaker:
     """Writes messages into a bag as a recorder does."""
 
@@ -71,7 +83,7 @@ class BagMaker:
         if topic not in self._known:
             self._known.add(topic)
             text, digest = self._definitions.text(name), self._definitions.type_hash(name)
-            seen = OfferedQos(history="unknown", depth=0)  # all that discovery tells of the two
+            (seen,) = offered(history="unknown", depth=0)  # all that discovery tells of the two
             info = TopicInfo(
                 name=topic, type_name=name, definition=text, type_hash=digest, qos=(seen,)
             )

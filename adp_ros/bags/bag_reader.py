@@ -9,11 +9,12 @@ import numpy as np
 import zstandard
 from mcap.records import Channel, Schema
 from numpy.typing import NDArray
+from rosbags.interfaces import Qos
 
 from ..errors import AdpError, BagError
 from .bag_files import bag_files
 from .bag_order import order_messages
-from .bag_topics import PICTURE_TYPE, OfferedQos, TopicInfo, offered_from_text
+from .bag_topics import PICTURE_TYPE, TopicInfo, read_qos
 from .decoder import Decoder
 from .mcap_file import McapFile
 
@@ -263,9 +264,9 @@ class BagReader:
             )
         return self._names.index(channel.topic)
 
-    def _qos(self, channel: Channel) -> tuple[OfferedQos, ...]:
+    def _qos(self, channel: Channel) -> tuple[Qos, ...]:
         try:
-            return offered_from_text(channel.metadata.get("offered_qos_profiles", ""))
+            return read_qos(channel.metadata.get("offered_qos_profiles", ""))
         except ValueError as error:
             self.problems.append(f"{channel.topic}: {error}")
             return ()

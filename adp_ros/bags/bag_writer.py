@@ -11,7 +11,7 @@ import yaml
 from mcap.writer import CompressionType, Writer
 
 from .bag_files import METADATA_FILE
-from .bag_topics import TopicInfo, qos_text
+from .bag_topics import TopicInfo, qos_mappings, qos_text
 
 VERSION: Final = 9
 ROS_DISTRIBUTION: Final = "jazzy"
@@ -58,7 +58,7 @@ def bag_information(tally: BagTally, file_name: str, custom: Mapping[str, str]) 
                     "name": topic.name,
                     "type": topic.type_name,
                     "serialization_format": "cdr",
-                    "offered_qos_profiles": [p.to_mapping() for p in topic.qos],
+                    "offered_qos_profiles": qos_mappings(topic.qos),
                     "type_description_hash": topic.type_hash,
                 },
                 "message_count": tally.counts[topic.name],

@@ -100,13 +100,11 @@ class _View:
         images: One per view; None when the policy can't plan.
         problem: Why it can't, empty when it is not to plan.
         unreadable: A picture is there and damaged.
-        lossy: A picture was not kept as it was.
     """
 
     images: tuple[Rgb, ...] | None
     problem: str = ""
     unreadable: bool = False
-    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,6 @@ class ReplayedWindow:
         recorded: What the bag says of it.
         result: What came out now; None when it could not be replayed.
         problem: Why it could not, or what was missing; empty when nothing was.
-        exact: The policy saw the very bytes that it saw when the bag was recorded.
         repeated: The recorded actions were taken for the policy's.
         pruned: The gate wanted it pruned.
     """
@@ -125,7 +122,6 @@ class ReplayedWindow:
     recorded: RecordedWindow
     result: Window | None
     problem: str = ""
-    exact: bool = True
     repeated: bool = False
     pruned: bool = False
 
@@ -188,20 +184,16 @@ class WindowReplay:
             MeasuredMotion(*recorded.measured),
             self._executed(recorded),
         )
-        exact = not problem and not repeated and not view.lossy
-        return ReplayedWindow(recorded, result, problem, exact, repeated, self._policy.pruned)
+        return ReplayedWindow(recorded, result, problem, repeated, self._policy.pruned)
 
     def _view(self, recorded: RecordedWindow) -> _View:
         if not self._policy.plans:
             return _View(None)
-        lossy = self._pictures.lossy
         try:
             found = self._images(recorded)
         except AdpError as error:
             return _View(None, str(error), unreadable=True)
-        if isinstance(found, str):
-            return _View(None, found)
-        return _View(found, lossy=self._pictures.lossy > lossy)
+        return _View(None, found) if isinstance(found, str) else _View(found)
 
     def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
         own = recorded.policy == OFT or self._plan.executes_own

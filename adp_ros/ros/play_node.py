@@ -109,10 +109,9 @@ def _profile(topic: TopicInfo) -> QoSProfile:
     )
 
 
-def _policy(kind: type[T], word: str) -> T:
-    """Return the policy of a word, the system's own for ``unknown``, which can't be offered."""
-    known = {policy.name.lower(): policy for policy in kind if policy.name != "UNKNOWN"}
-    return known.get(word, known["system_default"])
+def _policy(kind: type[T], recorded: Enum) -> T:
+    """Return the same policy, the system's own for ``unknown``, which can't be offered."""
+    return kind["SYSTEM_DEFAULT" if recorded.name == "UNKNOWN" else recorded.name]
 
 
 _CLOCK_PERIOD: Final = 0.01  # [s] of the recording from one clock message to the next

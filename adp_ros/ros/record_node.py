@@ -11,16 +11,25 @@ from typing import Any
 
 from rcl_interfaces.msg import ParameterValue
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
 
 from .. import __version__
 from ..bags.bag_notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_text
-from ..bags.bag_topics import JPEG_TYPE, PICTURE_TYPE, Definitions, OfferedQos, TopicInfo
+from ..bags.bag_topics import JPEG_TYPE, PICTURE_TYPE, Definitions, TopicInfo
 from ..bags.bag_writer import BagWriter
 from ..bags.recorder import Note, Record, Recorder, RecordSettings
 from ..errors import CheckpointError, ConfigError
@@ -176,17 +185,22 @@ def _matching(publishers: list[TopicEndpointInfo], depth: int) -> QoSProfile:
     )
 
 
-def _offered(profile: QoSProfile) -> OfferedQos:
-    return OfferedQos(
-        history=profile.history.name.lower(),
-        depth=profile.depth,
-        reliability=profile.reliability.name.lower(),
-        durability=profile.durability.name.lower(),
-        deadline=profile.deadline.nanoseconds,
-        lifespan=profile.lifespan.nanoseconds,
-        liveliness=profile.liveliness.name.lower(),
-        lease=profile.liveliness_lease_duration.nanoseconds,
+def _offered(profile: QoSProfile) -> Qos:
+    return Qos(
+        QosHistory[profile.history.name],
+        profile.depth,
+        QosReliability[profile.reliability.name],
+        QosDurability[profile.durability.name],
+        _time(profile.deadline),
+        _time(profile.lifespan),
+        QosLiveliness[profile.liveliness.name],
+        _time(profile.liveliness_lease_duration),
+        avoid_ros_namespace_conventions=False,
     )
+
+
+def _time(duration: Duration) -> QosTime:
+    return QosTime(*divmod(duration.nanoseconds, 1_000_000_000))
 
 
 _BATCH_PERIOD = 0.05  # [s] from one write to the next

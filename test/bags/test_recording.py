@@ -13,12 +13,13 @@ import yaml
 from mcap.reader import make_reader
 from mcap.writer import CompressionType, Writer
 from mcap_ros2.decoder import DecoderFactory
+from recorded_run import offered
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from adp_ros.bags.bag_files import bag_files
 from adp_ros.bags.bag_reader import BagReader
-from adp_ros.bags.bag_topics import Definitions, OfferedQos, TopicInfo
+from adp_ros.bags.bag_topics import Definitions, TopicInfo
 from adp_ros.bags.bag_writer import BagWriter
 from adp_ros.bags.recorder import Note, Record, Recorder, RecordSettings
 from adp_ros.errors import BagError, CheckpointError, ConfigError
@@ -61,7 +62,7 @@ def chunk_topic(definitions):
         type_name=name,
         definition=definitions.text(name),
         type_hash=definitions.type_hash(name),
-        qos=(OfferedQos(depth=1, durability="transient_local"),),
+        qos=offered(depth=1, durability="transient_local"),
     )
 
 
