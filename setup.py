@@ -190,7 +190,6 @@ REQUIRES = (
     "mcap>=1.6,<2",  # bags: written
     "rosbags>=0.11.9,<0.12",  # bags: messages decoded
     "zstandard>=0.23,<1",  # bags: compressed chunks
-    "lz4>=4.3,<5",
     "rich>=13,<16",  # tables and progress of the command line
     "matplotlib>=3.8,<4",  # plots of the command line
     "peft>=0.21,<0.22",  # adapters for fine-tuning large models

@@ -1,5 +1,6 @@
 """Replayed windows beside what was recorded, and how far two plans lie apart."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -24,27 +25,29 @@ class WindowCheck:
 
     Attributes:
         window: Its number.
-        stamp: Of its picture in [ns].
         actions: The policy's actions, bit for bit; None when another moved the arm.
-        largest: Largest difference of an action's number.
         kept: The vision tokens that were kept, in their order.
         gate: Every number and word of the decision.
-        problem: What was missing, empty when nothing was.
+        largest: Largest difference of an action's number.
     """
 
     window: int
-    stamp: int
-    actions: bool | None
-    largest: float
-    kept: bool | None
-    gate: bool | None
-    problem: str
+    actions: bool | None = None
+    kept: bool | None = None
+    gate: bool | None = None
+    largest: float = 0.0
+
+    @property
+    def unequal(self) -> list[str]:
+        """Names of what differs."""
+        parts = {"actions": self.actions, "kept tokens": self.kept, "gate": self.gate}
+        return [name for name, equal in parts.items() if equal is False]
 
     @property
     def equal(self) -> bool | None:
         """All that could be compared is equal; None when nothing could be."""
-        parts = [part for part in (self.actions, self.kept, self.gate) if part is not None]
-        return all(parts) if parts else None
+        compared = any(part is not None for part in (self.actions, self.kept, self.gate))
+        return not self.unequal if compared else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Equality:
         different: Windows in which something differs.
         largest: Largest difference of an action's number.
         first: Number of the first window that differs, None when none does.
+        parts: Of windows that differ, which part differs -> in how many.
     """
 
     windows: int
@@ -66,6 +70,7 @@ class Equality:
     different: int
     largest: float
     first: int | None
+    parts: Mapping[str, int]
 
 
 def check_windows(contents: Contents, replayed: Sequence[ReplayedWindow]) -> list[WindowCheck]:
@@ -88,13 +93,14 @@ def count(checks: Sequence[WindowCheck], replayed: Sequence[ReplayedWindow]) -> 
         different=len(different),
         largest=max((check.largest for check in checks), default=0.0),
         first=different[0].window if different else None,
+        parts=dict(Counter(name for check in different for name in check.unequal)),
     )
 
 
 def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> WindowCheck:
     recorded, result = replayed.recorded, replayed.result
     if result is None:
-        return WindowCheck(recorded.window, recorded.stamp, None, 0.0, None, None, replayed.problem)
+        return WindowCheck(recorded.window)
     actions, largest, kept, gate = None, 0.0, None, None
     if recorded.policy == OFT and not replayed.repeated:
         own = result.planned.actions
@@ -109,9 +115,7 @@ def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> 
         stamp = recorded.stamp if closed == result.window else before
         noted = contents.gates.get((stamp or 0, closed))
         gate = None if noted is None else _same_decision(result.decision, noted)
-    return WindowCheck(
-        recorded.window, recorded.stamp, actions, largest, kept, gate, replayed.problem
-    )
+    return WindowCheck(recorded.window, actions, kept, gate, largest)
 
 
 def _same_decision(now: Decision, noted: Decision) -> bool:

@@ -68,13 +68,19 @@ class RecordSettings:
         return self.frames in ("jpeg", "jpeg+used")
 
 
-_STAMP: Final = slice(4, 12)  # of a serialized message that begins with a header: seconds, ns
-StampKey = bytes
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One serialized message; times in [ns]."""
 
+    topic: str
+    data: bytes
+    log_time: int
+    publish_time: int
 
-def stamp_key(data: bytes) -> StampKey:
-    """Return the stamp of a serialized message that begins with a header, as it is."""
-    return data[_STAMP]
+    @property
+    def stamp(self) -> bytes:
+        """The stamp as it is, of a message that begins with a header: seconds, nanoseconds."""
+        return self.data[4:12]
 
 
 class UsedFrames:
@@ -86,64 +92,48 @@ class UsedFrames:
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
-        self._held: OrderedDict[tuple[StampKey, str], tuple[bytes, int, int]] = OrderedDict()
+        self._held: OrderedDict[tuple[bytes, str], Record] = OrderedDict()  # by stamp and topic
         self._bytes = 0
-        self._taken: set[StampKey] = set()
-        self._waiting: set[StampKey] = set()
+        self._taken: set[bytes] = set()
+        self._waiting: set[bytes] = set()
 
     @property
     def missed(self) -> int:
         """Chunks whose picture has not come, or was forgotten before the chunk came."""
         return len(self._waiting)
 
-    def hold(self, topic: str, data: bytes, log_time: int, publish_time: int) -> bool:
+    def hold(self, picture: Record) -> bool:
         """Take a picture; True when its chunk has come before it, so that it is to be written."""
-        stamp = stamp_key(data)
+        stamp, key = picture.stamp, (picture.stamp, picture.topic)
         if stamp in self._waiting:
             self._waiting.remove(stamp)
             self._taken.add(stamp)
             return True
-        key = (stamp, topic)
-        if key in self._held or stamp in self._taken:
-            return False
-        self._held[key] = (data, log_time, publish_time)
-        self._bytes += len(data)
+        if key not in self._held and stamp not in self._taken:
+            self._held[key] = picture
+            self._bytes += len(picture.data)
         while self._bytes > self._memory:
-            _, (oldest, _, _) = self._held.popitem(last=False)
-            self._bytes -= len(oldest)
+            self._bytes -= len(self._held.popitem(last=False)[1].data)
         return False
 
-    def take(self, chunk: bytes) -> list[tuple[str, bytes, int, int]]:
-        """Return the pictures that a serialized chunk was planned from, and let them go.
+    def take(self, chunk: Record) -> list[Record]:
+        """Return the pictures that a chunk was planned from, and let them go.
 
-        Each comes with its topic and times. A chunk that comes again has none left.
+        A chunk that comes again has none left.
         """
-        key = stamp_key(chunk)
-        found = []
-        for held in [entry for entry in self._held if entry[0] == key]:
-            data, log_time, publish_time = self._held.pop(held)
-            self._bytes -= len(data)
-            found.append((held[1], data, log_time, publish_time))
+        keys = [key for key in self._held if key[0] == chunk.stamp]
+        found = [self._held.pop(key) for key in keys]
+        self._bytes -= sum(len(picture.data) for picture in found)
         if found:
-            self._taken.add(key)
-        elif key not in self._taken:
-            self._waiting.add(key)
+            self._taken.add(chunk.stamp)
+        elif chunk.stamp not in self._taken:
+            self._waiting.add(chunk.stamp)
         return found
 
 
 _MB: Final = 2**20
 _GB: Final = 1e9
 _CLOSED: Final = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One serialized message; times in [ns]."""
-
-    topic: str
-    data: bytes
-    log_time: int
-    publish_time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,17 +227,16 @@ class Recorder:
 
     def health(self) -> Health:
         """Say how the recording goes, with size and counts."""
-        tally = self._writer.tally
         missed = 0 if self._used is None else self._used.missed
         values: dict[str, Value] = {
             "bag": str(self._writer.directory),
             "size_mb": self._writer.size / 1e6,
             "free_space_gb": self._free / _GB,
-            "topics": len(tally.topics),
+            "topics": len(self._writer.topics),
             "notes": self.notes,
             "received": self.received,
-            "written": sum(tally.counts.values()),
-            "pictures": sum(tally.counts[name] for name in [*self._pictures]),
+            "written": sum(self._writer.counts.values()),
+            "pictures": sum(self._writer.counts[name] for name in [*self._pictures]),
             "dropped": self.dropped,
             "frames_missed": missed,
             "queue_mb": self._queued / _MB,
@@ -270,9 +259,9 @@ class Recorder:
         elif self._used is None or item.topic not in self._pictures:
             self._write_record(item)
             if self._used is not None and item.topic == CHUNK_TOPIC:
-                for picture in self._used.take(item.data):
-                    self._writer.write(*picture)
-        elif self._used.hold(item.topic, item.data, item.log_time, item.publish_time):
+                for picture in self._used.take(item):
+                    self._write_record(picture)
+        elif self._used.hold(item):
             self._write_record(item)
 
     def _write_record(self, item: Record) -> None:

@@ -1,6 +1,6 @@
 """A recorded run once more, offline: from the bag's settings to windows that are compared."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from ..errors import BagError, ConfigError
 from ..policies.checkpoints import checkpoint_fingerprint
 from ..policies.planner import WindowPlanner
 from ..policies.policy import InferenceSettings, load_policy
-from ..policies.setup import PolicySetup, set_up_policy
+from ..policies.setup import PolicySetup, gate_config, set_up_policy
 from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
 from .bag_notes import settings_in
@@ -89,13 +89,20 @@ def adp_settings(contents: Contents, overrides: Overrides) -> AdpSettings:
     Raises:
         ConfigError: A setting is not allowed.
     """
+    if overrides.gate == "never" and overrides.keep is not None:
+        raise ConfigError(
+            f"--keep {overrides.keep:g} changes nothing with --gate never, which prunes no window; "
+            "--gate always prunes every window"
+        )
     values = _adp_values(contents, overrides)
     if overrides.gate is not None:
         dropped = ("gate_version", "decision_method", "use_dynamic_visual_strategy")
         released = values.get("gate_version") == "released"
         values = {k: v for k, v in values.items() if k not in dropped}
         if released:
-            values = _without_released(values)
+            parts = (GateSwitches, GateConfig, ReleasedGateSettings)
+            gate = {name for part in parts for name in setting_names(part)}
+            values = {name: value for name, value in values.items() if name not in gate}
         values["decision_method"] = overrides.gate
     if overrides.keep is not None:
         values["qk_keep_ratio"] = overrides.keep
@@ -114,23 +121,6 @@ def _adp_values(contents: Contents, overrides: Overrides) -> dict[str, Any]:
     return settings_in(text or "", "settings of gate and pruning")
 
 
-def _without_released(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep what is not the gate's."""
-    parts = (GateSwitches, GateConfig, ReleasedGateSettings)
-    gate = {name for part in parts for name in setting_names(part)}
-    return {name: value for name, value in values.items() if name not in gate}
-
-
-def load_setup(settings: InferenceSettings, adp: AdpSettings) -> PolicySetup:
-    """Load the checkpoint as the inference node does.
-
-    Raises:
-        CheckpointError: It is unusable.
-        ConfigError: A setting does not fit it.
-    """
-    return set_up_policy(settings, adp, load_policy)
-
-
 def checkpoint_note(contents: Contents, settings: InferenceSettings) -> str:
     """Say when the checkpoint is not the recorded one, empty when it is or nothing is known."""
     _, recorded = contents.notes.checkpoint
@@ -138,11 +128,6 @@ def checkpoint_note(contents: Contents, settings: InferenceSettings) -> str:
         return "the bag does not tell the hash of its checkpoint"
     now = checkpoint_fingerprint(Path(settings.checkpoint).expanduser())
     return "" if now == recorded else f"checkpoint {settings.checkpoint} is not the recorded one"
-
-
-def gate_of(adp: AdpSettings) -> GateConfig:
-    """Return the gate's settings, never pruning when pruning is off."""
-    return adp.gate if adp.enabled else GateConfig(decision_method="never")
 
 
 _GATE_ALONE: Final = "the policy was not run: actions are the recorded ones"
@@ -187,7 +172,7 @@ def prepare(contents: Contents, overrides: Overrides) -> Prepared:
     settings = inference_settings(contents, overrides)
     set_threads(settings.threads)
     note = checkpoint_note(contents, settings)
-    setup = load_setup(settings, adp_settings(contents, overrides))
+    setup = set_up_policy(settings, adp_settings(contents, overrides), load_policy)
     notes = (*((note,) if note else ()), *setup.warnings)
     return Prepared(settings, setup, overrides.checkpoint is not None, notes)
 
@@ -202,10 +187,7 @@ def baseline_of(
     recorded = Overrides(device=overrides.device)
     if prepared.other:
         return prepare(contents, recorded)
-    adp = adp_settings(contents, recorded)
-    pruner = adp.pruning.make_pruner()
-    setup = replace(prepared.setup, gate_config=gate_of(adp), pruner=pruner)
-    return replace(prepared, setup=setup)
+    return replace(prepared, setup=prepared.setup.with_adp(adp_settings(contents, recorded)))
 
 
 def plan_windows(
@@ -290,10 +272,9 @@ def decide_windows(
         raise ConfigError("--checkpoint and --decisions-only exclude each other")
     contents = bag.contents
     adp = adp_settings(contents, overrides)
-    pruner = adp.pruning.make_pruner()
-    policy = StandIn(None)
+    policy, gate = StandIn(None), Gate(gate_config(adp))
     convention = contents.windows[0].convention
-    planner = WindowPlanner(policy, pruner, Gate(gate_of(adp)), convention)
+    planner = WindowPlanner(policy, adp.pruning.make_pruner(), gate, convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
     windows = WindowReplay(bag, planner, policy, plan).windows()
     return ReplayedRun(_handed_on(windows, controller, None), [_GATE_ALONE])

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play; return 0, or 1 when not everything could be sent or a start was refused."""
+    """Play; return 0, or 1 when not everything could be sent or the controller failed."""
     _check(arguments)
     try:
         from ..ros.play_node import Playable, PlaySettings, play
@@ -70,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         for answer in played.answers:
             _say(f"/adp/start: {answer}", False)
         _say(f"{played.messages} messages sent, at most {1e3 * played.late:.0f} ms late", False)
-    return 1 if played.problems else 0
+    if played.failure:
+        sys.stderr.write(f"error: {played.failure}\n")
+    return 1 if played.problems or played.failure else 0
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -46,8 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
-    parser.add_argument("--keep", type=float, metavar="R", help="another retention ratio")
-    parser.add_argument("--gate", choices=GATES, help="another rule of the gate")
+    parser.add_argument(
+        "--keep",
+        type=float,
+        metavar="R",
+        help="another share of vision tokens kept where the gate prunes; --gate always prunes "
+        "every window",
+    )
+    parser.add_argument(
+        "--gate",
+        choices=GATES,
+        help="another rule of the gate; always prunes every window, never none",
+    )
     parser.add_argument("--pruner", choices=PRUNERS.names, help="another pruner")
     parser.add_argument("--adp", type=Path, help="another file of settings of gate and pruning")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="where the policy runs")
@@ -80,40 +90,40 @@ def run(arguments: argparse.Namespace) -> int:
     contents = bag.contents
     if arguments.decisions_only and arguments.compare:
         raise ConfigError("--compare and --decisions-only exclude each other")
-    with _beside(bag) as beside:
+    with _controller(bag) as process:
         difference: dict[str, Any] = {}
         if arguments.decisions_only:
-            outcome = decide_windows(bag, overrides, beside)
+            outcome = decide_windows(bag, overrides, process)
         else:
             prepared = prepare(contents, overrides)
-            outcome = plan_windows(bag, prepared, beside)
+            outcome = plan_windows(bag, prepared, process)
             if arguments.compare:
                 baseline = baseline_of(contents, prepared, overrides, arguments.compare)
                 difference = _difference(bag, (baseline, prepared), outcome)
-        controller = None if beside is None else beside.log()
+        controller = None if process is None else process.log()
     lines = [window_line(window) for window in outcome.replayed]
     text = log_text([*lines, *(controller.lines if controller else [])])
     summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
     summary["safety"] = None if controller is None else _safety(controller)
-    summary |= {"cost": cost_of(outcome.replayed), **difference}
+    differs = _differences(summary) if overrides.none else []
+    summary |= {"differs": differs, "cost": cost_of(outcome.replayed), **difference}
     summary["seconds"] = time.monotonic() - begun
     if arguments.output is not None:
         _write(arguments.output, text, summary)
     sys.stdout.write(
         json.dumps(finite(summary), indent=2) + "\n" if arguments.json else _words(summary)
     )
-    differs = summary["equality"]["different"] or (controller is not None and not controller.equal)
-    return 1 if overrides.none and differs else 0
+    return 1 if differs else 0
 
 
 @contextmanager
-def _beside(bag: Bag) -> Iterator[ControllerProcess | None]:
+def _controller(bag: Bag) -> Iterator[ControllerProcess | None]:
     replay = controller_replay(bag)
     if replay is None:
         yield None
         return
-    with controller_process(replay) as beside:
-        yield beside
+    with controller_process(replay) as process:
+        yield process
 
 
 def _difference(bag: Bag, pair: tuple[Prepared, Prepared], outcome: ReplayedRun) -> dict[str, Any]:
@@ -147,6 +157,19 @@ def _summary(
     }
 
 
+def _differences(summary: Mapping[str, Any]) -> list[str]:
+    """Say what differs from the recording."""
+    equality, safety = summary["equality"], summary["safety"]
+    differs = [
+        f"{name} of {count} windows, from window {equality['first']} on"
+        for name, count in equality["parts"].items()
+    ]
+    if safety is not None and not safety["equal"]:
+        recorded, replayed = (_states(safety[name]) for name in ("recorded", "replayed"))
+        differs.append(f"safety: {recorded} when it was recorded, {replayed} now")
+    return differs
+
+
 def _safety(log: ControllerLog) -> dict[str, Any]:
     return {
         "equal": log.equal,
@@ -172,24 +195,24 @@ def _words(summary: Mapping[str, Any]) -> str:
     lines += [f"{n:>4} windows: {text}" for text, n in summary["window_problems"].items()]
     lines += _difference_words(summary)
     lines += [f"note       {text}" for text in summary["notes"]]
+    lines += [f"differs    {text}" for text in summary["differs"]]
     return "\n".join(lines) + "\n"
 
 
 def _safety_words(safety: Mapping[str, Any] | None) -> list[str]:
     if safety is None:
         return ["safety     not replayed: no arm in the bag"]
-    states = {
-        name: " ".join(status.lower() + (f" ({cause})" if cause else "") for status, cause in steps)
-        for name, steps in (("recorded", safety["recorded"]), ("replayed", safety["replayed"]))
-    }
-    same = (
-        "as recorded" if safety["equal"] else f"recorded: {states['recorded'] or 'never started'}"
-    )
+    same = "as recorded" if safety["equal"] else f"recorded: {_states(safety['recorded'])}"
     lines = [
-        f"safety     {states['replayed'] or 'never started'}, {same}",
+        f"safety     {_states(safety['replayed'])}, {same}",
         f"commands   {safety['commands']} to the arm",
     ]
     return lines + [f"{n:>4} times: {text}" for text, n in safety["problems"].items()]
+
+
+def _states(steps: Sequence[Sequence[str]]) -> str:
+    words = (status.lower() + (f" ({cause})" if cause else "") for status, cause in steps)
+    return " ".join(words) or "never started"
 
 
 def _difference_words(summary: Mapping[str, Any]) -> list[str]:

@@ -54,7 +54,7 @@ class PolicySetup:
         Raises:
             ConfigError: The pruner's settings are not allowed.
         """
-        return replace(self, pruner=adp.pruning.make_pruner(), gate_config=_gate(adp))
+        return replace(self, pruner=adp.pruning.make_pruner(), gate_config=gate_config(adp))
 
 
 def declare_policy(
@@ -87,10 +87,11 @@ def declare_policy(
     warnings = [text for text in (first, second) if text is not None]
     warnings += [*info.assumed, *POLICIES.problems(), *PRUNERS.problems()]
     pruner = adp.pruning.make_pruner()
-    return PolicySetup(policy, pruner, _gate(adp), convention, layout, tuple(warnings))
+    return PolicySetup(policy, pruner, gate_config(adp), convention, layout, tuple(warnings))
 
 
-def _gate(adp: AdpSettings) -> GateConfig:
+def gate_config(adp: AdpSettings) -> GateConfig:
+    """Return the gate's settings; it never prunes when pruning is off."""
     return adp.gate if adp.enabled else GateConfig(decision_method="never")
 
 

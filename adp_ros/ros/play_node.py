@@ -20,10 +20,19 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from ..bags.bag_reader import BagReader
-from ..bags.bag_topics import JPEG_SUFFIX, JPEG_TYPE, PICTURE_TYPE, Definitions, TopicInfo
+from ..bags.bag_topics import (
+    JPEG_SUFFIX,
+    JPEG_TYPE,
+    PICTURE_TYPE,
+    SAFETY_TOPIC,
+    Definitions,
+    TopicInfo,
+)
 from ..bags.pictures import rgb_from_jpeg
 from ..bags.playback import CLOCK, Act, Cue, Score
+from ..control.safety_machine import Status
 from ..errors import BagError, ConfigError
+from ..msg import SafetyState
 from .messages import message_class
 from .node_process import StopSignals, complete_environment
 from .picture_messages import image_message
@@ -145,7 +154,8 @@ class Played:
     Attributes:
         messages: That were sent.
         complete: The whole bag was sent.
-        answers: What ``/adp/start`` said.
+        answers: What ``/adp/start`` said in the end, for each start of the recorded arm.
+        failure: Why the controller did not take part to the end, empty when it did.
         late: Largest delay of a message in [s].
         problems: What could not be sent, in words.
     """
@@ -153,6 +163,7 @@ class Played:
     messages: int = 0
     complete: bool = False
     answers: list[str] = field(default_factory=list)
+    failure: str = ""
     late: float = 0.0
     problems: list[str] = field(default_factory=list)
 
@@ -203,8 +214,13 @@ class Player:
         self._executor.add_node(node)
         self._clock = node.create_publisher(Clock, CLOCK, 10)
         self._start = node.create_client(Trigger, "/adp/start")
+        self._begun = 0.0
         self._start_until = -1.0  # [s] of the recording
         self._asking = False
+        self._moving = False
+        self._retry = node.create_timer(_LOOK, self._ask, autostart=False)
+        if settings.starts:
+            node.create_subscription(SafetyState, SAFETY_TOPIC, self._note_state, 10)
         self._played = Played()
 
     def meet(self, topics: Iterable[str]) -> None:
@@ -229,14 +245,14 @@ class Player:
     def perform(self, reader: BagReader, score: Score) -> Played:
         """Send everything, with the clock between the messages."""
         topics = PlayTopics(self._node, reader, score.topics)
-        begun, clock_due = time.monotonic(), 0.0
+        self._begun, clock_due = time.monotonic(), 0.0
         for cue in score.cues:
-            while clock_due <= cue.due and self._wait(begun, clock_due):
+            while clock_due <= cue.due and self._wait(clock_due):
                 self._tell_time(cue, clock_due)
                 clock_due += _CLOCK_PERIOD
-            if not self._wait(begun, cue.due):
+            if not self._wait(cue.due):
                 break
-            self._played.late = max(self._played.late, self._now(begun) - cue.due)
+            self._played.late = max(self._played.late, self._now() - cue.due)
             self._take(topics, cue)
         else:
             self._played.complete = True
@@ -262,15 +278,25 @@ class Player:
             )
         return f"nobody listens, waited {waited}: is it the same ROS_DOMAIN_ID?"
 
-    def _now(self, begun: float) -> float:
+    def _now(self) -> float:
         """Return the time of the recording in [s]."""
-        return (time.monotonic() - begun) * self._settings.rate
+        return (time.monotonic() - self._begun) * self._settings.rate
 
-    def _wait(self, begun: float, due: float) -> bool:
+    def _wait(self, due: float) -> bool:
         """Wait for a time of the recording; False when the user wants no more."""
-        while (left := due - self._now(begun)) > 0.0 and not self._ended():
+        while (left := due - self._now()) > 0.0 and not self._over():
             self._executor.spin_once(timeout_sec=min(left / self._settings.rate, _LOOK))
-        return not self._ended()
+        return not self._over()
+
+    def _over(self) -> bool:
+        return self._ended() or bool(self._played.failure)
+
+    def _note_state(self, state: SafetyState) -> None:
+        """Take note of a stop; one from before the start is the start's own matter."""
+        status = Status(state.status)
+        if self._moving and status is Status.STOPPED:
+            self._played.failure = f"the controller stopped: {state.message or state.cause}"
+        self._moving = status.moving
 
     def _tell_time(self, following: Cue, due: float) -> None:
         time_then = following.message.time - round((following.due - due) * _SECOND)
@@ -281,7 +307,8 @@ class Player:
         if cue.act is Act.START:
             if self._settings.starts:
                 self._start_until = cue.due + _START_TIME
-                self._ask(cue.due)
+                self._played.answers.append("")
+                self._ask()
             return
         try:
             topics.send(cue)
@@ -289,15 +316,18 @@ class Player:
             if str(error) not in self._played.problems:
                 self._played.problems.append(str(error))
 
-    def _ask(self, now: float) -> None:
-        asked_at, self._asking = time.monotonic(), True
+    def _ask(self) -> None:
+        """Call for the start; what is refused is asked again for a while."""
+        self._asking = True
+        self._retry.cancel()
+        self._start.call_async(Trigger.Request()).add_done_callback(self._note_answer)
 
-        def note(answer: "rclpy.Future[Trigger.Response]") -> None:
-            response = answer.result()
-            self._played.answers.append(response.message)
-            then = now + (time.monotonic() - asked_at) * self._settings.rate
-            self._asking = False
-            if not response.success and then < self._start_until:
-                self._ask(then)
-
-        self._start.call_async(Trigger.Request()).add_done_callback(note)
+    def _note_answer(self, answer: "rclpy.Future[Trigger.Response]") -> None:
+        response = answer.result()
+        self._played.answers[-1] = response.message
+        if not response.success and self._now() < self._start_until:
+            self._retry.reset()
+            return
+        self._asking = False
+        if not response.success:
+            self._played.failure = f"the controller did not start: {response.message}"

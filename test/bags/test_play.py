@@ -132,6 +132,41 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
     assert not sent
 
 
+def play_to(bag, parameters):
+    """Play a bag with its start to a controller; return what came of it."""
+    reader, score = score_of(bag, refused=Playable().refused)
+    with bench(parameters) as ros:
+        ros.add(ControllerNode())
+        player = Player(rclpy.create_node("player"), PlaySettings(starts=True), lambda: False)
+        with ThreadPoolExecutor(1) as pool:
+
+            def perform():
+                player.meet(score.topics)
+                return player.perform(reader, score)
+
+            playing = pool.submit(perform)
+            ros.until(playing.done, 60.0)
+        return playing.result()
+
+
+def test_a_controller_that_refuses_the_start_ends_the_playing(bag):
+    """One answer per start, however often it is asked, and the reason in one line."""
+    played = play_to(bag, [*PARAMETERS, "controller_node:feed.stale:=0.001"])
+    assert not played.complete
+    assert len(played.answers) == 1
+    assert played.failure.startswith("the controller did not start: ")
+    assert "\n" not in played.failure
+
+
+def test_a_controller_that_stops_ends_the_playing(tmp_path, checkpoint):
+    """A push that was recorded stops the controller; nothing is played after it."""
+    directory = tmp_path / "bag"
+    record(directory, checkpoint, windows=6, push=20.0)
+    played = play_to(directory, PARAMETERS)
+    assert not played.complete
+    assert played.failure.startswith("the controller stopped: ")
+
+
 def test_player_refuses_topics_that_somebody_publishes(bag):
     """Where camera or arm run, nothing is played into them."""
     with bench(["use_sim_time:=true"]) as ros:

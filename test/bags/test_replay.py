@@ -130,6 +130,7 @@ def test_changed_checkpoint_is_noticed(run, tmp_path, checkpoint, capsys):
     status, summary = replay(capsys, tmp_path / "bag")
     assert status == 1
     assert summary["equality"]["first"] == 0
+    assert summary["differs"][0] == "actions of 2 windows, from window 0 on"
     assert any("is not the recorded one" in note for note in summary["notes"])
 
 
@@ -241,6 +242,33 @@ def test_what_is_wrong_with_the_samples_is_said(tmp_path, checkpoint, capsys):
     said = " ".join(summary["safety"]["problems"])
     assert f"{out}/joint_torques: a message can't be decoded" in said
     assert f"time goes back by 2.0 s in {out}/tool_pose" in " ".join(summary["bag_problems"])
+
+
+def test_what_differs_is_said_with_status_one(tmp_path, checkpoint, capsys):
+    """Windows that are equal are not the whole: another end of the run is named as the reason."""
+    record(tmp_path / "good", checkpoint, windows=2)
+    messages, writer = copied_topics(tmp_path / "good", tmp_path / "bag")
+    torques = "/j2n6s300_driver/out/joint_torques"
+    started = next(s.time for s, _ in messages if s.topic == "/adp/chunk_request")
+    pushed = np.full(6, 30.0, np.float32).tobytes()
+    for stored, data in messages:
+        push = stored.topic == torques and stored.time > started + 10**8
+        sent = data[:4] + pushed + data[28:] if push else data
+        writer.write(stored.topic, sent, stored.log_time, stored.publish_time)
+    writer.close()
+    status, summary = replay(capsys, tmp_path / "bag")
+    assert (status, summary["equality"]["different"]) == (1, 0)
+    (reason,) = summary["differs"]
+    assert reason.startswith("safety: running stopped (stop_called) when it was recorded, ")
+    assert reason.endswith("running stopped (torque) now")
+    assert main(["replay", str(tmp_path / "bag")]) == 1
+    assert f"differs    {reason}" in capsys.readouterr().out
+
+
+def test_a_share_that_is_never_used_is_refused(run, capsys):
+    """--gate never prunes no window, so that --keep would change nothing."""
+    error = refused(capsys, run[1], "--keep", "0.3", "--gate", "never")
+    assert "--keep 0.3 changes nothing with --gate never, which prunes no window" in error
 
 
 def test_foreign_bag_is_refused_with_its_topics(tmp_path, capsys):

@@ -239,7 +239,7 @@ def test_log_that_replay_writes_is_read(tmp_path):
     """The reader agrees with the writer of the log, digit by digit."""
     actions = np.random.default_rng(2).normal(size=(8, 7))
     recorded = RecordedWindow(
-        window=7, stamp=123, arrival=456, actions=actions, step_period=0.1,
+        window=7, stamp=123, arrival=456, elapsed=0, actions=actions, step_period=0.1,
         convention=ActionConvention(), pruned=False, policy="oft", measured=(0.0, 0.0),
     )  # fmt: skip
     prediction = Prediction(
