@@ -49,7 +49,7 @@ ALLOWED = {
     "reports": {"matplotlib", "plotly", "rich", "simplejpeg"},
     "robots/jaco2/messages": {"kinova_msgs", "sensor_msgs", "geometry_msgs"},
     "ros": MESSAGES
-    | {"rclpy", "cv_bridge", "simplejpeg", "torch", "python_qt_binding", "rqt_gui_py"},
+    | {"rclpy", "rosbags", "cv_bridge", "simplejpeg", "torch", "python_qt_binding", "rqt_gui_py"},
     "settings": {"yaml"},
     "sim": {"mujoco"},
 }
