@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from recorded_run import record
+
+from adp_ros.policies.openvla.create import SIZES, create_checkpoint
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SAYS = {
@@ -53,6 +56,19 @@ def test_installed_examples_work_by_name(installed):
     assert "middle" in printed
 
 
+def test_the_statistics_of_a_bag_are_those_of_its_run(tmp_path):
+    """Windows, pruned windows and the tokens kept are counted as the run had them."""
+    create_checkpoint(tmp_path / "tiny", SIZES["tiny"])
+    live = record(tmp_path / "bag", tmp_path / "tiny", windows=5)
+    pruned = sum(result.pruned for result in live.results)
+    command = [sys.executable, str(EXAMPLES / "bag_statistics.py"), str(tmp_path / "bag")]
+    printed = program(command, tmp_path)
+    assert f"{len(live.results)} windows, {pruned} of them pruned" in printed
+    assert "vision tokens kept in pruned windows: 50.0%" in printed
+    assert "causes of stops: stop_called" in printed
+
+
 def test_every_example_is_run():
-    """A new file in examples/ is known to the test above."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+    """A new file in examples/ is known to the tests above."""
+    known = {*SAYS, "bag_statistics.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == known

@@ -16,10 +16,9 @@ SLOWEST, FASTEST = 0.1, 10.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Publish what camera and arm sent when a bag was recorded, with /clock, into "
-        "nodes that were started with robot:=none use_sim_time:=true. Pictures that the bag has "
-        "as JPEG only are unpacked. ros2 bag play --clock does the same where there is ROS 2 "
-        "from apt."
+        "Publish what camera and arm sent when a bag was recorded, with /clock, into nodes that "
+        "were started with robot:=none use_sim_time:=true bag:=BAG. Pictures that the bag has as "
+        "JPEG only are unpacked. ros2 bag play --clock does the same where there is ROS 2 from apt."
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
     parser.add_argument(

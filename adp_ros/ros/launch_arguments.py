@@ -104,6 +104,12 @@ TABLE: Final = (
         choices=("true", "false"),
     ),
     LaunchArgument(
+        name="bag",
+        default="",
+        description="Bag that will be played (robot:=none): task, robot_type, adp and checkpoint "
+        "that are not given are those of the recording",
+    ),
+    LaunchArgument(
         name="record",
         default="false",
         description="true: record a bag for adp-ros replay, see config/record.yaml",
@@ -200,7 +206,11 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         CheckpointError: What the checkpoint says of its training can't be read.
     """
     text: dict[str, str] = {}
-    for argument in launch_arguments(share):
+    arguments = launch_arguments(share)
+    given = {a.name: given[a.name] for a in arguments if given.get(a.name, a.default) != a.default}
+    if "bag" in given:
+        given = _as_recorded(given)
+    for argument in arguments:
         value = given.get(argument.name, argument.default)
         if argument.choices and value not in argument.choices:
             allowed = ", ".join(argument.choices)
@@ -223,6 +233,18 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         record=text["record"] == "true",
         log_level=text["log_level"],
     )
+
+
+def _as_recorded(given: Mapping[str, str]) -> dict[str, str]:
+    """Complete arguments by those with which a bag was recorded."""
+    if given.get("robot") != "none":
+        raise ConfigError(
+            f"bag is {given['bag']!r} with robot:={given.get('robot', 'sim')}: a bag is played "
+            "where there is no arm, allowed with robot:=none only"
+        )
+    from ..bags.recorded_launch import recorded_launch
+
+    return {**recorded_launch(Path(given["bag"]).expanduser(), "checkpoint" in given), **given}
 
 
 def _use_sim_time(value: str, robot: str) -> bool:

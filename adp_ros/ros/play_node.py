@@ -274,7 +274,7 @@ class Player:
         if CLOCK in self._settings.listeners:
             return (
                 f"no node follows /clock, waited {waited}: start the nodes with robot:=none "
-                "use_sim_time:=true, in the same ROS_DOMAIN_ID"
+                "use_sim_time:=true bag:=BAG, in the same ROS_DOMAIN_ID"
             )
         return f"nobody listens, waited {waited}: is it the same ROS_DOMAIN_ID?"
 
