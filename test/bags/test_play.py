@@ -149,9 +149,11 @@ def play_to(bag, parameters):
         return playing.result()
 
 
-def test_a_controller_that_refuses_the_start_ends_the_playing(bag):
+def test_a_controller_that_refuses_the_start_ends_the_playing(tmp_path, checkpoint):
     """One answer per start, however often it is asked, and the reason in one line."""
-    played = play_to(bag, [*PARAMETERS, "controller_node:feed.stale:=0.001"])
+    directory = tmp_path / "bag"
+    record(directory, checkpoint, windows=6, skip={"/j2n6s300_driver/out/joint_torques"})
+    played = play_to(directory, PARAMETERS)
     assert not played.complete
     assert len(played.answers) == 1
     assert played.failure.startswith("the controller did not start: ")
