@@ -154,9 +154,7 @@ def changes(states: Sequence[SafetyEvent]) -> list[SafetyEvent]:
 class RunClock:
     """Time of the run from stamps of a clock that may be set while the run lasts."""
 
-    def __init__(
-        self, origin: int, elapsed: float | None = None, recorded: bool = False
-    ) -> None:
+    def __init__(self, origin: int, elapsed: float | None = None, recorded: bool = False) -> None:
         """Begin.
 
         Args:
