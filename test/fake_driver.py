@@ -10,14 +10,15 @@ from kinova_msgs.srv import HomeArm, Start, Stop
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from adp_ros.robots.jaco2.interface import robot_named
-from adp_ros.robots.jaco2.kinematics import Chain, arm_model, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
 from adp_ros.robots.jaco2.messages import (
     finger_position_message,
     joint_angles_message,
     joint_state_message,
     pose_message,
 )
+from adp_ros.robots.kinematics import Chain, gravity_torque
+from adp_ros.robots.robot import robot_named
 
 PERIOD = 0.02  # [s] of the status topics
 

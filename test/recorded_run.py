@@ -26,13 +26,13 @@ from adp_ros.policies.conventions import JACO_LAYOUT, ArmState, StateLayout
 from adp_ros.policies.planner import WindowPlanner
 from adp_ros.policies.policy import InferenceSettings, load_policy
 from adp_ros.policies.window import MeasuredMotion
-from adp_ros.robots.jaco2.interface import robot_named
 from adp_ros.robots.jaco2.messages import (
     finger_position_message,
     joint_angles_message,
     joint_state_message,
     pose_message,
 )
+from adp_ros.robots.robot import robot_named
 from adp_ros.ros.messages import chunk_message, gate_message, prune_message, safety_message
 from adp_ros.ros.picture_messages import image_message, jpeg_message
 from adp_ros.ros.stamps import time_message

@@ -5,7 +5,7 @@ import numpy as np
 from adp_ros.control.controller import Controller
 from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.control.envelope import Place
-from adp_ros.robots.jaco2.kinematics import Chain
+from adp_ros.robots.kinematics import Chain
 from adp_ros.types import (
     ActionConvention,
     Chunk,

@@ -4,19 +4,14 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from ..control.calibration import FreeMotion
 from ..errors import BagError, ObservationError
 from ..policies.conventions import ArmState
-from ..robots.jaco2.interface import RADIANS_PER_TICK, robot_named
-from ..robots.jaco2.kinematics import ROBOT_TYPES
 from ..robots.jaco2.messages import (
     joints_from_angles,
-    joints_from_state,
-    pose_from_message,
     torque_from_angles,
 )
+from ..robots.robot import ROBOTS, robot_named
 from ..types import FloatArray
 from .bag_reader import BagReader, Stored, problem_words
 
@@ -32,10 +27,10 @@ def is_of_driver(topic: str) -> bool:
 def supported_robot(reader: BagReader) -> tuple[str, list[str]]:
     """Return the type of the arm in a bag, empty without one, and what is to be said about it."""
     drivers = {match[1] for name in reader.topics if (match := _DRIVER_TOPIC.match(name))}
-    known = sorted(drivers & set(ROBOT_TYPES))
+    known = sorted(drivers & set(ROBOTS.names))
     problems = [
-        f"driver of {name}: not a robot that is supported ({', '.join(ROBOT_TYPES)})"
-        for name in sorted(drivers - set(ROBOT_TYPES))
+        f"driver of {name}: not a robot that is supported ({', '.join(ROBOTS.names)})"
+        for name in sorted(drivers - set(ROBOTS.names))
     ]
     if len(known) > 1:
         problems.append(f"drivers of several robots: {', '.join(known)}; {known[0]} is replayed")
@@ -66,12 +61,7 @@ def arm_state(reader: BagReader, robot_type: str, elapsed: int) -> ArmState:
         return reader.decoder(stored.topic).decode(reader.data(stored))
 
     pose, joints, fingers = newest("tool_pose"), newest("joint_state"), newest("finger_position")
-    ticks = np.array([fingers.finger1, fingers.finger2, fingers.finger3])
-    return ArmState(
-        pose_from_message(pose),
-        joints_from_state(joints, robot),
-        RADIANS_PER_TICK * ticks[: robot.fingers],
-    )
+    return ArmState(*robot.messages.state_from_messages(pose, joints, fingers, robot))
 
 
 def read_free_motion(path: Path, robot_type: str) -> FreeMotion:

@@ -16,8 +16,7 @@ from ..control.controller import Controller
 from ..control.controller_settings import GROUPS, ControllerSettings
 from ..control.safety_machine import ASKED_STOPS, Status
 from ..errors import SafetyError
-from ..robots.jaco2.interface import robot_named
-from ..robots.jaco2.messages import sample_from_message
+from ..robots.robot import robot_named
 from ..settings import configs_from_flat, grouped_names
 from ..types import ActionConvention, FloatArray
 from .arm_samples import SAMPLES
@@ -164,7 +163,8 @@ class ControllerReplay:
 
     def _take_sample(self, message: Any, stored: Stored) -> None:
         kind, clock = stored.topic.rpartition("/")[2], stored.time * NANO
-        self._controller.take(sample_from_message(kind, message, self._robot, self._now, clock))
+        read = self._robot.messages.sample_from_message
+        self._controller.take(read(kind, message, self._robot, self._now, clock))
 
     def _tick(self, now: float) -> None:
         controller = self._controller

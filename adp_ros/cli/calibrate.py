@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import ROBOTS
 from ..settings import number_between
 from .output import write_json
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--live", type=_seconds, metavar="SECONDS", help="listen to the running arm instead"
     )
-    parser.add_argument("--robot-type", choices=ROBOT_TYPES, default="j2n6s300")
+    parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
     parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
     parser.add_argument("--payload-mass", type=float, default=0.0, help="in the hand, in [kg]")
     parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")

@@ -15,7 +15,7 @@ from ..adp.overlay import CROP_AREA
 from ..errors import AdpError
 from ..policies.checkpoints import shipped_policy, small_checkpoint
 from ..reports.progress import progress_display
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import ROBOTS
 from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
 from ..ros.launch_table import NodeSpec
 from ..ros.runner import StopRequest, node_log, prepare_nodes
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
     )
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
-    parser.add_argument("--robot-type", choices=ROBOT_TYPES, help="kind of arm; default: j2n6s300")
+    parser.add_argument("--robot-type", choices=ROBOTS.names, help="kind of arm; default: j2n6s300")
     parser.add_argument(
         "--duration", type=_seconds, help="longest run in [s] (default: the task's own limit)"
     )

@@ -15,7 +15,7 @@ from typing import Final
 
 from ..errors import AdpError
 from ..policies.checkpoints import make_small_checkpoint, shipped_policy, small_checkpoint
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import ROBOTS
 from ..ros.environment import (
     PROFILE_VARIABLE,
     graphics_problems,
@@ -315,7 +315,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--camera", type=Path, default=Path("/dev/video0"), help="video device (/dev/video0)"
     )
-    parser.add_argument("--robot-type", choices=ROBOT_TYPES, default="j2n6s300")
+    parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint (default: the package's)")
     names = [_name(check) for check in CHECKS]
     parser.add_argument("--only", nargs="+", choices=names, metavar="CHECK", help=", ".join(names))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..reports.progress import progress_shown
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import ROBOTS
 from ..settings import share_directory
 from ..sim.tasks import task_names
 
@@ -104,7 +104,7 @@ def _add_scene_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,NAME",
         help="variants of config/eval.yaml; the others are compared with the first",
     )
-    parser.add_argument("--robot-type", choices=ROBOT_TYPES, default=ROBOT_TYPES[0])
+    parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
     parser.add_argument("--randomisation", metavar="LEVEL", help="none, default or strong")
     parser.add_argument("--distractors", choices=("auto", "always", "never"))
     parser.add_argument("--camera-shift", type=float, metavar="M", help="of the camera, in [m]")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import SafetyError
-from ..robots.jaco2.kinematics import ArmModel, gravity_torque
+from ..robots.kinematics import ArmModel, gravity_torque
 from ..types import FloatArray
 from .torque import TorqueConfig, TorqueMonitor
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..errors import ConfigError
-from ..robots.jaco2.kinematics import ROBOT_TYPES, ArmModel, arm_model
+from ..robots.kinematics import ArmModel
+from ..robots.robot import robot_named
 from ..settings import Groups, check_settings, setting
 from .chunk_steps import ChunkConfig
 from .envelope import EnvelopeConfig
@@ -20,7 +21,8 @@ class ArmConfig:
     """Which arm it is and what it carries."""
 
     robot_type: str = setting(
-        "j2n6s300", "Kinova's name of the arm, prefix of the driver's topics.", choices=ROBOT_TYPES
+        "j2n6s300",
+        "Kind of arm, prefix of the driver's topics: j2n6s200, j2n6s300, j2s6s200 or j2s6s300.",
     )
     angular_frame: str = setting(
         "tool",
@@ -48,10 +50,11 @@ class ArmConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        robot_named(self.robot_type)  # refuses what there is not
 
     def model(self) -> ArmModel:
         """Return the arm with its payload."""
-        arm = arm_model(self.robot_type, self.inertia)
+        arm = robot_named(self.robot_type).arm(self.inertia)
         return arm.with_payload(self.payload_mass, self.payload_position)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import ConfigError
-from ..robots.jaco2.kinematics import ArmModel, Chain
+from ..robots.kinematics import ArmModel, Chain
 from ..settings import check_settings, setting
 from ..types import FloatArray, Pose, Twist
 

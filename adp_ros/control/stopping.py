@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ..robots.jaco2.kinematics import ArmModel
+from ..robots.kinematics import ArmModel
 from ..types import FloatArray, Twist
 from .controller_settings import StopConfig
 from .envelope import Envelope, Place

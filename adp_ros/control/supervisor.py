@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from ..errors import SafetyError
-from ..robots.jaco2.kinematics import ArmModel, Chain
+from ..robots.kinematics import ArmModel, Chain
 from ..types import FloatArray, JointsSample, PoseSample, Sample, TorqueSample, Twist
 from .feeds import Fault, Feedback, FeedConfig, WatchConfig
 from .safety_machine import Event, Machine, Status

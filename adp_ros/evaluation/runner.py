@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..evaluation.video import VideoLog
 from ..policies.policy import inspect_policy
 from ..policies.window import Window
-from ..robots.jaco2.kinematics import arm_model
+from ..robots.robot import robot_named
 from ..sim.items import Receptacle
 from ..sim.placement import place
 from ..sim.twin import twin_fingerprint
@@ -56,7 +56,7 @@ class RolloutWatch:
         items = [item for item, _ in place(config.scene).items]
         named = [item.name for item in task.items if not isinstance(item, Receptacle)]
         self._named = named[0] if named else ""
-        first = 6 + arm_model(config.robot_type).fingers  # then 7 numbers for each item
+        first = 6 + robot_named(config.robot_type).fingers  # then 7 numbers for each item
         self._addresses = {
             item.name: first + 7 * number
             for number, item in enumerate(items)

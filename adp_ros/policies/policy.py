@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..doors import Door, lacks
 from ..errors import CheckpointError, ConfigError
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import robot_named
 from ..settings import check_settings, setting
 from ..types import ActionConvention, FloatArray, Observation
 from .conventions import StateLayout
@@ -91,7 +91,8 @@ class InferenceSettings:
         0.1, "Time from one action to the next.", unit="s", low=0.02, high=1.0
     )
     robot_type: str = setting(
-        "j2n6s300", "Arm, prefix of the driver's topics.", choices=ROBOT_TYPES
+        "j2n6s300",
+        "Kind of arm, prefix of the driver's topics: j2n6s200, j2n6s300, j2s6s200 or j2s6s300.",
     )
     translation_frame: str = setting(
         DECLARED,
@@ -115,6 +116,7 @@ class InferenceSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        robot_named(self.robot_type)  # refuses what there is not
         if not self.checkpoint:
             raise ConfigError(
                 "checkpoint is '', the directory of an OpenVLA-OFT fine-tune is needed; "

@@ -19,8 +19,7 @@ from sensor_msgs.msg import JointState
 from ..control.controller import Controller
 from ..control.episode import Command
 from ..errors import ArmError
-from ..robots.jaco2.interface import Robot, robot_named
-from ..robots.jaco2.messages import sample_from_message, velocity_message
+from ..robots.robot import Robot, robot_named
 
 _KINDS: Final[Mapping[str, type]] = MappingProxyType(
     {
@@ -60,7 +59,8 @@ class ArmLink:
 
     def send(self, command: Command) -> None:
         """Send one velocity message."""
-        message = velocity_message(command.twist, command.opening, command.rotation, self._frame)
+        make = self.robot.messages.velocity_message
+        message = make(command.twist, command.opening, command.rotation, self._frame)
         self._velocity.publish(message)
 
     def _taking(self, topic: str) -> Callable[[Any], None]:
@@ -68,7 +68,7 @@ class ArmLink:
             now = time.monotonic()
             clock = float(self._node.get_clock().now().nanoseconds) * 1e-9
             try:
-                sample = sample_from_message(topic, msg, self.robot, now, clock)
+                sample = self.robot.messages.sample_from_message(topic, msg, self.robot, now, clock)
             except ArmError as error:
                 self._node.get_logger().error(str(error), throttle_duration_sec=_LOG_PERIOD)
                 return

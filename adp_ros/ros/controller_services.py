@@ -20,7 +20,7 @@ from ..control.safety_machine import ASKED_STOPS, Status
 from ..control.supervisor import SafetySnapshot
 from ..errors import AdpError
 from ..msg import SafetyState
-from ..robots.jaco2.interface import Robot
+from ..robots.robot import Robot
 from .arm_client import ArmServices, Pause
 from .lifeline import LifelineWatch
 from .messages import safety_message

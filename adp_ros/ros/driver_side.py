@@ -25,14 +25,14 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 
 from ..geometry import euler_xyz_from_rotation
-from ..robots.jaco2.interface import Robot, radians_from_ticks
-from ..robots.jaco2.kinematics import arm_model, forward
 from ..robots.jaco2.messages import (
     finger_position_message,
     joint_angles_message,
     joint_state_message,
     pose_message,
 )
+from ..robots.kinematics import forward
+from ..robots.robot import Robot
 from ..sim.base_controller import DriverMode, VelocityPoint
 from ..sim.shared_twin import SharedTwin
 from ..sim.twin import ArmReading
@@ -175,7 +175,7 @@ class DriverTopics:
         """
         self._node = node
         self._robot = robot
-        self._arm = arm_model(robot.robot_type)
+        self._arm = robot.arm()
         self._send = send
         self._finger_speeds = finger_speeds
         # Torque and angles first: who watches the torque should not wait for the rest.
@@ -215,7 +215,7 @@ class DriverTopics:
                 publisher.publish(message)
 
     def _joint_state(self, reading: ArmReading) -> JointState:
-        fingers = np.array([radians_from_ticks(t) for t in reading.fingers])
+        fingers = self._robot.finger_angles(reading.fingers)
         return joint_state_message(
             self._robot, reading.joints, reading.speeds, reading.torques, fingers
         )

@@ -26,9 +26,10 @@ from ..faults.plan import Patrol
 from ..msg import ActionChunk, ChunkRequest, SafetyState, TwinState
 from ..reports.run_record import changes
 from ..reports.run_summary import HealthLog
-from ..robots.jaco2.interface import robot_named
-from ..robots.jaco2.kinematics import arm_model, gravity_torque
+from ..robots.jaco2.arms import arm_model
 from ..robots.jaco2.messages import joints_from_angles, pose_from_message, torque_from_angles
+from ..robots.kinematics import gravity_torque
+from ..robots.robot import robot_named
 from ..types import FloatArray, Pose
 from .fault_filters import Filter
 from .stamps import seconds, time_message

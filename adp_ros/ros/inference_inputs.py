@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import FingerPosition
 from rclpy.node import Node
@@ -17,8 +16,7 @@ from sensor_msgs.msg import Image, JointState
 from ..errors import ObservationError
 from ..health import DurationMeter, Health, Level, RateMeter, Value, latency_values
 from ..policies.conventions import ArmState
-from ..robots.jaco2.interface import RADIANS_PER_TICK, Robot
-from ..robots.jaco2.messages import joints_from_state, opening_from_fingers, pose_from_message
+from ..robots.robot import Robot
 from ..types import Rgb
 from .picture_messages import ImageConverter
 from .stamps import seconds
@@ -88,19 +86,17 @@ class ArmInbox:
             ObservationError: A topic is silent.
             ArmError: A message cannot be read.
         """
-        fingers = self._fresh("finger_position")
-        ticks = np.array([fingers.finger1, fingers.finger2, fingers.finger3])  # type: ignore[attr-defined]
-        return ArmState(
-            pose_from_message(self._fresh("tool_pose")),
-            joints_from_state(self._fresh("joint_state"), self._robot),
-            RADIANS_PER_TICK * ticks[: self._robot.fingers],
-        )
+        fingers, pose = self._fresh("finger_position"), self._fresh("tool_pose")
+        joints = self._fresh("joint_state")
+        read = self._robot.messages.state_from_messages
+        return ArmState(*read(pose, joints, fingers, self._robot))
 
     def opening(self) -> float | None:
         """Return the gripper's opening, 0 closed to 1 open; None while nothing is known."""
         if "finger_position" not in self._newest:
             return None
-        return opening_from_fingers(self._newest["finger_position"][0], self._robot)
+        fingers, _ = self._newest["finger_position"]
+        return self._robot.messages.opening_from_fingers(fingers, self._robot)
 
     def _fresh(self, name: str) -> object:
         topic = self._robot.topic_out(name)

@@ -19,7 +19,7 @@ from ..msg import ChunkRequest, TwinState
 from ..policies.policy import InferenceSettings, load_policy
 from ..policies.setup import PolicyLoader, adp_file, set_up_policy, warm_up
 from ..policies.window import MeasuredMotion, WindowTimes
-from ..robots.jaco2.interface import robot_named
+from ..robots.robot import robot_named
 from ..settings import share_directory
 from ..types import ActionConvention, FloatArray, Observation
 from .diagnostics import DiagnosticsPublisher

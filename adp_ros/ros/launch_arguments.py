@@ -13,7 +13,7 @@ from ..adp.adp_settings import AdpSettings
 from ..cameras.camera import CAMERAS
 from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
-from ..robots.jaco2.kinematics import ROBOT_TYPES
+from ..robots.robot import ROBOTS
 from ..settings import nearest
 from ..sim.tasks import find_task, task_names, tasks_with_expert
 
@@ -53,7 +53,7 @@ TABLE: Final = (
         name="robot_type",
         default="j2n6s300",
         description="Kinova's name of the arm, prefix of the driver's topics",
-        choices=ROBOT_TYPES,
+        choices=ROBOTS.names,
     ),
     LaunchArgument(
         name="policy",

@@ -37,8 +37,8 @@ from ..reports.run_record import (
     window_part,
 )
 from ..reports.run_summary import HealthLog
-from ..robots.jaco2.interface import robot_named
 from ..robots.jaco2.messages import joints_from_angles, torque_from_angles
+from ..robots.robot import robot_named
 from ..types import FloatArray
 
 _SAMPLES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -11,7 +11,7 @@ from std_srvs.srv import Trigger
 from ..errors import AdpError
 from ..health import DurationMeter, Health, Level, Value, latency_values
 from ..msg import TwinState
-from ..robots.jaco2.interface import robot_named
+from ..robots.robot import robot_named
 from ..sim.base_controller import TICK
 from ..sim.shared_twin import SharedTwin, TickPacer
 from ..sim.sim_settings import DriverConfig, SensorConfig, SimSettings

@@ -19,7 +19,7 @@ import mujoco
 import numpy as np
 
 from ..errors import TwinError
-from ..robots.jaco2.kinematics import arm_model
+from ..robots.jaco2.arms import arm_model
 from .stain import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..geometry import length
 from ..robots.jaco2.interface import CLOSED_TICKS
-from ..robots.jaco2.kinematics import ArmModel
+from ..robots.kinematics import ArmModel, way_home
 from ..types import FloatArray
 from .sim_settings import DriverConfig
 
@@ -163,16 +163,6 @@ class Homing:
             return way * min(_GAIN, self._speed / farthest), np.zeros(3)
         self.done = bool(np.all(fingers < _OPEN))
         return np.zeros(6), np.full(3, _OPENING_SPEED)
-
-
-def way_home(arm: ArmModel, joints: FloatArray) -> FloatArray:
-    """Return how far each joint is from home, shape (6,), in [rad].
-
-    A joint without limits takes the shorter way round.
-    """
-    way = arm.home - joints
-    turns = np.isinf(arm.lower)
-    return np.where(turns, np.remainder(way + np.pi, 2.0 * np.pi) - np.pi, way)
 
 
 TICK: Final = 0.01  # [s] for which one point is good

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from ..errors import TwinError
-from ..robots.jaco2.kinematics import arm_model
+from ..robots.jaco2.arms import arm_model
 from ..types import FloatArray, Rgb
 from .arm_model import (
     ROBOT_CONTACT,

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..geometry import rotation_from_rotvec
+from ..robots.jaco2.arms import arm_model
 from ..robots.jaco2.interface import RADIANS_PER_TICK
-from ..robots.jaco2.kinematics import arm_model
 from ..types import FloatArray, Pose
 from .arm_model import (
     ARM_JOINTS,

@@ -18,8 +18,9 @@ from recorded_run import BagMaker
 from spinner import Spinner
 
 from adp_ros.cli import main
-from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
 from adp_ros.robots.jaco2.messages import joint_angles_message
+from adp_ros.robots.kinematics import gravity_torque
 
 MODEL = arm_model("j2n6s300")
 PREFIX = "/j2n6s300_driver/out/"

@@ -10,7 +10,8 @@ from adp_ros.control.calibration import FreeMotion, propose, residuals
 from adp_ros.control.torque import TorqueConfig
 from adp_ros.errors import SafetyError
 from adp_ros.reports.plots import draw_calibration
-from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import gravity_torque
 
 MODEL = arm_model("j2n6s300")
 CONFIG = TorqueConfig()

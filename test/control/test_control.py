@@ -19,7 +19,8 @@ from adp_ros.control.safety_machine import Status
 from adp_ros.control.stopping import StopSequence
 from adp_ros.errors import ConfigError, SafetyError
 from adp_ros.health import Level
-from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import gravity_torque
 
 HOME = arm_model("j2n6s300").home
 SYNC = ControllerSettings(chunk=ChunkConfig(execution="sync"))

@@ -15,7 +15,7 @@ from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.control.envelope import Envelope, EnvelopeConfig
 from adp_ros.control.safety_machine import Status
 from adp_ros.errors import SafetyError
-from adp_ros.robots.jaco2.kinematics import arm_model
+from adp_ros.robots.jaco2.arms import arm_model
 from adp_ros.types import TorqueSample
 
 RUNS = int(os.environ.get("ADP_ROS_RUNS", "4"))

@@ -8,7 +8,8 @@ import pytest
 
 from adp_ros.control.envelope import Envelope, EnvelopeConfig, Place
 from adp_ros.errors import ConfigError
-from adp_ros.robots.jaco2.kinematics import ROBOT_TYPES, arm_model, forward
+from adp_ros.robots.jaco2.arms import ROBOT_TYPES, arm_model
+from adp_ros.robots.kinematics import forward
 from adp_ros.types import Pose, Twist
 
 MODEL = arm_model("j2n6s300")

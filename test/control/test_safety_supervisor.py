@@ -7,7 +7,8 @@ from adp_ros.control.feeds import Feedback, FeedConfig, WatchConfig
 from adp_ros.control.safety_machine import Event, Status
 from adp_ros.control.supervisor import SafetyConfig, Supervisor
 from adp_ros.errors import SafetyError
-from adp_ros.robots.jaco2.kinematics import arm_model, forward, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import forward, gravity_torque
 from adp_ros.types import Pose, Twist
 
 MODEL = arm_model("j2n6s300")

@@ -6,7 +6,8 @@ import pytest
 from adp_ros.control.feeds import FeedConfig
 from adp_ros.control.torque import TorqueConfig, TorqueLevel, TorqueMonitor
 from adp_ros.errors import ConfigError, SafetyError
-from adp_ros.robots.jaco2.kinematics import arm_model, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import gravity_torque
 
 MODEL = arm_model("j2n6s300")
 STOP = np.array([4.0, 6.0, 4.0, 2.0, 2.0, 1.5])

@@ -11,7 +11,8 @@ from adp_ros.faults.judge import Judgement, Trace, judge
 from adp_ros.faults.kinds import KINDS, Reaction
 from adp_ros.faults.plan import DOWN, MIDDLE, Patrol, check_kinds, make_plan
 from adp_ros.geometry import rotation_from_rotvec
-from adp_ros.robots.jaco2.kinematics import arm_model, forward
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import forward
 from adp_ros.types import Pose
 
 PERIOD = 0.01005

@@ -11,12 +11,7 @@ from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 
 from adp_ros.errors import ArmError, ConfigError
-from adp_ros.robots.jaco2.interface import (
-    closure_from_opening,
-    opening_from_ticks,
-    radians_from_ticks,
-    robot_named,
-)
+from adp_ros.robots.jaco2.interface import closure_from_opening, opening_from_ticks
 from adp_ros.robots.jaco2.messages import (
     finger_position_message,
     joint_angles_message,
@@ -29,6 +24,7 @@ from adp_ros.robots.jaco2.messages import (
     torque_from_angles,
     velocity_message,
 )
+from adp_ros.robots.robot import ROBOTS, robot_named
 from adp_ros.types import Pose, Twist
 
 ROBOT = robot_named("j2n6s300")
@@ -47,6 +43,20 @@ def test_names_follow_from_the_robot_type():
         robot_named("ur5")
 
 
+@pytest.mark.parametrize("name", ROBOTS.names)
+def test_every_arm_has_the_whole_interface(name):
+    """Each built-in arm knows its kinematics and messages, and calls itself by its name."""
+    robot = robot_named(name)
+    assert robot.robot_type == robot.arm().robot_type == name
+    assert robot.fingers == robot.arm().fingers == len(robot.finger_names)
+    assert robot.opening(np.array([6800.0, 0.0, 6800.0][: robot.fingers])) == pytest.approx(
+        {2: 1 / 2, 3: 1 / 3}[robot.fingers]
+    )
+    for reader in ("sample_from_message", "state_from_messages", "opening_from_fingers"):
+        assert callable(vars(robot.messages)[reader])
+    assert ROBOTS.problems() == ()
+
+
 def test_joint_angles_are_degrees_and_torques_are_not():
     """The same message type carries degrees on one topic and N m on another."""
     message = joint_angles_message(np.array([180.0, 90.0, -45.0, 720.0, 0.0, 1.0]))
@@ -59,7 +69,8 @@ def test_joint_angles_are_degrees_and_torques_are_not():
 
 def test_fingers_close_at_6800_ticks():
     """6800 ticks are 80 degrees and opening 0; a grasped object leaves the mean in between."""
-    assert radians_from_ticks(6800.0) == pytest.approx(np.radians(80.0))
+    angles = robot_named("j2n6s200").finger_angles(np.array([6800.0, 3400.0, 9.0]))
+    np.testing.assert_allclose(angles, np.radians([80.0, 40.0]))
     assert opening_from_ticks(6800.0) == 0.0 and opening_from_ticks(0.0) == 1.0
     assert opening_from_ticks(7000.0) == 0.0 and opening_from_ticks(-5.0) == 1.0
     fingers = FingerPosition(finger1=3400.0, finger2=3400.0, finger3=0.0)

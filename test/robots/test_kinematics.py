@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import ConfigError
-from adp_ros.robots.jaco2.kinematics import (
-    ROBOT_TYPES,
-    Chain,
-    arm_model,
-    forward,
-    gravity_torque,
-    jacobian,
-)
+from adp_ros.robots.jaco2.arms import ROBOT_TYPES, arm_model
+from adp_ros.robots.kinematics import Chain, forward, gravity_torque, jacobian
 
 # Kinova's DH parameters (user guide): s q + o, a, d, alpha per joint.
 D1, D2, D3, E2, D6 = 0.2755, 0.41, 0.2073, 0.0098, 0.160
@@ -80,7 +74,7 @@ def test_tool_pose_equals_the_makers_dh_table(robot_type):
     """URDF numbers and DH table agree to 0.1 mm at 200 random postures, for both wrists."""
     model = arm_model(robot_type)
     for joints in _random_joints(200):
-        pose, expected = forward(model, joints), _dh_pose(model.wrist, joints)
+        pose, expected = forward(model, joints), _dh_pose(model.robot_type[2], joints)
         np.testing.assert_allclose(pose.position, expected[:3, 3], atol=1e-4)
         np.testing.assert_allclose(pose.rotation, expected[:3, :3], atol=1e-6)
 

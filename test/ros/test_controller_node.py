@@ -423,7 +423,7 @@ def _process(*parameters, domain=None):
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("robot_type:=ur5", "error: robot_type is 'ur5', allowed: one of 'j2n6s200'"),
+        ("robot_type:=ur5", "error: robot_type is 'ur5', allowed: j2n6s200, j2n6s300"),
         ("torque.stop:=[1.0, 2.0]", "error: torque.stop has 2 elements, exactly 6 are needed"),
         (
             "torque.stop:=[4.0, -6.0, 4.0, 2.0, 2.0, 1.5]",

@@ -416,7 +416,7 @@ def one_error(text: str) -> str:
         (("policy:=magic",), "policy is 'magic', allowed: one of 'oft', 'expert', 'hold'"),
         (("checkpoint:=/x", "threads:=0"), "threads"),
         (("checkpoint:=/x", "rotation:=rpy"), "give all or none"),
-        (("checkpoint:=/x", "robot_type:=ur5"), "robot_type is 'ur5', allowed: one of"),
+        (("checkpoint:=/x", "robot_type:=ur5"), "robot_type is 'ur5', allowed: j2n6s200"),
         (("checkpoint:=/x", "adp:=/no/adp.yaml"), "adp is '/no/adp.yaml': no such file"),
         (("checkpoint:=/x", "instruction:=' '"), "instruction is empty"),
     ],

@@ -22,7 +22,8 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from adp_ros.msg import TwinState
-from adp_ros.robots.jaco2.kinematics import arm_model, forward
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import forward
 from adp_ros.ros.sim_node import SimNode
 from adp_ros.settings import config_from_mapping
 from adp_ros.sim.sim_settings import DriverConfig, SensorConfig, SimSettings

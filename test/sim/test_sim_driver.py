@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from adp_ros.errors import ConfigError
-from adp_ros.robots.jaco2.kinematics import Chain, arm_model
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import Chain
 from adp_ros.sim.base_controller import (
     TICK,
     ArmState,

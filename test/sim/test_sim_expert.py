@@ -8,7 +8,8 @@ from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import compose, rotvec_from_rotation
-from adp_ros.robots.jaco2.kinematics import arm_model, jacobian
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import jacobian
 from adp_ros.sim.base_controller import VelocityPoint
 from adp_ros.sim.items import PAN, POT
 from adp_ros.sim.kinds.motion import STEP, STEPS

@@ -6,7 +6,8 @@ from scenes import scene_of
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.geometry import rotation_from_rotvec, rotvec_from_rotation
-from adp_ros.robots.jaco2.kinematics import arm_model, forward, gravity_torque
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.robots.kinematics import forward, gravity_torque
 from adp_ros.sim.base_controller import DriverMode, VelocityPoint
 from adp_ros.sim.shared_twin import SharedTwin
 from adp_ros.sim.sim_settings import SensorConfig

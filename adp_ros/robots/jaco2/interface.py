@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from math import radians
 from typing import Final
 
-from ...errors import ConfigError
+import numpy as np
+
 from ...types import FloatArray, Twist
-from .kinematics import ROBOT_TYPES
+from ..kinematics import ArmModel
+from ..robot import ArmMessages
+from .arms import arm_model
 
 CLOSED_TICKS: Final = 6800.0
 RADIANS_PER_TICK: Final = radians(80.0) / CLOSED_TICKS
@@ -33,11 +36,6 @@ def opening_from_ticks(ticks: float) -> float:
     return 1.0 - min(max(ticks / CLOSED_TICKS, 0.0), 1.0)
 
 
-def radians_from_ticks(ticks: float) -> float:
-    """Turn a finger position in ticks into the angle of its first joint in [rad]."""
-    return ticks * RADIANS_PER_TICK
-
-
 def angular_for_driver(twist: Twist, rotation: FloatArray, angular_frame: str) -> FloatArray:
     """Express an angular velocity in the frame that the driver reads it in.
 
@@ -53,7 +51,7 @@ def angular_for_driver(twist: Twist, rotation: FloatArray, angular_frame: str) -
 
 
 @dataclass(frozen=True, slots=True)
-class Robot:
+class Jaco2:
     """One robot type as the driver names it (kinova-ros README and source).
 
     Attributes:
@@ -92,13 +90,27 @@ class Robot:
         """Return the full name of a topic or service of the driver that takes commands."""
         return f"/{self.robot_type}_driver/in/{name}"
 
+    @property
+    def messages(self) -> ArmMessages:
+        """The driver's messages from and to SI units."""
+        from . import messages  # ROS, which nothing else here needs
 
-def robot_named(robot_type: str) -> Robot:
-    """Return the names of a robot type.
+        return messages
 
-    Raises:
-        ConfigError: Names the unknown type and those that exist.
-    """
-    if robot_type not in ROBOT_TYPES:
-        raise ConfigError(f"robot_type is {robot_type!r}, allowed: {', '.join(ROBOT_TYPES)}")
-    return Robot(robot_type, int(robot_type[5]))
+    def arm(self, inertia: str = "kinova") -> ArmModel:
+        """Return kinematics, limits, home and masses (``kinova``: URDF, or ``dm_control``)."""
+        return arm_model(self.robot_type, inertia)
+
+    def opening(self, fingers: FloatArray) -> float:
+        """Turn finger positions in ticks, shape (n,), into their mean, 0 closed to 1 open."""
+        return float(sum(map(opening_from_ticks, fingers[: self.fingers])) / self.fingers)
+
+    def finger_angles(self, fingers: FloatArray) -> FloatArray:
+        """Turn finger positions in ticks into angles of the first joints in [rad]."""
+        return RADIANS_PER_TICK * np.asarray(fingers[: self.fingers])
+
+
+J2N6S200: Final = Jaco2("j2n6s200", 2)
+J2N6S300: Final = Jaco2("j2n6s300", 3)
+J2S6S200: Final = Jaco2("j2s6s200", 2)
+J2S6S300: Final = Jaco2("j2s6s300", 3)

@@ -19,7 +19,8 @@ from ...types import (
     TorqueSample,
     Twist,
 )
-from .interface import Robot, angular_for_driver, closure_from_opening, opening_from_ticks
+from ..robot import Robot
+from .interface import angular_for_driver, closure_from_opening
 
 _QUATERNION_TOLERANCE = 0.01  # deviation from length 1 that float32 and drivers' rounding explain
 
@@ -108,10 +109,32 @@ def pose_message(pose: Pose, robot: Robot) -> PoseStamped:
     return msg
 
 
+def fingers_from_message(msg: FingerPosition) -> FloatArray:
+    """Read ``out/finger_position``, shape (3,), in [ticks]; an arm with two has no third."""
+    return np.array([msg.finger1, msg.finger2, msg.finger3])
+
+
 def opening_from_fingers(msg: FingerPosition, robot: Robot) -> float:
     """Read ``out/finger_position`` (ticks): mean of the fingers, 0 closed to 1 open."""
-    ticks = (msg.finger1, msg.finger2, msg.finger3)[: robot.fingers]
-    return sum(map(opening_from_ticks, ticks)) / robot.fingers
+    return robot.opening(fingers_from_message(msg))
+
+
+def state_from_messages(
+    pose: PoseStamped, joints: JointState, fingers: FingerPosition, robot: Robot
+) -> tuple[Pose, FloatArray, FloatArray]:
+    """Read ``tool_pose``, ``joint_state`` and ``finger_position`` as one state.
+
+    Returns:
+        Tool pose, joint angles, shape (6,), and finger angles, shape (fingers,), in [rad].
+
+    Raises:
+        ArmError: One can't be read.
+    """
+    return (
+        pose_from_message(pose),
+        joints_from_state(joints, robot),
+        robot.finger_angles(fingers_from_message(fingers)),
+    )
 
 
 def sample_from_message(topic: str, msg: Any, robot: Robot, arrival: float, clock: float) -> Sample:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ...errors import TwinError
 from ...geometry import rotation_from_quaternion, rotation_from_rotvec
-from ...robots.jaco2.kinematics import arm_model, forward
+from ...robots.jaco2.arms import arm_model
+from ...robots.kinematics import forward
 from ...types import ACTION_SIZE, FloatArray, Pose
 from ..items import Grasp, Item, Receptacle
 from ..stain import DirtPatch

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import TwinError
-from ...robots.jaco2.kinematics import arm_model, forward
+from ...robots.jaco2.arms import arm_model
+from ...robots.kinematics import forward
 from ...types import ACTION_SIZE, FloatArray, Pose
 from ..items import Item
 from ..placement import place
