@@ -4,15 +4,25 @@ The same table starts with ``adp-ros launch jaco2_task`` where there is no ``ros
 """
 
 import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.event_handlers import OnShutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from adp_ros.ros.arm_claim import claim_arm
 from adp_ros.ros.environment import node_environment
-from adp_ros.ros.launch_arguments import LaunchArgument, launch_arguments, resolve_settings
+from adp_ros.ros.launch_arguments import (
+    LaunchArgument,
+    launch_arguments,
+    parse_assignments,
+    resolve_settings,
+)
 from adp_ros.ros.launch_table import NodeSpec
 from adp_ros.ros.runner import Ended, prepare_nodes
 from adp_ros.settings import share_directory
@@ -46,11 +56,26 @@ def declare(argument: LaunchArgument) -> DeclareLaunchArgument:
 
 def make_nodes(context: LaunchContext) -> list[Node]:
     """Check the arguments and turn the table into nodes."""
-    names = [argument.name for argument in launch_arguments(SHARE)]
+    arguments = launch_arguments(SHARE)
+    refuse_unknown(sys.argv, arguments)
+    names = [argument.name for argument in arguments]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     settings = resolve_settings(given, SHARE)
+    claim = claim_arm(settings.robot_type)
     specs = prepare_nodes(settings, SHARE)
+    context.register_event_handler(OnShutdown(on_shutdown=lambda *_: claim.close()))
     return [make_node(spec) for spec in specs]
+
+
+def refuse_unknown(argv: Sequence[str], arguments: Sequence[LaunchArgument]) -> None:
+    """Refuse arguments that do not exist; ``ros2 launch`` passes over them without a word.
+
+    Where another launch file includes this one, the words are its own.
+    """
+    name = Path(__file__).name
+    after = next((i + 1 for i, word in enumerate(argv) if Path(word).name == name), len(argv))
+    words = [word for word in argv[after:] if ":=" in word]
+    parse_assignments((w for w in words if not w.startswith("launch-prefix")), arguments)
 
 
 def make_node(spec: NodeSpec) -> Node:

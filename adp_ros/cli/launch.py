@@ -7,6 +7,7 @@ import sys
 import textwrap
 from dataclasses import asdict
 
+from ..ros.arm_claim import claim_arm
 from ..ros.launch_arguments import (
     launch_arguments,
     parse_assignments,
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(_list_arguments(arguments.json))
         return 0
     settings = resolve_settings(given, share)
-    with StopRequest().listening() as request:
+    with claim_arm(settings.robot_type), StopRequest().listening() as request:
         specs = prepare_nodes(settings, share)
         runner = Runner([node_program(spec) for spec in specs], child_environment(), write_line)
         runner.start()

@@ -22,6 +22,7 @@ from ..policies.checkpoints import make_small_checkpoint, small_checkpoint
 from .environment import check_environment, node_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec, check_parameters, node_table
+from .machine import stop_yielding
 
 _ERROR_MARKS = ("error: ", "ERROR ", "FATAL ")
 
@@ -65,6 +66,8 @@ STOP_STEPS: Final = (
     (signal.SIGTERM, 3.0),
     (signal.SIGKILL, 2.0),
 )  # [s]
+LAST_WORDS: Final = 5.0  # [s] to pass on what is left in a pipe
+STARVED: Final = 4.0  # times the patience with processes that others leave no processor time
 HEAD_START: Final = 2.0  # [s] for the programs that end first
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -189,6 +192,7 @@ class Runner:
             Names of the processes that only SIGKILL could end.
         """
         killed: tuple[str, ...] = ()
+        patient = self._give_priority_back()
         first = self._alive([p.name for p in self._programs if p.ends_first])
         for name in first:
             self._children[name].send_signal(signal.SIGINT)
@@ -200,12 +204,21 @@ class Runner:
             for name in alive:
                 if number != signal.SIGINT or name not in first:
                     self._children[name].send_signal(number)
-            if self._wait(alive, time.monotonic() + patience, hurry):
+            if self._wait(alive, time.monotonic() + patience * patient, hurry):
                 break
         self._end_descendants()
         for reader in self._readers:
-            reader.join(timeout=1.0)
+            reader.join(timeout=LAST_WORDS)
         return killed
+
+    def _give_priority_back(self) -> float:
+        """Let processes that give way to all others compete for the time that their end takes.
+
+        Returns:
+            Factor on the patience with them.
+        """
+        permitted = [stop_yielding(child.pid) for child in self._children.values()]
+        return 1.0 if all(permitted) else STARVED
 
     def _alive(self, names: Iterable[str]) -> list[str]:
         """Return those that were started and still run."""

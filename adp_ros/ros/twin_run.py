@@ -16,6 +16,7 @@ from ..reports.progress import ShowProgress
 from ..reports.run_summary import RunSummary
 from ..settings import share_directory
 from ..sim.tasks import find_task
+from .arm_claim import claim_arm
 from .client import joined
 from .environment import transport_environment
 from .launch_arguments import LaunchSettings
@@ -144,6 +145,13 @@ def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgres
         RunError: The run never began.
     """
     runner = Runner([node_program(spec) for spec in plan.nodes], plan.environment, log.write_line)
+    with claim_arm(plan.settings.robot_type):
+        return _performed(plan, log, request, show, runner)
+
+
+def _performed(
+    plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgress, runner: Runner
+) -> RunResult:
     runner.start()
     try:
         yield_to_others()  # after the start: the nodes would inherit it

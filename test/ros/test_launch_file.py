@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,13 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
+from adp_ros.errors import ConfigError
+from adp_ros.ros.arm_claim import claim_arm
 from adp_ros.ros.launch_arguments import launch_arguments
 from launch import LaunchContext, LaunchDescription
 
 ROOT = Path(__file__).parents[2]
+DOMAINS = count(110)  # a launch has its arm until it ends
 LAUNCH_FILE = ROOT / "launch" / "jaco2_task.launch.py"
 LAUNCH_IT = """
 import sys
@@ -36,8 +40,9 @@ sys.exit(service.run())
 
 
 @pytest.fixture
-def description() -> LaunchDescription:
-    """The launch file's description, as launch itself loads it."""
+def description(monkeypatch: pytest.MonkeyPatch) -> LaunchDescription:
+    """The launch file's description, as launch itself loads it; in a domain of its own."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(next(DOMAINS)))
     source = PythonLaunchDescriptionSource(str(LAUNCH_FILE))
     return source.get_launch_description(LaunchContext())
 
@@ -76,6 +81,36 @@ def test_arguments_decide_which_nodes_start(
 ) -> None:
     """launch_ros gets the rows of the node table."""
     assert [node.node_executable for node in nodes(description, **given)] == names
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        (["ros2", "launch", "adp_ros", LAUNCH_FILE.name, "tsak:=wipe_table"], True),
+        (["ros2", "launch", str(LAUNCH_FILE), "task:=wipe_table", "zzz:=1"], True),
+        (["ros2", "launch", "adp_ros", LAUNCH_FILE.name, "launch-prefix:=nice"], False),
+        (["ros2", "launch", "lab", "whole_cell.launch.py", "cell:=3"], False),
+    ],
+)
+def test_unknown_argument_is_refused(
+    words: list[str],
+    refused: bool,
+    description: LaunchDescription,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As adp-ros launch does; the words of a launch file that includes ours are its own."""
+    monkeypatch.setattr(sys, "argv", words)
+    if refused:
+        with pytest.raises(ConfigError, match="does not exist, (did you mean 'task'|known: task)"):
+            nodes(description)
+    else:
+        assert nodes(description)
+
+
+def test_second_launch_of_the_arm_is_refused(description: LaunchDescription) -> None:
+    """While one launch has the arm, another one starts no node."""
+    with claim_arm("j2n6s300"), pytest.raises(ConfigError, match="another launch .* has the arm"):
+        nodes(description)
 
 
 def test_bad_value_is_one_line_and_a_failure(tmp_path: Path) -> None:

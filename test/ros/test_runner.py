@@ -13,6 +13,7 @@ import pytest
 
 from adp_ros.ros import runner as runner_module
 from adp_ros.ros.launch_table import NodeSpec
+from adp_ros.ros.machine import may_go_first
 from adp_ros.ros.runner import Ended, Program, Runner, StopRequest, node_program, run_until_end
 
 DEADLINE = 20.0  # [s], generous: the machine may be busy
@@ -64,8 +65,10 @@ def test_lines_carry_the_program_s_name() -> None:
     assert sorted(lines) == [("a", "err"), ("a", "out")]
 
 
-def test_polite_processes_get_only_sigint() -> None:
+def test_polite_processes_get_only_sigint(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that end on SIGINT end in their own words, none is killed."""
+    monkeypatch.setattr(runner_module, "STOP_STEPS", ((signal.SIGINT, DEADLINE),))
+    monkeypatch.setattr(runner_module, "LAST_WORDS", DEADLINE)  # a busy machine may be slow
     lines = Lines()
     runner = Runner([python("a", POLITE), python("b", POLITE)], os.environ, lines)
     runner.start()
@@ -74,6 +77,21 @@ def test_polite_processes_get_only_sigint() -> None:
     assert runner.stop() == ()
     assert lines.count(("a", "bye")) == 1
     assert lines.count(("b", "bye")) == 1
+
+
+IDLE = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\n"
+
+
+def test_processes_that_give_way_compete_again_to_end() -> None:
+    """A process at idle priority would wait for time that a busy neighbour never leaves."""
+    lines = Lines()
+    code = IDLE + POLITE.replace("'bye'", "os.sched_getscheduler(0)")
+    runner = Runner([python("a", code)], os.environ, lines)
+    runner.start()
+    wait_until(lambda: len(lines) == 1)
+    permitted = may_go_first()
+    assert runner.stop() == ()
+    assert lines[1] == ("a", str(os.SCHED_OTHER if permitted else os.SCHED_IDLE))
 
 
 def test_controller_ends_before_what_it_needs() -> None:
