@@ -1,6 +1,7 @@
 """README, CONTRIBUTING and docs/ as data: what they name in code type, link to and tell to run."""
 
 import ast
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Fence:
     @property
     def place(self):
         """Page and line, for messages."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{os.path.relpath(self.page, ROOT)}:{self.line}"
 
 
 def tokens(page):
