@@ -4,13 +4,17 @@
 #   make test ARGS="-k gate"               arguments for pytest
 #   make policy OUT=runs/policy            trains the policy of the twin from nothing, for hours
 #   make test PYTHON=python3.12            another interpreter (for a new .venv)
+#   make setup GPU=yes                     torch with CUDA; default: if there is an NVIDIA driver
 
 PYTHON ?= python3
 ARGS ?=
 OUT ?= runs/policy
+GPU ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest
+AT_A_TIME := --numprocesses auto --maxprocesses 8 --dist loadfile
 
 # What the installation is made from. Python sources are not: it is an editable one.
 INTERFACES := $(wildcard msg/*.msg resource/kinova_msgs/*.* resource/kinova_msgs/*/*)
@@ -21,11 +25,13 @@ TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test policy lint format structure clean docs check-docs
+.PHONY: help setup demo test test-fast test-colcon policy lint format structure clean docs check-docs
 
 help:
 	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
 	@echo 'make test    set up .venv, then check style, types and all tests'
+	@echo 'make test-fast  the tests that need neither ROS nor the twin, in a minute'
+	@echo 'make test-colcon  build the workspace with colcon and run a scene from it'
 	@echo 'make policy  train the policy of the twin from nothing into OUT=$(OUT), for hours'
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'
@@ -39,14 +45,28 @@ help:
 demo: setup
 	$(BIN)/adp-ros demo $(ARGS)
 
-# All three run, so that one failing does not hide another.
+# All run, so that one failing does not hide another. The whole in two parts: what bears neighbours
+# in as many processes as there are cores, then what runs in real time (test/tiers.py).
 test: setup
 	@status=0; \
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/mypy || status=1; \
-	$(BIN)/python -m pytest $(ARGS) || status=1; \
+	if test -n '$(value ARGS)'; then $(PYTEST) $(ARGS) || status=1; else \
+	  $(PYTEST) $(AT_A_TIME) --tier beside || status=1; \
+	  $(PYTEST) --tier live || status=1; \
+	fi; \
 	exit $$status
+
+# Neither ROS nor the twin.
+test-fast: setup
+	$(PYTEST) $(AT_A_TIME) --tier fast $(ARGS)
+
+# The workspace of ROS 2, as a lab builds it; minutes. colcon wants another setuptools than pip.
+test-colcon: setup
+	test -x $(VENV)/colcon/bin/colcon || { $(PYTHON) -m venv $(VENV)/colcon && \
+	  $(VENV)/colcon/bin/python -m pip install --quiet 'colcon-common-extensions>=0.3,<0.4'; }
+	COLCON='$(abspath $(VENV))/colcon/bin/colcon' $(PYTEST) --tier colcon $(ARGS)
 
 policy: setup
 	PATH="$(abspath $(BIN)):$$PATH" sh config/train/twin_rounds.sh "$(OUT)"
@@ -79,6 +99,7 @@ clean:
 
 $(VENV)/made-python:
 	@$(call check_tools)
+	@echo 'setup: takes about 5 minutes and 2.4 GB in $(VENV); torch with CUDA needs more'
 	@$(PYTHON) -m venv $(VENV) || { \
 	  echo 'error: $(PYTHON) cannot make a virtual environment; install it: apt-get install python3-venv' >&2; \
 	  rm -rf $(VENV); exit 2; }
@@ -88,7 +109,7 @@ $(VENV)/made-python:
 # so that no other package chooses its version.
 $(VENV)/made-requirements: setup.py pyproject.toml | $(VENV)/made-python
 	$(PIP) install 'pip>=25,<30' 'setuptools>=70,<90'
-	$(PIP) install '$(TORCH)'
+	$(PIP) install $$($(PYTHON) .ci/torch_options.py '$(GPU)') '$(TORCH)'
 	ADP_ROS_NO_MESSAGES=1 $(PIP) install --no-build-isolation -e '.[ros,build,test,docs]'
 	@touch $@
 

@@ -229,6 +229,7 @@ EXTRAS = {
         "pytest>=8,<10",
         "pytest-cov>=6,<8",
         "pytest-timeout>=2.3,<3",
+        "pytest-xdist>=3.6,<4",
         "hypothesis>=6,<7",
         "mcap-ros2-support>=0.6,<1",
         "ruff==0.17.6",

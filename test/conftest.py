@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from skip_report import pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401
+from tiers import light, pytest_addoption, pytest_ignore_collect  # noqa: F401
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for a busy core take minutes
 settings.register_profile("adp_ros", deadline=None)  # how long an example takes is no claim

@@ -10,6 +10,8 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("adp_ros.msg")
 
+from adp_ros.cli import main
+
 DEADLINE = 170.0  # [s]
 KINDS = ("torque_spike", "controller_kill")
 PATIENT = ("feed.stale:=0.8", "feed.frozen:=0.8")  # the machine may be busy with other work
@@ -53,16 +55,25 @@ def test_small_campaign(tmp_path):
     [
         (("--kinds", "earthquake"), "error: there is no kind of fault 'earthquake'"),
         (("--light", "--kinds", "camera_kill"), "error: --light leaves out camera_kill"),
-        (
-            ("--light", "--set", "feed.stail:=1.0"),
-            "error: controller_node ended with exit status 2",
-        ),
         (("--faults", "0"), "argument --faults: is '0', allowed: 1 to 100000"),
         (("--nominal", "0"), "argument --nominal: is '0', allowed: 0.1 to 600 [min]"),
     ],
 )
-def test_bad_input_is_refused(words, message, tmp_path):
-    """One line that says what is wrong, no traceback."""
-    result = _faults(*words, cwd=tmp_path)
-    assert result.returncode != 0 and message in result.stderr
+def test_bad_input_is_refused(words, message, tmp_path, monkeypatch, capsys):
+    """One line that says what is wrong, before any node is started."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(["faults", *words])
+    except SystemExit as ended:  # argparse's way
+        status = ended.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_node_that_refuses_its_settings_ends_the_campaign(tmp_path):
+    """The node's own words and one line more, no traceback."""
+    result = _faults("--light", "--set", "feed.stail:=1.0", cwd=tmp_path)
+    assert result.returncode != 0
+    assert "error: controller_node ended with exit status 2" in result.stderr
     assert "Traceback" not in result.stderr

@@ -29,7 +29,7 @@ from adp_ros.control.feeds import FeedConfig, WatchConfig
 from adp_ros.control.torque import TorqueConfig
 from adp_ros.control.velocity import VelocityConfig
 from adp_ros.msg import ActionChunk, ChunkRequest, SafetyState
-from adp_ros.ros.controller_node import ControllerNode
+from adp_ros.ros.controller_node import ControllerNode, main
 from adp_ros.ros.lifeline import Lifeline, lifeline_address
 from adp_ros.settings import config_from_mapping
 
@@ -430,21 +430,25 @@ def _process(*parameters, domain=None):
             "error: torque.stop[1] is -6.0, allowed: 0.1 to 30 [N m]",
         ),
         (
-            "torqe.samples:=3",
-            "error: controller_node has no parameter 'torqe.samples', did you mean",
-        ),
-        (
             "envelope.workspace_high:=[0.1, -0.1, 0.8]",
             "error: envelope does not contain the home pose of j2n6s300, tool at (0.213",
         ),
     ],
 )
-def test_bad_parameter_ends_the_node_with_one_line(parameter, message):
+def test_bad_parameter_ends_the_node_with_one_line(parameter, message, capfd):
     """Exit status 2, the line names the parameter and what is allowed, no traceback."""
-    process = _process(parameter)
+    assert main(["--ros-args", "-p", parameter]) == 2
+    output = capfd.readouterr().err
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_process_with_an_unknown_parameter_ends_with_status_2():
+    """As an operator sees it: the nearest name is proposed."""
+    process = _process("torqe.samples:=3")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2, output
-    assert message in output
+    assert "error: controller_node has no parameter 'torqe.samples', did you mean" in output
     assert "Traceback" not in output
 
 

@@ -222,3 +222,12 @@ def test_plugin_is_found_through_package_and_description():
     assert entry.get("name") == name
     assert entry.get("base_class_type") == "rqt_gui_py::Plugin"
     assert "install(FILES plugin.xml" in (ROOT / "CMakeLists.txt").read_text()
+
+
+def test_package_names_every_plugin_that_the_perspective_starts():
+    """Plugins of other packages are installed with ours."""
+    keys = PERSPECTIVE["groups"]["pluginmanager"]["keys"]
+    packages = {name.split("/")[0] for name in ast.literal_eval(keys["running-plugins"]["repr"])}
+    manifest = ElementTree.parse(ROOT / "package.xml")
+    named = {element.text for element in manifest.findall("exec_depend")}
+    assert packages - {"adp_ros"} - named == set()
