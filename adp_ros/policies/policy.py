@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..adp.overlay import group_sizes, pruned_patches
 from ..doors import Door, lacks
 from ..errors import CheckpointError, ConfigError
 from ..robots.robot import robot_named
@@ -178,6 +179,7 @@ class Prediction:
         vision_tokens: Patches of all views together (V); 0 for a policy without such tokens.
         flops: Language model and choice of the patches, 2 FLOPs a multiply-accumulate.
         flops_full: The same forward pass with full vision.
+        merge_grid: Dropped patches became mean tokens, so many by so many per view; 0: none did.
     """
 
     actions: FloatArray
@@ -190,6 +192,15 @@ class Prediction:
     vision_tokens: int
     flops: float = 0.0
     flops_full: float = 0.0
+    merge_grid: int = 0
+
+    @property
+    def merged_sizes(self) -> tuple[int, ...]:
+        """Patches that each merged token stands for, view by view, row by row; none: empty."""
+        if self.kept is None:
+            return ()
+        views = (pruned_patches(self.kept, view) for view in range(self.views))
+        return tuple(n for pruned in views for n in group_sizes(pruned, self.merge_grid))
 
     @property
     def pruned(self) -> bool:
@@ -320,6 +331,24 @@ class Policy(Protocol):
 
         Returns:
             Shape (layers, V).
+
+        Raises:
+            ConfigError: This kind of policy has no layers to look into.
+        """
+        raise ConfigError(f"a policy of kind {self.info.kind} has no layers to look into")
+
+    def vision_mass(
+        self, observation: Observation, prediction: Prediction, pruner: "Pruner | None"
+    ) -> FloatArray:
+        """Return how much of the action rows' attention goes to the vision tokens in each layer.
+
+        Args:
+            observation: Pictures, instruction and state.
+            prediction: What :meth:`predict` made of it with the pruner.
+            pruner: Pruner that was used, None for full vision.
+
+        Returns:
+            Shape (layers,), 0 to 1, mean over rows and heads.
 
         Raises:
             ConfigError: This kind of policy has no layers to look into.
