@@ -12,8 +12,8 @@ from ..adp.gate_settings import GateConfig, ReleasedGateSettings
 from ..errors import BagError, ConfigError
 from ..policies.checkpoints import checkpoint_fingerprint
 from ..policies.planner import WindowPlanner
-from ..policies.policy import InferenceSettings, load_policy
-from ..policies.setup import PolicySetup, gate_config, set_up_policy
+from ..policies.policy import load_policy
+from ..policies.setup import InferenceSettings, PolicySetup, gate_config, set_up_policy
 from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
 from .bag_notes import settings_in
