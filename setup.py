@@ -183,6 +183,7 @@ REQUIRES = (
     "scipy>=1.15,<2",
     "opencv-python-headless>=4.10,<6",
     "simplejpeg>=1.9,<2",
+    "pillow>=11,<14",  # resizing as OpenVLA's processor does it
     "av>=16,<20",
     "mujoco>=3.17,<5",
     "dm_control==1.0.50",  # for the model of the arm; its code is not used

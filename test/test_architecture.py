@@ -46,7 +46,7 @@ ALLOWED = {
     "evaluation": {"av", "cv2", "scipy", "simplejpeg", "torch", "transformers"},
     "faults": {"matplotlib"},
     "learning": {"torch", "safetensors", "cv2", "matplotlib", "peft"},
-    "policies": MODEL | {"cv2", "simplejpeg", "scipy"},
+    "policies": MODEL | {"cv2", "simplejpeg", "scipy", "PIL"},
     "reports": {"matplotlib", "plotly", "rich", "simplejpeg"},
     "robots/jaco2/messages": {"kinova_msgs", "sensor_msgs", "geometry_msgs"},
     "ros": MESSAGES
@@ -66,6 +66,7 @@ KNOWN_CIRCLES: set[frozenset[str]] = set()  # folders that need each other: none
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "yaml": "pyyaml",
+    "PIL": "pillow",
 }  # names that differ from imports
 ROS_PACKAGES = ROS_CLIENTS | {"python_qt_binding"}  # package.xml names these
 

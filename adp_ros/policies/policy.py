@@ -279,10 +279,11 @@ class PolicyKind(Protocol):
 
 
 OPENVLA_OFT: Final = "openvla_oft"
+OPENVLA: Final = "openvla"
 POLICIES: Final[Door[PolicyKind]] = Door(
     "adp_ros.policies",
     "policy",
-    {OPENVLA_OFT: "adp_ros.policies.openvla.kind"},
+    {OPENVLA_OFT: "adp_ros.policies.openvla.kind", OPENVLA: "adp_ros.policies.openvla_ar.kind"},
     lambda kind: lacks(kind, "recognises", "inspect", "load"),
 )
 

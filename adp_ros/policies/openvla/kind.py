@@ -10,9 +10,29 @@ from ..policy import Policy, PolicyInfo
 
 
 def recognises(directory: Path) -> bool:
+    """Tell whether ``config.json`` names ``openvla``, and parts of a fine-tune lie beside it.
+
+    Weights without such parts are OpenVLA's own, which speaks in tokens; a directory without any
+    weights is taken for a fine-tune too, whose loader says what is missing.
+    """
+    return names_openvla(directory) and (has_parts(directory) or not has_weights(directory))
+
+
+def names_openvla(directory: Path) -> bool:
     """Tell whether ``config.json`` names the model type ``openvla``."""
     path = directory / "config.json"
     return path.is_file() and read_json(path).get("model_type") == "openvla"
+
+
+def has_parts(directory: Path) -> bool:
+    """Tell whether action head, projector or adapter of an OpenVLA-OFT fine-tune are there."""
+    adapter = (directory / "lora_adapter").is_dir()
+    return adapter or any(directory.glob("*--*checkpoint.pt"))
+
+
+def has_weights(directory: Path) -> bool:
+    """Tell whether there are files of weights."""
+    return any(directory.glob("*.safetensors"))
 
 
 def inspect(directory: Path) -> PolicyInfo:

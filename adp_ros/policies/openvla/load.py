@@ -113,6 +113,8 @@ class Source:
 
 def source(parameter: str) -> Source:
     """Return the source of a parameter of :class:`~adp_ros.policies.openvla.model.OpenVla`."""
+    if parameter.startswith("lm_head."):
+        return Source(f"language_model.{parameter}")
     if parameter.startswith("language_model."):
         return Source(parameter.replace("language_model.", "language_model.model.", 1))
     if parameter.startswith("action_head."):

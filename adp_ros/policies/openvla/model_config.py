@@ -139,11 +139,12 @@ _PLAIN_ROPE: Final[Mapping[str, Any]] = {
 }
 
 
-def read_config(checkpoint_dir: Path) -> ModelConfig:
+def read_config(checkpoint_dir: Path, any_resize: bool = False) -> ModelConfig:
     """Read the sizes of the model in a checkpoint directory.
 
     Args:
         checkpoint_dir: Directory that holds ``config.json``.
+        any_resize: Accept every ``image_resize_strategy``.
 
     Raises:
         CheckpointError: The file is missing or broken, or describes a model of another kind;
@@ -151,7 +152,8 @@ def read_config(checkpoint_dir: Path) -> ModelConfig:
     """
     path = checkpoint_dir / "config.json"
     values = read_json(path)
-    _check_needed(path, "", values, _NEEDED)
+    strategy = {"image_resize_strategy": values.get("image_resize_strategy")} if any_resize else {}
+    _check_needed(path, "", values, {**_NEEDED, **strategy})
     towers = _towers(path, values)
     llm = _llm(path, values.get("text_config", {}))
     assumed = () if "num_actions_chunk" in values else (_assumed_chunk(path),)

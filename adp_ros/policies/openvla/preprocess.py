@@ -167,25 +167,28 @@ def jpeg_round_trip(image: Rgb) -> Rgb:
 
 
 def crop(image: Rgb) -> Rgb:
-    """Crop the central 90 % of the area and resize it back, bilinear.
+    """Crop the central 90 % of the area and bring it to 224x224, bilinear.
 
     Args:
-        image: Shape (224, 224, 3), uint8.
+        image: Shape (H, W, 3), uint8.
 
     Returns:
         Shape (224, 224, 3), uint8.
     """
-    low, high, weight = _crop_samples()
+    height, width, _ = image.shape
+    low, high, weight = _crop_samples(width)
     pixels = image.astype(np.float32)
     pixels *= np.float32(1 / 255)  # not / 255: the two differ in the last bit
-    flat = (IMAGE_SIZE, IMAGE_SIZE * 3)
+    flat = (height, IMAGE_SIZE * 3)
     left, right = pixels.take(low, axis=1), pixels.take(high, axis=1)
-    across = _blend(left.reshape(flat), right.reshape(flat), weight.repeat(3))
+    across = _blend(left.reshape(flat), right.reshape(flat), weight.repeat(3))  # (H, 224 * 3)
+    low, high, weight = _crop_samples(height)
     down = _blend(across.take(low, axis=0), across.take(high, axis=0), weight[:, None])
     down.clip(0, 1, out=down)
     down *= np.float32(255.5)
     np.minimum(down, np.float32(255), out=down)
-    return down.reshape(image.shape).astype(np.uint8)  # truncates, as TensorFlow's cast does
+    square = down.reshape(IMAGE_SIZE, IMAGE_SIZE, 3)
+    return square.astype(np.uint8)  # truncates, as TensorFlow's cast does
 
 
 def _blend(low: Float32, high: Float32, weight: Float32) -> Float32:
@@ -195,13 +198,13 @@ def _blend(low: Float32, high: Float32, weight: Float32) -> Float32:
     return high
 
 
-@lru_cache(maxsize=1)
-def _crop_samples() -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
+@lru_cache(maxsize=16)
+def _crop_samples(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Float32]:
     """Return the neighbours (low, high) and the weight of high for each pixel of one axis."""
     side = np.sqrt(np.float32(CROP_AREA))
     begin = (np.float32(1) - side) / np.float32(2)
-    last = np.float32(IMAGE_SIZE - 1)
-    step = ((begin + side) - begin) * last / last
+    last = np.float32(size - 1)
+    step = ((begin + side) - begin) * last / np.float32(IMAGE_SIZE - 1)
     at = begin * last + np.arange(IMAGE_SIZE, dtype=np.float32) * step  # (224,)
     low = np.floor(at)
     return low.astype(np.intp), np.ceil(at).astype(np.intp), at - low

@@ -21,16 +21,23 @@ TOKENIZER_FILE: Final = "tokenizer.json"
 _CACHED_PROMPTS: Final = 64
 
 
-def prompt_text(instruction: str) -> str:
-    """Return the text that OpenVLA-OFT was trained to read."""
-    return f"In: What action should the robot take to {instruction.lower()}?\nOut:"
+PROMPT: Final = "In: What action should the robot take to {}?\nOut:"  # OpenVLA v0.2 and OpenVLA-OFT
+
+
+def prompt_text(instruction: str, template: str = PROMPT) -> str:
+    """Return the text that a model was trained to read, OpenVLA-OFT unless a template says else."""
+    return template.format(instruction.lower())
 
 
 class PromptTokenizer:
     """Tokeniser of one checkpoint; the ids of an instruction are computed once."""
 
-    def __init__(self, checkpoint_dir: Path) -> None:
+    def __init__(self, checkpoint_dir: Path, template: str = PROMPT) -> None:
         """Read ``tokenizer.json``.
+
+        Args:
+            checkpoint_dir: Directory of the checkpoint.
+            template: Prompt with ``{}`` for the instruction.
 
         Raises:
             CheckpointError: The file is missing or broken, or its ids are not Llama 2's.
@@ -45,6 +52,7 @@ class PromptTokenizer:
         self._tokenizer.no_truncation()  # the file keeps both from whoever saved it, the model
         self._tokenizer.no_padding()  # was trained without
         self._special = frozenset(self._tokenizer.get_added_tokens_decoder())
+        self._template = template
         self._cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
         if self._cached("move")[0] != BOS_ID or self._tokenizer.id_to_token(SPACE_ID) != "▁":
             raise CheckpointError(
@@ -70,7 +78,7 @@ class PromptTokenizer:
             raise ObservationError(f"instruction {instruction!r} is no valid text") from error
 
     def _encode(self, instruction: str) -> tuple[int, ...]:
-        ids = tuple(self._tokenizer.encode(prompt_text(instruction)).ids)
+        ids = tuple(self._tokenizer.encode(prompt_text(instruction, self._template)).ids)
         if special := self._special.intersection(ids[1:]):
             spelled = ", ".join(str(self._tokenizer.id_to_token(i)) for i in sorted(special))
             raise ObservationError(

@@ -1,0 +1,1 @@
+"""OpenVLA as it was first published: one action as discrete tokens, one after the other."""

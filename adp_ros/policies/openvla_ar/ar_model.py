@@ -1,0 +1,168 @@
+"""The network of OpenVLA: towers, projector, causal Llama with a key-value cache, token logits.
+
+Sequence of the prefill: BOS | 256 patches | rest of the prompt. Then one token a pass.
+Parameter names are those of the checkpoint files.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from ...adp.scoring import QueryKey, fold_text, score_patches
+from ...errors import ConfigError
+from ..openvla.llama import Decoder, DecoderLayer, Rotary
+from ..openvla.model import VisionProjector, llama_config
+from ..openvla.model_config import PATCHES_PER_VIEW, ModelConfig
+from ..openvla.vision import VisionBackbone
+
+KeyValue = tuple[Tensor, Tensor]  # of one layer, each (1, K, S, d)
+
+
+class CausalLayer(DecoderLayer):
+    """One Llama layer in which each token sees itself and those before it."""
+
+    def extend(
+        self, hidden: Tensor, rotary: Rotary, past: KeyValue | None
+    ) -> tuple[Tensor, KeyValue]:
+        """Run the layer on new tokens.
+
+        Args:
+            hidden: Shape (1, N, D); one token where there is a past.
+            rotary: Rotation of the N positions.
+            past: Keys and values of the tokens before.
+
+        Returns:
+            Shape (1, N, D), and keys and values of all tokens.
+        """
+        normed = self.input_layernorm(hidden)  # (1, N, D)
+        query = self._query(normed, rotary, None)  # (1, H, N, d)
+        key = self._key(normed, rotary)  # (1, K, N, d)
+        value = self._heads(self.self_attn.v_proj(normed))  # (1, K, N, d)
+        if past is not None:
+            key, value = torch.cat([past[0], key], 2), torch.cat([past[1], value], 2)
+        mixed = scaled_dot_product_attention(
+            query, key, value, is_causal=past is None, enable_gqa=self.grouped
+        )
+        hidden = hidden + self.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))  # (1, N, D)
+        out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))  # (1, N, D)
+        return out, (key, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """The language model after some tokens.
+
+    Attributes:
+        hidden: State of the last one after the final norm, shape (D,).
+        cache: Keys and values of each layer.
+        length: Tokens so far.
+    """
+
+    hidden: Tensor
+    cache: tuple[KeyValue, ...]
+    length: int
+
+
+class TokenVla(nn.Module):
+    """OpenVLA: patches and prompt in, logits of the next token out.
+
+    Attributes:
+        patches_per_view: Patches of the one view.
+        max_length: Tokens the decoder was made for.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the layers, with whatever values the memory holds."""
+        super().__init__()
+        llm = llama_config(config.llm)
+        self.patches_per_view = PATCHES_PER_VIEW
+        self.max_length = config.llm.max_position_embeddings
+        self.vision_backbone = VisionBackbone(config.dino, config.siglip)
+        self.projector = VisionProjector(config.vision_width, config.llm.hidden_size)
+        self.language_model = Decoder(llm)
+        layers = [CausalLayer(llm, i) for i in range(config.llm.num_hidden_layers)]
+        self.language_model.layers = nn.ModuleList(layers)
+        self.lm_head = nn.Linear(config.llm.hidden_size, config.llm.vocab_size, bias=False)
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Turn pixel values (1, 6, H, W) into patch tokens (1, V, D)."""
+        patches: Tensor = self.projector(self.vision_backbone(pixels))
+        return patches
+
+    def prefill(self, patches: Tensor, text: Tensor) -> Prefilled:
+        """Run the language model on patches (1, k, D) and prompt (1, T, D)."""
+        hidden = torch.cat([text[:, :1], patches, text[:, 1:]], dim=1)  # (1, S, D)
+        return self._extend(hidden, None)
+
+    def extend(self, token: int, before: Prefilled) -> Prefilled:
+        """Run the language model on one more token."""
+        embedding = self.language_model.embed_tokens
+        hidden = embedding(torch.tensor([[token]], device=embedding.weight.device))  # (1, 1, D)
+        return self._extend(hidden, before)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits of the next token from a state (D,), shape (vocabulary,), float32."""
+        out: Tensor = self.lm_head(hidden)
+        return out.float()
+
+    def _extend(self, hidden: Tensor, before: Prefilled | None) -> Prefilled:
+        first = 0 if before is None else before.length
+        length = first + hidden.shape[1]
+        places = torch.arange(first, length, device=hidden.device)  # (N,)
+        rotary = self.language_model.rotary(places, hidden)
+        cache = []
+        for index in range(len(self.language_model.layers)):
+            past = None if before is None else before.cache[index]
+            hidden, new = self.layer(index).extend(hidden, rotary, past)  # (1, N, D)
+            cache.append(new)
+        return Prefilled(self.language_model.norm(hidden)[0, -1], tuple(cache), length)
+
+    def layer(self, index: int) -> CausalLayer:
+        """Return a layer of the decoder.
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+        layers = self.language_model.layers
+        if not 0 <= index < len(layers):
+            raise ConfigError(f"layer is {index}, this model has layers 0 to {len(layers) - 1}")
+        layer = layers[index]
+        if not isinstance(layer, CausalLayer):
+            raise TypeError(f"layer {index} is a {type(layer).__name__}")
+        return layer
+
+    def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the input of a layer at the text (T, D) and at the patches (V, D).
+
+        Args:
+            layer: Layer of the decoder.
+            patches: Patch tokens, shape (V, D).
+            text: BOS and prompt, shape (T, D).
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+        self.layer(layer)
+        hidden = torch.cat([text[:1], patches, text[1:]])[None]  # (1, S, D)
+        places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
+        rotary = self.language_model.rotary(places, hidden)
+        for index in range(layer):
+            hidden, _ = self.layer(index).extend(hidden, rotary, None)  # (1, S, D)
+        tail = 1 + len(patches)
+        return torch.cat([hidden[0, :1], hidden[0, tail:]]), hidden[0, 1:tail]
+
+    def fold_text(self, layer: int, text: Tensor) -> Tensor:
+        """Fold text states (T, D) and a layer's projections into one vector (D,), float32."""
+        return fold_text(text, self._query_key(layer))
+
+    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
+        """Score patch states (V, D) with a folded text, giving (V,) float32."""
+        return score_patches(patches, folded, self._query_key(layer).eps)
+
+    def _query_key(self, layer: int) -> QueryKey:
+        block = self.layer(layer)
+        norm, attention = block.input_layernorm, block.self_attn
+        query, key = attention.q_proj.weight, attention.k_proj.weight
+        return QueryKey(query, key, norm.weight, norm.variance_epsilon, block.head_dim)
