@@ -27,7 +27,7 @@ class CollectTally:
     """Shows episodes as they end."""
 
     def __init__(self, show: "Show") -> None:
-        """Start at zero."""
+        """Start at nothing."""
         self._show = show
         self._began = time.monotonic()
         self._episodes = self._successes = 0

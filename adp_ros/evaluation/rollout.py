@@ -9,7 +9,7 @@ import numpy as np
 from ..control.chunk_buffer import StepAction
 from ..control.episode import WindowRequest
 from ..control.safety_machine import SafetyEvent
-from ..policies.window import MeasuredMotion, Window
+from ..policies.window import Window
 from ..sim.base_controller import TICK
 from ..sim.twin import TwinTruth
 from ..types import Chunk
@@ -19,7 +19,7 @@ from .rollout_result import (
     Ending,
     RolloutConfig,
     RolloutResult,
-    SceneView,
+    View,
 )
 
 
@@ -36,19 +36,19 @@ class StepView:
     """
 
     step: int
-    view: SceneView
+    view: View
     action: StepAction | None
     opening: float
 
 
-class RolloutObserver(Protocol):
+class Observer(Protocol):
     """Watches one rollout."""
 
     def on_step(self, step: StepView) -> None:
         """See a policy step begin; ten a second."""
         ...
 
-    def on_window(self, view: SceneView, window: Window) -> None:
+    def on_window(self, view: View, window: Window) -> None:
         """See a window that has just been planned."""
         ...
 
@@ -59,7 +59,7 @@ _HALF_TICK: Final = 0.5 * TICK
 def run_rollout(
     config: RolloutConfig,
     chunker: Chunker,
-    observer: RolloutObserver | None = None,
+    observer: Observer | None = None,
     make_camera: MakeCamera = twin_camera,
 ) -> RolloutResult:
     """Run one episode in simulated time.
@@ -94,7 +94,7 @@ class _Rollout:
         self,
         config: RolloutConfig,
         chunker: Chunker,
-        observer: RolloutObserver | None,
+        observer: Observer | None,
         camera: FrontCamera,
     ) -> None:
         self._config = config
@@ -170,13 +170,14 @@ class _Rollout:
         """Plan at once; the chunk arrives later. Nobody is asked twice for one window."""
         ticks, loop = self._loop.ticks, self._loop
         taken, truth = self._camera.newest(ticks)
-        view = SceneView(
+        view = View(
             (taken - self._began) * TICK,
             truth,
             loop.arm,
             self._camera.draw,
             request.window,
-            MeasuredMotion(request.path, request.net),
+            request.path,
+            request.net,
         )
         window = replace(self._chunker.plan(view), time=view.time, asked=self._time())
         self._arriving = (ticks + max(1, self._latency), self._chunk(window, taken))
@@ -194,13 +195,13 @@ class _Rollout:
             pruned=window.pruned,
         )
 
-    def _show_step(self, observer: RolloutObserver) -> None:
+    def _show_step(self, observer: Observer) -> None:
         controller = self._loop.controller
         slot = controller.slot
         if slot == self._slot or not controller.status.moving:
             return
         self._slot = slot
-        view = SceneView(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
+        view = View(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
         observer.on_step(StepView(slot, view, controller.action, controller.opening))
 
     def _note_safety(self) -> None:

@@ -1,4 +1,4 @@
-"""Which episodes are to be collected, what is missing, and the results of a run."""
+"""Which episodes are to be collected, what is missing, and what a run of it amounts to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -74,7 +74,7 @@ class CollectSettings:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of episodes, in the order in which they repeat."""
+        """Kinds of episodes, in the order in which they come again and again."""
         if self.checkpoint is not None:
             return (POLICY,)
         return ("clean",) * self.clean + ("noisy",) * self.noisy
@@ -136,11 +136,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """Result of one episode.
+    """What came of one episode.
 
     Attributes:
         job: The episode.
-        kept: It is a demonstration now; that of an undisturbed expert that failed is not kept.
+        kept: It is a demonstration now; undisturbed experts that fail are none.
         success: The task was done.
         ending: Why it ended, or why it could not be run.
         error: True when it could not be run.
@@ -196,7 +196,7 @@ class CollectPlan:
 
 
 class LeftOut:
-    """Episodes that failed and are not tried again; a line for each in a file.
+    """Episodes that came to nothing and are not tried again; a line for each in a file.
 
     Args:
         directory: Of the data set.
@@ -249,7 +249,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Result of a run.
+    """What a run amounts to.
 
     Attributes:
         groups: Per task and kind.
@@ -277,7 +277,7 @@ class Summary:
 
 
 def summarise(outcomes: Sequence[Collected], wall: float) -> Summary:
-    """Sum up the results of the episodes of a run that took ``wall`` [s]."""
+    """Sum up what came of the episodes of a run that took ``wall`` [s]."""
     keys = sorted({(o.job.task, o.job.kind) for o in outcomes})
     nothing = [o for o in outcomes if not o.kept]
     return Summary(

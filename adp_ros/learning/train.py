@@ -123,7 +123,7 @@ class Progress(Protocol):
         ...
 
     def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
-        """A number of samples is done."""
+        """So many samples are done."""
         ...
 
     def validated(self, stage: str, scores: Mapping[str, float]) -> None:
@@ -224,7 +224,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """Result of a run.
+    """What came of a run.
 
     Attributes:
         finished: False when it was interrupted; it can go on.

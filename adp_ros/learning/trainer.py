@@ -76,7 +76,7 @@ def read_state(directory: Path, fingerprint: str) -> SavedState | None:
     if state.fingerprint != fingerprint:
         raise CheckpointError(
             f"{path} is of another recipe or other data; choose another --out, or delete it to "
-            "start from the beginning"
+            "begin anew"
         )
     return state
 

@@ -13,6 +13,7 @@ from ..adp.adp_settings import AdpSettings
 from ..cameras.camera import CAMERAS
 from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
+from ..policies.policy import OPENVLA_OFT, POLICIES, policy_kind
 from ..robots.robot import ROBOTS
 from ..settings import nearest
 from ..sim.tasks import find_task, task_names, tasks_with_expert
@@ -308,6 +309,8 @@ def _checkpoint(value: str, robot: str, share: Path) -> Path | None:
             f"checkpoint is {value!r}: no such directory, a directory with config.json, "
             "dataset_statistics.json and *.safetensors is needed"
         )
+    if policy_kind(path) is not POLICIES.get(OPENVLA_OFT):
+        return path  # another kind, which knows what it needs
     if not (path / "config.json").is_file():
         raise ConfigError(f"checkpoint is {value!r}: there is no config.json in it")
     if not any(path.glob("*.safetensors")):

@@ -221,7 +221,7 @@ class Twin:
 
     @property
     def scene(self) -> Scene:
-        """The present scene."""
+        """The scene at hand."""
         return self._scene
 
     @property
