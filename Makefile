@@ -25,13 +25,14 @@ TORCH = $(shell sed -n 's/^ *"\(torch==[^"]*\)".*/\1/p' setup.py)
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-fast test-colcon policy lint format structure clean docs check-docs
+.PHONY: help setup demo test test-fast test-colcon gpu-check policy lint format structure clean docs check-docs
 
 help:
 	@echo 'make demo    set up .venv, then let the simulated Jaco2 put the cube on the plate'
 	@echo 'make test    set up .venv, then check style, types and all tests'
 	@echo 'make test-fast  the tests that need neither ROS nor the twin, in a minute'
 	@echo 'make test-colcon  build the workspace with colcon and run a scene from it'
+	@echo 'make gpu-check  what only a machine with CUDA can prove, into runs/gpu_check.json'
 	@echo 'make policy  train the policy of the twin from nothing into OUT=$(OUT), for hours'
 	@echo 'make lint    style and types only'
 	@echo 'make format  rewrite the sources in the common style'
@@ -67,6 +68,10 @@ test-colcon: setup
 	test -x $(VENV)/colcon/bin/colcon || { $(PYTHON) -m venv $(VENV)/colcon && \
 	  $(VENV)/colcon/bin/python -m pip install --quiet 'colcon-common-extensions>=0.3,<0.4'; }
 	COLCON='$(abspath $(VENV))/colcon/bin/colcon' $(PYTEST) --tier colcon $(ARGS)
+
+# On a machine with CUDA; at most 8 minutes, one JSON file.
+gpu-check: setup
+	$(BIN)/python .ci/gpu_check.py $(ARGS)
 
 policy: setup
 	PATH="$(abspath $(BIN)):$$PATH" sh config/train/twin_rounds.sh "$(OUT)"

@@ -39,6 +39,7 @@ SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other proc
     "learning/test_training_trainer.py",
     "policies/test_checkpoint_lora.py",
     "test_examples.py",
+    "test_gpu_check.py",
     "test_package.py",
 )
 HEAVY = ("rclpy", "mujoco")

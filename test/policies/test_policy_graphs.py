@@ -5,36 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from cpu_recorder import record_on_cpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adp_ros.adp.registry import PRUNERS, make_pruner
 from adp_ros.adp.text_driven import TextDrivenPruner
-from adp_ros.policies.openvla.graphs import EagerRunner, GraphRunner, Recording
+from adp_ros.policies.openvla.graphs import EagerRunner, GraphRunner
 from adp_ros.policies.openvla.oft_policy import OpenVlaPolicy
 from adp_ros.policies.policy import Prediction
 from adp_ros.types import Observation
-
-
-def overwrite(old, new):
-    """Copy results into the buffers of the recording, as a replay on the device does."""
-    if isinstance(old, torch.Tensor):
-        old.copy_(new)
-    elif isinstance(old, tuple):
-        for before, after in zip(old, new, strict=True):
-            overwrite(before, after)
-    elif hasattr(old, "__slots__"):
-        for name in old.__slots__:
-            overwrite(getattr(old, name), getattr(new, name))
-
-
-def record_on_cpu(stage, inputs):
-    """Record as a CUDA graph would: buffers of its own, output written in place by replays."""
-    buffers = tuple(None if t is None else t.clone() for t in inputs)
-    output = stage(*buffers)
-    if isinstance(output, torch.Tensor):
-        output = output.clone()  # an output that is an input would be no buffer of its own
-    return Recording(buffers, output, lambda: overwrite(output, stage(*buffers)))
 
 
 def add(left, right):
