@@ -100,44 +100,29 @@ class Rule(Protocol):
 
 
 class ExtremaRule:
-    """Extrema of the last windows, the closed one included (ADP paper Eq. 17 and 18)."""
+    """Extrema of the last windows, the closed one included (ADP paper Eq. 17 and 18).
+
+    The released code's variant leaves the closed one out, and its lower test is strict.
+    """
 
     def __init__(self, config: GateConfig, episode: int) -> None:
         self.first = bool(config.initial_state)
         self._inherit = config.adjacent_last_state
-        self._recent: deque[float] = deque(maxlen=config.adjacent_extrema_window)
+        self._previous = config.adjacent_variant == "extrema_previous"
+        span = config.adjacent_extrema_window - self._previous
+        self._recent: deque[float] = deque(maxlen=span)
 
     def judge(self, motion: float, state: bool) -> Verdict:
-        """Prune at the maximum, full vision at the minimum; at both, prune."""
+        """Prune at the maximum, full vision at the minimum (or below it); at both, prune."""
+        before = tuple(self._recent)
         self._recent.append(motion)
-        compared = tuple(self._recent)
-        upper, lower = max(compared), min(compared)
-        if motion >= upper:
-            return Verdict(True, Reason.FAST, upper, lower, compared)
-        if motion <= lower:
-            return Verdict(False, Reason.SLOW, upper, lower, compared)
-        prune = state if self._inherit else True
-        return Verdict(prune, Reason.BETWEEN, upper, lower, compared)
-
-
-class PreviousExtremaRule:
-    """Extrema of the windows before the closed one, strict lower test (released code)."""
-
-    def __init__(self, config: GateConfig, episode: int) -> None:
-        self.first = bool(config.initial_state)
-        self._inherit = config.adjacent_last_state
-        self._before: deque[float] = deque(maxlen=config.adjacent_extrema_window - 1)
-
-    def judge(self, motion: float, state: bool) -> Verdict:
-        """Prune at or above the maximum, full vision below the minimum."""
-        compared = tuple(self._before)
-        self._before.append(motion)
+        compared = before if self._previous else tuple(self._recent)
         if not compared:
             return Verdict(self.first, Reason.COLD_START)
         upper, lower = max(compared), min(compared)
         if motion >= upper:
             return Verdict(True, Reason.FAST, upper, lower, compared)
-        if motion < lower:
+        if motion < lower or (motion == lower and not self._previous):
             return Verdict(False, Reason.SLOW, upper, lower, compared)
         prune = state if self._inherit else True
         return Verdict(prune, Reason.BETWEEN, upper, lower, compared)
@@ -242,7 +227,7 @@ def _against(motion: float, mean: float, compared: tuple[float, ...] = ()) -> Ve
 _RULES: Final[Mapping[str, Callable[[GateConfig, int], Rule]]] = MappingProxyType(
     {
         "adjacent/extrema": ExtremaRule,
-        "adjacent/extrema_previous": PreviousExtremaRule,
+        "adjacent/extrema_previous": ExtremaRule,
         "adjacent/classic": LookbackRule,
         "adjacent/lookback": LookbackRule,
         "mean": MeanRule,

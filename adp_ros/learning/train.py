@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Final, Protocol
@@ -309,7 +310,7 @@ def _prepared(
 ) -> tuple[Trainer, nn.Module | None]:
     """Return the trainer where the run stands, and the model with adapters, if it has some."""
     recipe, parts, model = request.recipe, start.parts, start.model
-    data.refuse_instructions(parts.tokenizer.encode)
+    data.refuse_instructions(partial(_readable, start))
     network = TrainingNetwork(model, len(data.examples.instructions))
     wrapped = add_lora(model, recipe.lora) if recipe.lora.rank else None
     statistics = _statistics(recipe, data, start)
@@ -319,6 +320,12 @@ def _prepared(
     known = [asdict(recipe), data.fingerprint, start.origin]
     trainer.resume(hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest())
     return trainer, wrapped
+
+
+def _readable(start: Start, instruction: str) -> None:
+    """Refuse an instruction that the checkpoint would refuse when it is used."""
+    text = len(start.parts.tokenizer.encode(instruction)) + 1  # and the stop token
+    start.model.check_length(1, text, start.model.proprio_projector is not None)
 
 
 def _training(

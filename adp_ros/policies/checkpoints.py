@@ -51,12 +51,9 @@ def read_training(checkpoint: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        return read_json(path)
+    except CheckpointError as error:
         raise CheckpointError(f"{path} can't be read: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} can't be read: it is no object with names")
-    return values
 
 
 def learnt_in_simulation(checkpoint: Path) -> bool:
@@ -129,10 +126,6 @@ def shipped_policy(share: Path) -> Path | None:
     return directory if (directory / "config.json").is_file() else None
 
 
-# modules of adp_ros.policies.policy whose change makes another checkpoint
-_MAKERS: Final = ("create", "description", "layout", "sizes", "synthetic_tokenizer")
-
-
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Return the cache folder: ``ADP_ROS_CACHE``, else ``XDG_CACHE_HOME``, else ``~/.cache``."""
     if environ.get("ADP_ROS_CACHE"):
@@ -179,16 +172,7 @@ def make_small_checkpoint(environ: Mapping[str, str]) -> Path:
 
 def _make(work: Path, target: Path, environ: Mapping[str, str]) -> Path:
     """Make the checkpoint in a process of its own: launch files stay free of torch."""
-    words = [
-        sys.executable,
-        "-m",
-        "adp_ros.cli",
-        "checkpoint",
-        "new",
-        "--size",
-        "small",
-        str(work),
-    ]
+    words = [sys.executable, "-m", "adp_ros.cli", "checkpoint", "new", "--size", "small", str(work)]
     result = subprocess.run(words, env=dict(environ), capture_output=True, text=True, check=False)
     if result.returncode != 0:
         reason = result.stderr.strip().splitlines()[-1:] or ["no message"]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...adp.pruner import Attending, Positions, PruneContext, Pruner, Selection
-from ...errors import ObservationError, PolicyError
+from ...errors import PolicyError
 from ..policy import StageTimes
 from .graphs import Runner
 from .llama import Decoded, Rotary
@@ -179,12 +179,7 @@ class ForwardPass:
             ConfigError: The pruner does not fit the model or the number of views.
         """
         model = self._model
-        length = views * model.patches_per_view + text + proprio + model.slots
-        if length > model.max_length:
-            raise ObservationError(
-                f"{views} views and the instruction make {length} tokens, the model was made for "
-                f"{model.max_length}"
-            )
+        model.check_length(views, text, proprio)
         if pruner is not None:
             pruner.kept_per_view(views, model.patches_per_view)
             model.layer(pruner.cut_layer)

@@ -12,7 +12,7 @@ from torch.nn.functional import gelu, relu
 from transformers import LlamaConfig
 
 from ...adp.scoring import QueryKey, fold_text, score_patches
-from ...errors import ConfigError
+from ...errors import ConfigError, ObservationError
 from .llama import Decoder, DecoderLayer, Rotary
 from .model_config import PATCHES_PER_VIEW, LlmConfig, ModelConfig
 from .vision import VisionBackbone
@@ -110,6 +110,24 @@ class OpenVla(nn.Module):
         self.language_model = Decoder(llama_config(config.llm))
         self.action_head = ActionHead(hidden, action_size)
         self.proprio_projector = ProprioProjector(state_size, hidden) if state_size else None
+
+    def check_length(self, views: int, text: int, proprio: bool) -> None:
+        """Refuse a sequence that is longer than the decoder's positions.
+
+        Args:
+            views: Number of views.
+            text: Tokens of BOS, prompt and stop.
+            proprio: True when the sequence has a token of proprioception.
+
+        Raises:
+            ObservationError: It is.
+        """
+        length = views * self.patches_per_view + text + proprio + self.slots
+        if length > self.max_length:
+            raise ObservationError(
+                f"{views} views and the instruction make {length} tokens, the model was made for "
+                f"{self.max_length}"
+            )
 
     def see(self, pixels: Tensor) -> Tensor:
         """Turn pixel values (B, 6 * views, H, W) into patch tokens (B, V, D)."""
