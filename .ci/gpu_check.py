@@ -26,10 +26,9 @@ from adp_ros.adp.pruner import Pruner
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.cli import main as adp_ros
 from adp_ros.evaluation.bench import read_environment
-from adp_ros.learning.attention import fast_attention
 from adp_ros.learning.batch import Batch
 from adp_ros.learning.initial_model import add_lora
-from adp_ros.learning.network import TrainingNetwork
+from adp_ros.learning.network import TrainingNetwork, fast_attention
 from adp_ros.learning.optimisation import Optimiser
 from adp_ros.learning.recipe import LoraSettings, LossWeights, Stage
 from adp_ros.policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint, random_policy

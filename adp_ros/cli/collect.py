@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,8 +18,7 @@ from ..sim.tasks import task_names
 from .output import write_json
 
 if TYPE_CHECKING:
-    from ..learning.collecting import Session
-    from ..learning.collection import Collected, CollectPlan, CollectSettings, Summary
+    from ..learning.collection import Collected, CollectPlan, CollectSettings
     from ..reports.progress import Show
 
 
@@ -97,40 +96,33 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Collect what is missing; return 0, or 1 when an episode could not be run."""
-    from ..learning.collecting import run_session
-    from ..learning.collection import summarise
-    from ..learning.dataset_statistics import write_statistics
+    from ..learning.collecting import collect
+    from ..learning.collection import CollectPlan, summarise
+    from ..learning.dataset import DatasetInfo, create_dataset, write_statistics
 
-    session = _session(arguments)
+    settings = _settings(arguments)
+    plan = CollectPlan(_tasks(arguments.task), arguments.seed, arguments.episodes, settings)
+    source, made = f"adp_ros twin, {_source(plan)}", asdict(settings)
+    info = DatasetInfo(robot_type=settings.robot_type, source=source, made=made)
+    dataset = create_dataset(arguments.out, info)
+    adp = arguments.adp or share_directory(os.environ) / "config" / "adp.yaml"
     began = time.perf_counter()
     try:
         with progress_shown(sys.stderr) as show:
-            outcomes = run_session(session, CollectTally(show))
+            outcomes = collect(plan, dataset, adp, arguments.workers, CollectTally(show))
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted; {arguments.out} keeps what ended, go on the same way\n")
         raise
     finally:
-        if len(session.dataset):
-            write_statistics(session.dataset)
+        if len(dataset):
+            write_statistics(dataset)
     summary = summarise(outcomes, time.perf_counter() - began)
-    _print(summary, session, arguments)
-    return 1 if summary.errors else 0
-
-
-def _session(arguments: argparse.Namespace) -> "Session":
-    from ..learning.collecting import Session
-    from ..learning.collection import CollectPlan
-    from ..learning.dataset import DatasetInfo, create_dataset
-
-    settings = _settings(arguments)
-    plan = CollectPlan(_tasks(arguments.task), arguments.seed, arguments.episodes, settings)
-    adp = arguments.adp or share_directory(os.environ) / "config" / "adp.yaml"
-    info = DatasetInfo(
-        robot_type=settings.robot_type,
-        source=f"adp_ros twin, {_source(plan)}",
-        made=asdict(settings),
-    )
-    return Session(plan, create_dataset(arguments.out, info), adp, arguments.workers)
+    values = summary | {"out": str(arguments.out), "demonstrations": len(dataset)}
+    if arguments.json:
+        write_json(values)
+    else:
+        _print(values)
+    return 1 if summary["errors"] else 0
 
 
 def _source(plan: "CollectPlan") -> str:
@@ -181,25 +173,22 @@ def _tasks(names: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _print(summary: "Summary", session: "Session", arguments: argparse.Namespace) -> None:
-    total, out = len(session.dataset), arguments.out
-    if arguments.json:
-        values = summary.to_json() | {"out": str(out), "demonstrations": total}
-        write_json(values)
-        return
+def _print(summary: dict[str, Any]) -> None:
     table = Table("task", "kind", "episodes", "success", "kept", "pictures", "simulated [s]")
-    for group in summary.groups:
-        rate = f"{group.successes / group.episodes:.1%}"
-        numbers = (group.episodes, rate, group.kept, group.frames, f"{group.simulated_seconds:.0f}")
-        table.add_row(group.task, group.kind, *map(str, numbers))
+    for group in summary["groups"]:
+        rate = f"{group['successes'] / group['episodes']:.1%}"
+        numbers = (group["episodes"], rate, group["kept"], group["frames"])
+        seconds = f"{group['simulated_seconds']:.0f}"
+        table.add_row(group["task"], group["kind"], *map(str, numbers), seconds)
     console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
-    if summary.groups:
+    if summary["groups"]:
         console.print(table)
-    for line in summary.left_out:
+    for line in summary["left_out"]:
         console.print(f"left out  {line}", markup=False)
-    for line in summary.errors:
+    for line in summary["errors"]:
         console.print(f"error     {line}", markup=False)
     console.print(
-        f"{total} demonstrations in {out}; {summary.bytes / 1e6:.0f} MB now, "
-        f"{summary.wall_seconds:.0f} s, {summary.times_real_time:.1f} x real time"
+        f"{summary['demonstrations']} demonstrations in {summary['out']}; "
+        f"{summary['bytes'] / 1e6:.0f} MB now, {summary['wall_seconds']:.0f} s, "
+        f"{summary['times_real_time']:.1f} x real time"
     )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -189,30 +189,18 @@ Show = Callable[[Collected | None, int, int], None]
 """(episode that ended or None, episodes done, episodes to do)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What is to be done.
-
-    Attributes:
-        plan: All episodes.
-        dataset: Where they go.
-        adp_file: Settings of pruning that a policy is used with.
-        workers: Number of processes.
-    """
-
-    plan: CollectPlan
-    dataset: Dataset
-    adp_file: Path
-    workers: int = 1
-
-
-def run_session(session: Session, show: Show) -> list[Collected]:
+def collect(
+    plan: CollectPlan, dataset: Dataset, adp_file: Path, workers: int, show: Show
+) -> list[Collected]:
     """Make the episodes that are missing; return what came of them, in the order they ended.
 
     An interruption loses the episodes at hand and nothing else.
 
     Args:
-        session: What is to be done.
+        plan: All episodes.
+        dataset: Where they go.
+        adp_file: Settings of pruning that a policy is used with.
+        workers: Number of processes.
         show: Told at the start and after each episode.
 
     Raises:
@@ -221,16 +209,14 @@ def run_session(session: Session, show: Show) -> list[Collected]:
         WorkerError: A worker process ended by itself.
         AdpError: The checkpoint is unusable.
     """
-    check_workers(session.workers)
-    dataset, left_out = session.dataset, LeftOut(session.dataset.directory)
+    check_workers(workers)
+    left_out = LeftOut(dataset.directory)
     done = {*left_out.names(), *dataset.names()}
-    jobs = [job for job in session.plan.jobs() if job.name not in done]
-    factory = partial(
-        _make_worker, dataset.directory, session.plan.settings, session.adp_file
-    )  # in the process that is to use it
+    jobs = [job for job in plan.jobs() if job.name not in done]
+    factory = partial(_make_worker, dataset.directory, plan.settings, adp_file)
     outcomes: list[Collected] = []
     show(None, 0, len(jobs))
-    with closing(run_jobs(jobs, factory, session.workers)) as ended:
+    with closing(run_jobs(jobs, factory, workers)) as ended:
         for _, collected in ended:
             if not collected.kept and not collected.error:
                 left_out.add(collected)
@@ -240,4 +226,5 @@ def run_session(session: Session, show: Show) -> list[Collected]:
 
 
 def _make_worker(directory: Path, settings: CollectSettings, adp_file: Path) -> Worker:
+    """Make the worker in the process that is to use it."""
     return Worker(open_dataset(directory), settings, adp_file)

@@ -1,7 +1,7 @@
 """Which episodes are to be collected, what is missing, and what a run of it amounts to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -224,79 +224,35 @@ class LeftOut:
         append_line(self._path, line)
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Episodes of one task and kind.
+def summarise(outcomes: Sequence[Collected], wall: float) -> dict[str, Any]:
+    """Return what a run amounts to, ready for ``json.dumps``.
 
-    Attributes:
-        task: Name of the task.
-        kind: ``clean``, ``noisy`` or ``policy``.
-        episodes: How many were run.
-        successes: How many of them did the task.
-        kept: How many are demonstrations now.
-        frames: Pictures in them.
-        simulated_seconds: Simulated time, in [s].
+    Args:
+        outcomes: What came of its episodes.
+        wall: Time that it took, in [s].
+
+    Returns:
+        ``groups`` per task and kind, with counts and the simulated time in [s]; ``errors`` and
+        ``left_out`` (undisturbed episodes that failed), each a list of lines with the reason;
+        ``wall_seconds``, ``times_real_time`` and the ``bytes`` that were written.
     """
-
-    task: str
-    kind: str
-    episodes: int
-    successes: int
-    kept: int
-    frames: int
-    simulated_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run amounts to.
-
-    Attributes:
-        groups: Per task and kind.
-        errors: Episodes that could not be run, with the reason.
-        left_out: Undisturbed episodes that failed, with the reason.
-        wall_seconds: Time that the run took, in [s].
-        bytes: Size of what was written.
-    """
-
-    groups: tuple[Group, ...]
-    errors: tuple[str, ...]
-    left_out: tuple[str, ...]
-    wall_seconds: float
-    bytes: int
-
-    @property
-    def times_real_time(self) -> float:
-        """Simulated time per time that the run took; 0 when it took none."""
-        seconds = sum(group.simulated_seconds for group in self.groups)
-        return seconds / self.wall_seconds if self.wall_seconds > 0.0 else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it ready for ``json.dumps``."""
-        return asdict(self) | {"times_real_time": round(self.times_real_time, 2)}
-
-
-def summarise(outcomes: Sequence[Collected], wall: float) -> Summary:
-    """Sum up what came of the episodes of a run that took ``wall`` [s]."""
-    keys = sorted({(o.job.task, o.job.kind) for o in outcomes})
+    groups = []
+    for task, kind in sorted({(o.job.task, o.job.kind) for o in outcomes}):
+        own = [o for o in outcomes if (o.job.task, o.job.kind) == (task, kind)]
+        counts = {
+            "episodes": len(own),
+            "successes": sum(o.success for o in own),
+            "kept": sum(o.kept for o in own),
+            "frames": sum(o.frames for o in own),
+            "simulated_seconds": round(sum(o.time for o in own), 2),
+        }
+        groups.append({"task": task, "kind": kind, **counts})
     nothing = [o for o in outcomes if not o.kept]
-    return Summary(
-        groups=tuple(_group(task, kind, outcomes) for task, kind in keys),
-        errors=tuple(f"{o.job.name}: {o.ending}" for o in nothing if o.error),
-        left_out=tuple(f"{o.job.name}: {o.ending}" for o in nothing if not o.error),
-        wall_seconds=round(wall, 2),
-        bytes=sum(o.bytes for o in outcomes),
-    )
-
-
-def _group(task: str, kind: str, outcomes: Sequence[Collected]) -> Group:
-    own = [o for o in outcomes if (o.job.task, o.job.kind) == (task, kind)]
-    return Group(
-        task=task,
-        kind=kind,
-        episodes=len(own),
-        successes=sum(o.success for o in own),
-        kept=sum(o.kept for o in own),
-        frames=sum(o.frames for o in own),
-        simulated_seconds=round(sum(o.time for o in own), 2),
-    )
+    return {
+        "groups": groups,
+        "errors": [f"{o.job.name}: {o.ending}" for o in nothing if o.error],
+        "left_out": [f"{o.job.name}: {o.ending}" for o in nothing if not o.error],
+        "wall_seconds": round(wall, 2),
+        "times_real_time": round(sum(o.time for o in outcomes) / wall, 2) if wall > 0.0 else 0.0,
+        "bytes": sum(o.bytes for o in outcomes),
+    }

@@ -1,4 +1,4 @@
-"""A folder of demonstrations that fit together, one file per episode."""
+"""A folder of demonstrations that fit together, one file per episode, and its statistics."""
 
 import hashlib
 import json
@@ -13,9 +13,17 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DemonstrationError
 from ..policies.conventions import AXES_LAYOUT, StateLayout
+from ..policies.openvla.normalisation import STATISTICS_FILE
 from ..policies.openvla.preprocess import JPEG_QUALITY
-from ..types import ActionConvention
-from .demonstrations import Demonstration, Frames, Landmarks, check_episode
+from ..types import ActionConvention, FloatArray
+from .demonstrations import (
+    Demonstration,
+    Frames,
+    Landmarks,
+    NoOpFilter,
+    check_episode,
+    chunk_labels,
+)
 from .run_files import replacing, write_text
 
 _Arrays = dict[str, NDArray[Any]]
@@ -290,3 +298,77 @@ def _info(path: Path, values: Any) -> DatasetInfo:
     if not (isinstance(info.step_period, int | float) and info.step_period > 0.0):
         raise DemonstrationError(f"{path}: step_period is {info.step_period}, above 0 is needed")
     return info
+
+
+_MASK: Final = (True,) * 6 + (False,)  # the gripper is taken as it is
+
+
+class StatisticsCollector:
+    """Collects what statistics in upstream's form are of, episode after episode.
+
+    Args:
+        chunk_length: Actions of a chunk.
+        no_ops: Frames that training leaves out, None for none.
+    """
+
+    def __init__(self, chunk_length: int = 8, no_ops: NoOpFilter | None = None) -> None:
+        self._length = chunk_length
+        self._no_ops = no_ops
+        self._actions: list[FloatArray] = []
+        self._states: list[FloatArray] = []
+        self._episodes = 0
+
+    def add(self, episode: Demonstration) -> None:
+        """Take one episode."""
+        self._episodes += 1
+        if not len(episode.frames):
+            return
+        chunks, states = chunk_labels(episode, self._length), episode.state[episode.frames.step]
+        if self._no_ops is not None:
+            kept = self._no_ops.kept(episode, self._length)
+            chunks, states = chunks[kept], states[kept]
+        self._actions.append(chunks.reshape(-1, chunks.shape[-1]))
+        self._states.append(states)
+
+    def values(self) -> dict[str, Any]:
+        """Return the statistics of one data set.
+
+        Raises:
+            DemonstrationError: There was no frame.
+        """
+        states = np.concatenate(self._states) if self._states else np.zeros(0)
+        if not len(states):
+            raise DemonstrationError("there is no frame to make statistics of")
+        return {
+            "action": _summary(np.concatenate(self._actions)) | {"mask": list(_MASK)},
+            "proprio": _summary(states),
+            "num_transitions": len(states),
+            "num_trajectories": self._episodes,
+        }
+
+
+def _summary(values: FloatArray) -> dict[str, list[float]]:
+    """Summarise each column of (n, k) values."""
+    low, high = np.quantile(values, [0.01, 0.99], axis=0)
+    return {
+        "mean": values.mean(0).tolist(),
+        "std": values.std(0).tolist(),
+        "max": values.max(0).tolist(),
+        "min": values.min(0).tolist(),
+        "q01": low.tolist(),
+        "q99": high.tolist(),
+    }
+
+
+def write_statistics(dataset: Dataset) -> dict[str, Any]:
+    """Read all episodes, write ``dataset_statistics.json``, return it: the folder's name -> values.
+
+    Raises:
+        DemonstrationError: An episode is damaged, or there is none.
+    """
+    collector = StatisticsCollector(dataset.info.chunk_length)
+    for name in dataset.names():
+        collector.add(dataset.read(name, pictures=False))
+    content = {dataset.directory.resolve().name: collector.values()}
+    write_text(dataset.directory / STATISTICS_FILE, json.dumps(content, indent=2) + "\n")
+    return content

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..errors import AdpError, DemonstrationError
 from ..policies.openvla.preprocess import IMAGE_SIZE
 from ..types import FloatArray, Rgb
-from .dataset import Dataset, DatasetInfo, array_digest, open_dataset
-from .dataset_statistics import StatisticsCollector
+from .dataset import Dataset, DatasetInfo, StatisticsCollector, array_digest, open_dataset
 from .demonstrations import LANDMARKS, Demonstration, NoOpFilter, chunk_labels
 from .picture_cache import PictureCache
 

@@ -8,8 +8,7 @@ import pytest
 from demonstration_data import demonstration, picture
 
 from adp_ros.errors import ConfigError, DemonstrationError
-from adp_ros.learning.dataset import DatasetInfo, create_dataset, open_dataset
-from adp_ros.learning.dataset_statistics import write_statistics
+from adp_ros.learning.dataset import DatasetInfo, create_dataset, open_dataset, write_statistics
 from adp_ros.learning.demonstrations import Frames, NoOpFilter, chunk_labels
 from adp_ros.policies.openvla.normalisation import load_statistics
 from adp_ros.policies.openvla.preprocess import resize

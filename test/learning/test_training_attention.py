@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer
 
-from adp_ros.learning.attention import WrittenOutAttention
+from adp_ros.learning.network import WrittenOutAttention
 
 FUSED = "aten::scaled_dot_product_attention"
 

@@ -9,8 +9,7 @@ import torch
 from training_data import INSTRUCTIONS, made_examples, small_start
 
 from adp_ros.adp.text_driven import TextDrivenPruner
-from adp_ros.learning.augment import augment, central_window, unchanged
-from adp_ros.learning.batch import Collator
+from adp_ros.learning.batch import Collator, augment, central_window, unchanged
 from adp_ros.learning.initial_model import choose_parts, part_of
 from adp_ros.learning.network import TrainingNetwork
 from adp_ros.learning.recipe import PARTS, Augmentation, LossWeights

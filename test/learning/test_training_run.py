@@ -221,7 +221,7 @@ def test_adapters_need_a_package(monkeypatch):
 
 def test_augmentation_of_a_run_is_drawn_anew_each_step():
     """Two generators give two pictures, one generator's seed the same picture."""
-    from adp_ros.learning.augment import augment
+    from adp_ros.learning.batch import augment
 
     picture = made_examples(1, 0).picture(0)
     changed = [augment(picture, Augmentation(), np.random.default_rng(s))[0] for s in (1, 2, 1)]
