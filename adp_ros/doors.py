@@ -1,13 +1,13 @@
 """Doors: what is known by a name, of our own and of other packages.
 
-A door lists its built-in things as ``"module:object"``, or ``"module"`` where a module is the
+A door lists its built-in objects as ``"module:object"``, or ``"module"`` where a module is the
 thing, which are imported when they are first asked for. Another package adds its own through an
 entry point of the door's group, in its ``pyproject.toml``::
 
     [project.entry-points."adp_ros.pruners"]
     corners = "my_package:CornersPruner"
 
-An outside thing that can't be used costs one line of :meth:`Door.problems`, and nothing else.
+An outside object that can't be used costs one line of :meth:`Door.problems`, and nothing else.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def lacks(thing: Any, *members: str) -> str:
-    """Say which members of an interface a thing lacks, for :attr:`Door.fault`; empty for none."""
+    """Say which members of an interface an object lacks, for :attr:`Door.fault`; empty for none."""
     missing = [name for name in members if not hasattr(thing, name)]
     return f"has no {', '.join(missing)}" if missing else ""
 
@@ -104,7 +104,7 @@ class Door(Generic[T]):
 
     @cached_property
     def _clashes(self) -> Mapping[str, str]:
-        """Taken name -> line. Two packages' name is nobody's, a name of ours stays ours."""
+        """Taken name -> line. A name of two packages is neither's, a name of ours stays ours."""
         lines: dict[str, str] = {}
         for name, (first, *others) in self._entries.items():
             owners = ["adp_ros"] if name in self.built_in else []

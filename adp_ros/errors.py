@@ -1,4 +1,4 @@
-"""Errors a user can act on. Each message names the thing, its value and what is allowed.
+"""Errors a user can act on. Each message names the setting, its value and what is allowed.
 
 Internal invariants raise plain ``ValueError`` or ``RuntimeError``; whatever a user can cause
 raises one of these, so that every command can turn it into one line and exit status 2.

@@ -214,7 +214,7 @@ def config_from_mapping(cls: type[T], values: Mapping[str, Any], where: str = ""
         cls: Dataclass of settings. Fields that are dataclasses themselves are built from mappings,
             sequences of them from lists of mappings.
         values: Name -> value; a list is as good as a tuple.
-        where: File or node, put before each message; empty for nothing.
+        where: File or node, put before each message; may be empty.
 
     Raises:
         ConfigError: Names the setting, its value and what is allowed.

@@ -24,7 +24,8 @@ from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
 from adp_ros.policies.checkpoints import checkpoint_fingerprint
 from adp_ros.policies.conventions import JACO_LAYOUT, ArmState, StateLayout
 from adp_ros.policies.planner import WindowPlanner
-from adp_ros.policies.policy import InferenceSettings, load_policy
+from adp_ros.policies.policy import load_policy
+from adp_ros.policies.setup import InferenceSettings
 from adp_ros.policies.window import MeasuredMotion
 from adp_ros.robots.jaco2.messages import (
     finger_position_message,

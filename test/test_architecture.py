@@ -35,6 +35,7 @@ MESSAGES = {"sensor_msgs", "geometry_msgs", "std_msgs", "diagnostic_msgs", "buil
 MESSAGES |= {"kinova_msgs", "std_srvs", "rcl_interfaces", "rosgraph_msgs", "adp_ros.msg"}
 MODEL = {"torch", "transformers", "safetensors", "tokenizers"}
 ALLOWED = {
+    "adp/merging": {"torch"},
     "adp/pruner": {"torch"},
     "adp/rivals": {"torch"},
     "adp/scoring": {"torch"},

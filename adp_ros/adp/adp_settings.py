@@ -20,6 +20,7 @@ from ..settings import (
     setting_names,
 )
 from .gate_settings import RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
+from .overlay import MERGED_COLOR
 from .registry import PRUNERS, check_own_setting, pruner_from_file
 
 if TYPE_CHECKING:
@@ -75,6 +76,25 @@ class PruningSettings:
         "Position numbers of the kept tokens: reindexed counts them from the start, kept leaves "
         "those of the full sequence; auto is what the pruner has by itself.",
         choices=("auto", "reindexed", "kept"),
+    )
+    merge: str = setting(
+        "none",
+        "What becomes of dropped patches: nothing; mean: one token per view, their mean, which "
+        "counts for as many as they are; grid: one for each square of a grid. Part of the budget.",
+        choices=("none", "mean", "grid"),
+    )
+    merge_grid: int = setting(
+        2, "Squares along one side of a view that merge: grid makes.", low=1, high=16
+    )
+    merge_weighted: bool = setting(
+        True, "A mean token counts for as many patches as it stands for; false: for one."
+    )
+    qk_cut_layer: int = setting(
+        0,
+        "Layer of the language model in front of which patches are dropped (adp, inverse): 0 "
+        "before all of it; the layers before see every patch and cost accordingly.",
+        low=0,
+        high=1000,
     )
     pruner_seed: int = setting(0, "Seed of the random pruner.", low=0, high=2**32 - 1)
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -137,6 +157,13 @@ class OverlaySettings:
     overlay_pruned: bool = setting(True, "Publish the picture with pruned patches masked.")
     overlay_pruned_color: tuple[int, ...] = setting(
         (0, 0, 255), "Colour of the mask, red green blue.", low=0, high=255, length=3
+    )
+    overlay_merged_color: tuple[int, ...] = setting(
+        MERGED_COLOR,
+        "Colour of patches that a mean token stands for (merge), red green blue.",
+        low=0,
+        high=255,
+        length=3,
     )
     overlay_pruned_alpha: int = setting(
         120, "Opacity of the mask, 255 covers all.", low=0, high=255

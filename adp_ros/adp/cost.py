@@ -118,7 +118,7 @@ class DecoderSizes:
     layers: int
 
     def flops(self, tokens: int, layers: int | None = None) -> float:
-        """Return the cost of some layers, None for all, over so many tokens."""
+        """Return the cost of some layers, None for all, over a number of tokens."""
         count = self.layers if layers is None else layers
         return llm_flops(tokens, self.hidden, self.intermediate, count)
 

@@ -7,6 +7,7 @@ start to end over all steps, the released code's default.
 """
 
 import math
+from dataclasses import replace
 from numbers import Real
 
 import numpy as np
@@ -123,6 +124,7 @@ class Gate:
         self.window = 0
         self.prune = self._rule.first
         self._pruned_run = int(self.prune)
+        self._wanted = self.prune  # what the rule said last, whatever a refresh made of it
 
     def close_window(self, motion: float) -> Decision:
         """Take the motion of the window that just ended and choose the state of the next.
@@ -139,7 +141,9 @@ class Gate:
                 unchanged then.
         """
         motion = self._checked(motion)
-        verdict = self._after_cold_start(self._rule.judge(motion, self.prune))
+        verdict = self._held(motion, self._rule.judge(motion, self.prune))
+        verdict = self._after_cold_start(verdict)
+        self._wanted = verdict.prune
         refresh = self._refresh_due(verdict)
         prune = verdict.prune and not refresh
         decision = Decision(
@@ -158,6 +162,14 @@ class Gate:
         self.prune, self._pruned_run = prune, decision.pruned_run
         self.window += 1
         return decision
+
+    def _held(self, motion: float, verdict: Verdict) -> Verdict:
+        """Keep what the rule said before where the motions compared are nearly equal."""
+        band = self.config.min_motion_change
+        seen = (motion, verdict.upper, verdict.lower, *verdict.compared)
+        if not self.config.reads_motion or max(seen) - min(seen) >= band * max(seen):
+            return verdict
+        return replace(verdict, prune=self._wanted, reason=Reason.STEADY)
 
     def _after_cold_start(self, verdict: Verdict) -> Verdict:
         cold = self.window + 1 < self.config.cold_start_windows

@@ -25,6 +25,7 @@ class Reason(str, Enum):
     FAST = "fast"  # motion at or above the upper threshold: prune
     SLOW = "slow"  # motion at or below the lower threshold: full vision
     BETWEEN = "between"  # motion between the thresholds
+    STEADY = "steady"  # motions nearly equal: as before
     REFRESH = "refresh"  # too many pruned windows in a row: full vision
     SCHEDULE = "schedule"  # periodic switching
     RANDOM = "random"  # drawn

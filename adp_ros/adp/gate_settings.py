@@ -154,6 +154,13 @@ class GateConfig:
     min_delta_pos: float = setting(
         0.0, "Steps shorter than this count as none in path and sum.", unit="m", low=0.0, high=1.0
     )
+    min_motion_change: float = setting(
+        0.0,
+        "Share of the largest of the motions compared by which they must differ; else what was "
+        "decided before stays. 0 is the paper's rule, which at constant speed follows noise.",
+        low=0.0,
+        high=1.0,
+    )
     motion_source: str = setting(
         "commanded",
         "Where motion comes from: the commanded chunk (Eq. 14) or the measured tool poses.",

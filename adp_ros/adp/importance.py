@@ -118,6 +118,51 @@ def layer_statistics(scores: Scores, kind: str = "softmax") -> tuple[LayerStatis
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PruningLook:
+    """What one way of pruning does to attention and to the chunk, mean over the frames.
+
+    Attributes:
+        name: The way.
+        mass: Share of the action rows' attention that goes to vision tokens, per layer.
+        flops_share: FLOPs of those with full vision.
+        path: Distance between this chunk's and full vision's position, mean over the steps, in
+            [mm].
+        turn: The same of the summed rotation increments, in [deg].
+        gripper: Share of the steps in which the gripper is on the other side of half open.
+    """
+
+    name: str
+    mass: tuple[float, ...]
+    flops_share: float
+    path: float
+    turn: float
+    gripper: float
+
+
+def pruning_look(
+    name: str, mass: FloatArray, actions: FloatArray, full: FloatArray, flops_share: float
+) -> PruningLook:
+    """Compare one way of pruning with full vision on the same frames.
+
+    Args:
+        name: The way.
+        mass: Attention on vision, shape (F, L).
+        actions: Its chunks, shape (F, T, 7), see :class:`adp_ros.types.Chunk`.
+        full: Full vision's, of the same shape.
+        flops_share: FLOPs of those with full vision.
+    """
+    error = np.cumsum(actions - full, axis=1)  # (F, T, 7): where the arm would be
+    return PruningLook(
+        name=name,
+        mass=tuple(mass.mean(axis=0).tolist()),
+        flops_share=flops_share,
+        path=float(1e3 * np.linalg.norm(error[..., :3], axis=-1).mean()),
+        turn=float(np.degrees(np.linalg.norm(error[..., 3:6], axis=-1)).mean()),
+        gripper=float(((actions[..., 6] > 0.5) != (full[..., 6] > 0.5)).mean()),
+    )
+
+
 def _agreement(scores: Scores) -> FloatArray:
     count = max(1, scores.shape[-1] // 2)
     best = np.argsort(-scores, axis=-1, kind="stable")[..., :count]  # (F, L, k)

@@ -20,6 +20,7 @@ INPUT_SIDE: Final = 224  # side of the towers' input in [px]
 CROP_AREA: Final = 0.9  # share of the picture's area that the centre crop keeps
 
 COLOR: Final = (0, 0, 255)  # of pruned patches, red green blue (ADP paper, Table 14)
+MERGED_COLOR: Final = (255, 140, 0)  # of pruned patches that a mean token stands for
 ALPHA: Final = 120  # opacity of that colour, 255 covers all
 
 
@@ -60,6 +61,23 @@ def pruned_patches(kept: NDArray[np.int64] | None, view: int) -> NDArray[np.bool
         local = kept - view * PATCHES
         pruned[local[(local >= 0) & (local < PATCHES)]] = False
     return pruned.reshape(GRID, GRID)
+
+
+def group_sizes(pruned: NDArray[np.bool_], side: int) -> tuple[int, ...]:
+    """Return how many pruned patches each square of a grid holds.
+
+    Args:
+        pruned: Shape (16, 16), see :func:`pruned_patches`.
+        side: Squares along one side, 0 for none.
+
+    Returns:
+        Row by row; empty for a side of 0.
+    """
+    if side == 0:
+        return ()
+    edges = -(-np.arange(side + 1) * GRID // side)  # first patch of each square, rounded up
+    rows = np.add.reduceat(pruned.astype(np.int64), edges[:-1], axis=0)
+    return tuple(np.add.reduceat(rows, edges[:-1], axis=1).flatten().tolist())
 
 
 def draw_pruned(

@@ -64,6 +64,7 @@ def spread(patches: int, like: Tensor) -> Tensor:
 
 
 Counts = Literal["code", "paper", "tables"]
+Merge = Literal["none", "mean", "grid"]
 
 _SLACK: Final = 1e-9  # 0.7 * 10 is 7 patches, whatever its last binary digit
 _TOTAL: Final[Mapping[str, Callable[[float], int]]] = {
@@ -87,6 +88,11 @@ class Budget:
             rho V, then floor of each view's share, as the paper's text says. ``tables``: ceil of
             rho V, which its tables 5 to 9 imply. In the last two the remainder goes to the last
             view, and what exceeds a view to the others.
+        merge: What becomes of the dropped patches. ``none``: nothing. ``mean``: one token per
+            view, their mean, which counts for as many as they are. ``grid``: one such token for
+            each square of a grid. These tokens are part of the budget.
+        merge_grid: Squares along one side of a view, for ``grid``.
+        merge_weighted: False lets a mean token count for one patch, to show what the weight does.
     """
 
     keep: float = setting(0.5, "share of the vision patches that is kept", low=0, high=1)
@@ -94,6 +100,13 @@ class Budget:
         (0.4, 0.6), "weights of the views, none for equal ones", low=0
     )
     counts: Counts = setting("code", "rounding rule", choices=("code", "paper", "tables"))
+    merge: Merge = setting(
+        "none",
+        "what becomes of the dropped patches: nothing, one mean token per view, or one per square",
+        choices=("none", "mean", "grid"),
+    )
+    merge_grid: int = setting(2, "squares along one side of a view, for grid", low=1, high=16)
+    merge_weighted: bool = setting(True, "a mean token counts for as many as it stands for")
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -104,8 +117,34 @@ class Budget:
                 f"split is {self.split!r}, weights from 0 with a positive sum or None are needed"
             )
 
+    @property
+    def merge_side(self) -> int:
+        """Groups of dropped patches along one side of a view; 0 where nothing is merged."""
+        return {"none": 0, "mean": 1, "grid": self.merge_grid}[self.merge]
+
     def kept_per_view(self, views: int, patches: int) -> tuple[int, ...]:
-        """Return how many patches of each view are kept.
+        """Return how many patches of each view are kept as they are.
+
+        Args:
+            views: Number of views.
+            patches: Patches of one view.
+
+        Raises:
+            ConfigError: The split has weights for another number of views, or the budget has no
+                room for the tokens that dropped patches merge to.
+        """
+        tokens = self.tokens_per_view(views, patches)
+        if self.keep >= 1 or not self.merge_side:
+            return tokens
+        if min(tokens) <= self.merge_side**2:
+            raise ConfigError(
+                f"keep is {self.keep}: {min(tokens)} tokens of a view, but merge "
+                f"{self.merge!r} needs {self.merge_side**2} and one for a patch"
+            )
+        return tuple(count - self.merge_side**2 for count in tokens)
+
+    def tokens_per_view(self, views: int, patches: int) -> tuple[int, ...]:
+        """Return how many vision tokens of each view enter, merged ones included.
 
         Args:
             views: Number of views.
@@ -241,6 +280,9 @@ class Pruner(Budget, ABC):
             "split": "qk_keep_split",
             "counts": "keep_counts",
             "positions": "keep_positions",
+            "merge": "merge",
+            "merge_grid": "merge_grid",
+            "merge_weighted": "merge_weighted",
         }
     )
     graph_safe: ClassVar[bool] = True
@@ -278,7 +320,8 @@ class Pruner(Budget, ABC):
         """
         before = sizes.flops(lengths[0], self.cut_layer)
         behind = sizes.flops(lengths[1], sizes.layers - self.cut_layer)
-        return before + behind + self.scoring_flops(sizes, vision, sequence)
+        merging = 2.0 * self.merge_side**2 * vision * sizes.hidden  # per view, of all patches
+        return before + behind + self.scoring_flops(sizes, vision, sequence) + merging
 
     def counts_of(self, context: PruneContext) -> tuple[int, ...]:
         """Return how many patches of each view of a frame are kept."""

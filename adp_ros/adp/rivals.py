@@ -15,7 +15,7 @@ from .pruner import Attending, Positions, PruneContext, Pruner, Selection, highe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomPruner(Pruner):
-    """Keeps patches drawn anew for each frame.
+    """Keeps patches drawn at random for each frame.
 
     Attributes:
         seed: Seed of the draws; :meth:`reset` begins them again.

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..settings import setting
 from .cost import DecoderSizes, collapsed_scoring_flops, scoring_flops
 from .pruner import Order, PruneContext, Pruner, Selection, highest
@@ -23,17 +24,30 @@ class TextDrivenPruner(Pruner):
         layer: Decoder layer whose queries and keys score. 0 reads the embeddings; above 0 the
             model first runs up to that layer on all patches (the released code runs all layers,
             to the same effect).
+        cut: Layer in front of which patches are dropped; 0 is before the language model. The
+            layers before it see every patch, whatever ``layer`` scores.
         order: Order of the kept patches in the sequence. ``index``: as in the pictures.
             ``score``: with one view the best first, with several views as ``index``.
     """
 
+    cut: int = setting(0, "layer in front of which patches are dropped", low=0)
     layer: int = setting(0, "decoder layer that scores", low=0)
     order: Order = setting("index", "order of the kept patches", choices=("index", "score"))
 
     name: ClassVar[str] = "adp"
     file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {**Pruner.file_names, "layer": "qk_layer", "order": "keep_order"}
+        {**Pruner.file_names, "layer": "qk_layer", "cut": "qk_cut_layer", "order": "keep_order"}
     )
+
+    def __post_init__(self) -> None:
+        super(TextDrivenPruner, self).__post_init__()
+        if self.merge != "none" and self.order == "score":
+            raise ConfigError("order is 'score', allowed with merge: 'index'")
+
+    @property
+    def cut_layer(self) -> int:
+        """The layer in front of which patches are dropped."""
+        return self.cut
 
     @property
     def deepest_layer(self) -> int:

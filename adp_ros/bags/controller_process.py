@@ -24,7 +24,7 @@ class ControllerProcess:
 
     Args:
         pipe: To that process.
-        sender: Its one thread sends, so that nobody waits while the other process is behind.
+        sender: Its one thread sends, so that the caller never waits for the other process.
     """
 
     def __init__(self, pipe: Connection, sender: Executor) -> None:

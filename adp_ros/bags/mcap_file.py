@@ -88,7 +88,7 @@ class McapFile:
         return np.frombuffer(self._rows, dtype=np.int64).reshape(-1, len(COLUMNS))
 
     def data(self, block: int, at: int, size: int) -> bytes:
-        """Return bytes by their place, as :attr:`rows` tells it."""
+        """Return bytes by their place, as :attr:`rows` gives it."""
         if block < 0:
             return os.pread(self._descriptor, size, at)
         records = self._blocks.get(block)
@@ -165,7 +165,7 @@ class McapFile:
             self.notes.append((note.name, dict(note.metadata)))
 
     def _read_summary(self, stream: BinaryIO) -> None:
-        """Take the topics that the file's end repeats, in case the first telling is damaged."""
+        """Take the topics that the file's end repeats, in case the first copy is damaged."""
         stream.seek(0)
         try:
             summary = make_reader(stream).get_summary()

@@ -10,7 +10,7 @@ from .bag_reader import BagReader
 
 
 def recorded_launch(path: Path, other_checkpoint: bool) -> dict[str, str]:
-    """Return the launch arguments with which a bag was recorded, as far as it tells them.
+    """Return the launch arguments with which a bag was recorded, as far as it holds them.
 
     Args:
         path: Folder of the bag, or one ``.mcap`` file.

@@ -193,7 +193,7 @@ class Recorder:
             self._queue.append(item)
 
     def step(self, now: float) -> None:
-        """Write what waits; called again and again by the writing thread.
+        """Write what waits; called in a loop by the writing thread.
 
         Args:
             now: Time in [s], not going back.

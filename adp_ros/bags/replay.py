@@ -1,4 +1,4 @@
-"""A recorded run once more, offline: from the bag's settings to windows that are compared."""
+"""A recorded run again, offline: from the bag's settings to windows that are compared."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from ..adp.gate_settings import GateConfig, ReleasedGateSettings
 from ..errors import BagError, ConfigError
 from ..policies.checkpoints import checkpoint_fingerprint
 from ..policies.planner import WindowPlanner
-from ..policies.policy import InferenceSettings, load_policy
-from ..policies.setup import PolicySetup, gate_config, set_up_policy
+from ..policies.policy import load_policy
+from ..policies.setup import InferenceSettings, PolicySetup, gate_config, set_up_policy
 from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
 from .bag_notes import settings_in
@@ -34,7 +34,7 @@ GATES = ("adjacent", "mean", "periodic", "random", "always", "never")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What is to differ from the recording; None leaves a thing as it was.
+    """What is to differ from the recording; None keeps what was recorded.
 
     Attributes:
         checkpoint: Checkpoint directory.
@@ -54,7 +54,7 @@ class Overrides:
 
     @property
     def none(self) -> bool:
-        """True when everything is to be as it was recorded."""
+        """True when nothing is changed from the recording."""
         return self == Overrides(device=self.device)
 
 
@@ -74,7 +74,7 @@ def inference_settings(contents: Contents, overrides: Overrides) -> InferenceSet
         values["checkpoint"] = str(overrides.checkpoint)
     if not values.get("checkpoint"):
         raise BagError(
-            "the bag does not tell the checkpoint (no parameters of inference_node in it): "
+            "the bag does not name the checkpoint (no parameters of inference_node in it): "
             "give --checkpoint"
         )
     if overrides.device is not None:
@@ -125,7 +125,7 @@ def checkpoint_note(contents: Contents, settings: InferenceSettings) -> str:
     """Say when the checkpoint is not the recorded one, empty when it is or nothing is known."""
     _, recorded = contents.notes.checkpoint
     if not recorded:
-        return "the bag does not tell the hash of its checkpoint"
+        return "the bag does not hold the hash of its checkpoint"
     now = checkpoint_fingerprint(Path(settings.checkpoint).expanduser())
     return "" if now == recorded else f"checkpoint {settings.checkpoint} is not the recorded one"
 

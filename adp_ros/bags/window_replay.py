@@ -1,4 +1,4 @@
-"""Windows of a bag through policy, pruner and gate once more."""
+"""Windows of a bag through policy, pruner and gate again."""
 
 import json
 import math
@@ -82,7 +82,7 @@ class ReplayPlan:
         image_topics: One per view, the main camera first.
         instruction: What the policy is told.
         layout: The policy's proprioceptive state, None when it takes none.
-        executes_own: True when the policy's own chunk moves the arm, whoever did when the bag
+        executes_own: True when the policy's own chunk moves the arm, whatever did when the bag
             was recorded.
     """
 
@@ -271,7 +271,7 @@ def log_text(lines: Iterable[dict[str, Any]]) -> str:
 
 
 def finite(value: Any) -> Any:
-    """Return a value that JSON can say: numbers that are none become null."""
+    """Return a value that JSON can say: numbers that are not finite become null."""
     if isinstance(value, dict):
         return {name: finite(entry) for name, entry in value.items()}
     if isinstance(value, list | tuple):

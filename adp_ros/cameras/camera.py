@@ -220,7 +220,7 @@ class CameraSettings:
     )
     reconnect_limit: float = setting(
         60.0,
-        "Reported as gone for good after so long; tries go on.",
+        "Reported as lost after this time; tries go on.",
         unit="s",
         low=1.0,
         high=86400.0,

@@ -27,7 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "tare": "take the present torques for rest",
         "topics": "what is published: list, echo, hz",
         "record": "record a bag for replay",
-        "replay": "a recorded run once more, offline",
+        "replay": "a recorded run again, offline",
         "play": "a bag into running nodes, with its clock",
         "config": "settings files with every default, unit and range",
         "doctor": "check this machine, each finding with a fix",
@@ -104,7 +104,7 @@ class Interrupt:
     """Ctrl-C as a KeyboardInterrupt that is remembered."""
 
     def __init__(self) -> None:
-        """Start with nothing asked."""
+        """Start without a request."""
         self.asked = False
 
     @contextmanager

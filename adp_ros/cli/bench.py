@@ -1,4 +1,4 @@
-"""``adp-ros bench``: full and pruned forward passes in turn, audited before any speed is told."""
+"""``adp-ros bench``: full and pruned forward passes in turn, audited before a speed is printed."""
 
 import argparse
 import json
@@ -218,4 +218,4 @@ def _print(values: dict[str, Any], result: "BenchResult") -> None:
         highlight=False,
     )
     for failure in result.failures:
-        console.print(f"audit failed, no speed-up is told: {failure}", highlight=False)
+        console.print(f"audit failed, no speed-up is printed: {failure}", highlight=False)

@@ -26,7 +26,7 @@ class CollectTally:
     """Shows episodes as they end."""
 
     def __init__(self, show: "Show") -> None:
-        """Start at nothing."""
+        """Start at zero."""
         self._show = show
         self._began = time.monotonic()
         self._episodes = self._successes = 0

@@ -67,6 +67,16 @@ FLAT_FILES: Final[Mapping[str, FlatFile]] = {
         "save_videos, ...).",
         tuple(Section(c) for c in (PruningSettings, GateSwitches, GateConfig, OverlaySettings)),
     ),
+    "adp_merge.yaml": FlatFile(
+        "Every window pruned to a tenth of the vision tokens, and the dropped patches merged into "
+        "four mean tokens per view that count for as many as they stand for. Everything that is "
+        "not named here is as in adp.yaml. 'adp-ros importance' shows for a checkpoint of your own "
+        "whether it holds.",
+        (
+            Section(PruningSettings, {"qk_keep_ratio": 0.1, "merge": "grid", "merge_grid": 2}),
+            Section(GateSwitches, {"use_dynamic_visual_strategy": False}),
+        ),
+    ),
     "adp_released.yaml": FlatFile(
         "The released code's configuration and its gate, exactly: motion is the net displacement "
         "of measured poses, the extrema leave the current window out, the first three windows are "

@@ -148,7 +148,7 @@ def _perform(
 
 
 def _compare(settings: LaunchSettings, duration: float | None) -> "SceneComparison | None":
-    """Compare with full vision; what stands in the way must not cost the live run's results."""
+    """Compare with full vision; a failure of it must not cost the live run's results."""
     from ..evaluation.full_vision import compare_with_full_vision
     from ..evaluation.rollout_result import RolloutConfig
 

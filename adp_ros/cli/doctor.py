@@ -1,4 +1,4 @@
-"""``adp-ros doctor``: what works on this machine, and how to mend what doesn't."""
+"""``adp-ros doctor``: what works on this machine, and how to fix what doesn't."""
 
 import argparse
 import os
@@ -246,7 +246,7 @@ def check_camera(subject: Subject) -> Finding:
 
 
 def check_driver(subject: Subject) -> Finding:
-    """Somebody publishes the arm's joint state: Kinova's driver, or the twin."""
+    """A node publishes the arm's joint state: Kinova's driver, or the twin."""
     topic = f"/{subject.robot_type}_driver/out/joint_state"
     said, reason = run_apart(GRAPH, topic, str(LISTEN))
     if reason:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..evaluation.conditions import Condition, EvalConfig, SceneVariant
     from ..evaluation.episodes import Plan
     from ..evaluation.results import Results
-    from ..evaluation.runner import Progress, Session
-    from ..evaluation.summary import Summary
+    from ..evaluation.runner import EvaluationSession, SessionProgress
+    from ..evaluation.summary import EvaluationSummary
     from ..reports.progress import Show
 
 
@@ -33,7 +33,7 @@ class EvalTally:
         self._done: Counter[str] = Counter()
         self._successes: Counter[str] = Counter()
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "SessionProgress") -> None:
         """Count the episode that ended last."""
         if progress.episode is not None and progress.result is not None:
             name = progress.episode.condition.name
@@ -149,16 +149,18 @@ def _run_session(arguments: argparse.Namespace) -> None:
         run_session(session, factory, EvalTally(show))
 
 
-def _session(arguments: argparse.Namespace, plan: "Plan", loop: "dict[str, object]") -> "Session":
+def _session(
+    arguments: argparse.Namespace, plan: "Plan", loop: "dict[str, object]"
+) -> "EvaluationSession":
     from ..evaluation.episodes import Shard
-    from ..evaluation.runner import Session
+    from ..evaluation.runner import EvaluationSession
     from ..evaluation.summary import identity_of
 
     for seed in arguments.video:
         if seed not in plan.seeds:
             first, last = plan.seeds[0], plan.seeds[-1]
             raise ConfigError(f"video is {seed}, allowed: seeds of this run, {first} to {last}")
-    return Session(
+    return EvaluationSession(
         plan=plan,
         identity=identity_of(_checkpoint(arguments, plan), loop),
         directory=arguments.out,
@@ -244,7 +246,7 @@ def _report(arguments: argparse.Namespace, results: "Results") -> None:
     sys.stderr.write(f"{len(results.episodes)} episodes, report in {out / 'report.html'}\n")
 
 
-def _print(summary: "Summary") -> None:
+def _print(summary: "EvaluationSummary") -> None:
     from rich.console import Console
 
     from ..reports.evaluation_tables import drawn, tables

@@ -12,10 +12,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from ..adp.importance import WEIGHT_KINDS, LayerStatistics, layer_statistics, mass_curve, weights_of
+from ..adp.importance import (
+    WEIGHT_KINDS,
+    LayerStatistics,
+    PruningLook,
+    layer_statistics,
+    mass_curve,
+    pruning_look,
+    weights_of,
+)
 from ..cameras.files import SUFFIXES
 from ..errors import CameraError, ConfigError
-from ..policies.policy import load_policy
+from ..policies.policy import Policy, load_policy
 from ..reports.plots import plot_layers, plot_mass
 from ..types import FloatArray, Observation, Rgb
 from .output import write_json
@@ -49,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="softmax",
         help="how scores become weights that sum to 1; default: %(default)s",
     )
+    parser.add_argument(
+        "--keep", type=float, default=0.1, metavar="X", help="share kept for the second table: 0.1"
+    )
+    parser.add_argument(
+        "--merge-grid", type=int, default=2, metavar="N", help="means per view: N x N; default: 2"
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda; default: %(default)s")
 
 
@@ -61,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     scores = np.stack(
         [policy.layer_scores(Observation(f, arguments.instruction, state)) for f in frames]
     )  # (F, L, V)
+    looks = _looks(
+        policy, [Observation(f, arguments.instruction, state) for f in frames], arguments
+    )
     statistics = layer_statistics(scores, arguments.weights)
     curves = mass_curve(weights_of(scores, arguments.weights)).mean(axis=0)  # (L, V)
     plots = _write_plots(arguments.output, statistics, curves)
@@ -70,12 +87,57 @@ def run(arguments: argparse.Namespace) -> int:
             "patches": scores.shape[-1],
             "weights": arguments.weights,
             "layers": [asdict(entry) for entry in statistics],
+            "pruning": [asdict(look) for look in looks],
             "plots": [str(path) for path in plots],
         }
         write_json(report)
     else:
         _print(statistics, len(frames), scores.shape[-1], plots)
+        _print_looks(looks, arguments.keep)
     return 0
+
+
+def _looks(
+    policy: Policy, observations: Sequence[Observation], arguments: argparse.Namespace
+) -> list[PruningLook]:
+    """Look at the same frames with full vision, with patches dropped, and with them merged."""
+    from ..adp.registry import make_pruner
+
+    side = arguments.merge_grid
+    pruners = {
+        "full vision": None,
+        "dropped": make_pruner("adp", keep=arguments.keep),
+        f"merged {side}x{side}": make_pruner(
+            "adp", keep=arguments.keep, merge="grid", merge_grid=side
+        ),
+    }
+    full = np.stack([policy.predict(o).actions for o in observations])  # (F, T, 7)
+    looks = []
+    for name, pruner in pruners.items():
+        told = [policy.predict(o, pruner) for o in observations]
+        mass = [policy.vision_mass(o, p, pruner) for o, p in zip(observations, told, strict=True)]
+        actions = np.stack([p.actions for p in told])
+        share = sum(p.flops for p in told) / sum(p.flops_full for p in told)
+        looks.append(pruning_look(name, np.stack(mass), actions, full, share))
+    return looks
+
+
+def _print_looks(looks: Sequence[PruningLook], keep: float) -> None:
+    console = Console(highlight=False, markup=False)
+    title = (
+        f"Attention of the action rows that goes to vision, and the chunk's error, keep {keep:g}"
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table.add_column("")
+    for head in ("FLOPs", *(f"layer {i}" for i in range(len(looks[0].mass)))):
+        table.add_column(head, justify="right")
+    for head in ("path [mm]", "turn [deg]", "gripper"):
+        table.add_column(head, justify="right")
+    for look in looks:
+        errors = (f"{look.path:.2f}", f"{look.turn:.2f}", f"{look.gripper:.1%}")
+        masses = (f"{mass:.3f}" for mass in look.mass)
+        table.add_row(look.name, f"{look.flops_share:.1%}", *masses, *errors)
+    console.print(table)
 
 
 def _frames(views: Sequence[Path], limit: int) -> Iterator[tuple[Rgb, ...]]:

@@ -19,7 +19,7 @@ SLOWEST, FASTEST = 0.1, 20.0  # [Hz]
 LINE_RATE: Final = 1.0  # [Hz] where there is no terminal
 
 Watch = Callable[[float], Snapshot]
-"""Listens for so many seconds and returns what is known then."""
+"""Listens for a number of seconds and returns what is known then."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in score.problems:
         sys.stderr.write(f"bag: {problem}\n")
     if arguments.start and not score.starts:
-        raise ConfigError("--start: the bag does not tell when the arm was started")
+        raise ConfigError("--start: the bag does not say when the arm was started")
     played = play(reader, score, settings, lambda text: _say(text, arguments.json))
     for problem in played.problems:
         sys.stderr.write(f"bag: {problem}\n")

@@ -1,4 +1,4 @@
-"""``adp-ros replay``: a recorded run once more, offline, with the same or with other settings."""
+"""``adp-ros replay``: a recorded run again, offline, with the same or with other settings."""
 
 import argparse
 import hashlib
@@ -39,7 +39,7 @@ _SHOWN: Final = ("end_point_mm", "end_angle_deg", "l1_normalized", "cosine_trans
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
-        "Put a bag's pictures through policy, pruner and gate once more, the chunks "
+        "Put a bag's pictures through policy, pruner and gate again, the chunks "
         "through controller and safety in simulated time; offline, without a robot. Everything is "
         "compared with what was recorded. Exit status 1 when something differs although nothing "
         "was asked to."

@@ -66,7 +66,7 @@ def _recipe_file(name: str) -> Path:
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether somebody asked to end; the state is saved first."""
+    """Give a function that says whether the end was asked for; the state is saved first."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -108,7 +108,7 @@ class Shown:
         self._bar.update(self._task, total=samples, completed=done)
 
     def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
-        """So many samples are done."""
+        """A number of samples is done."""
         text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
         self._bar.update(self._task, completed=samples, description=stage, losses=text)
 

@@ -149,7 +149,7 @@ class TorqueMonitor:
             joints: Joint angles, shape (6,), in [rad].
             arrival: Time of arrival in [s].
             allowance: What the heaviest object allowed in the hand would add to gravity, shape
-                (6,), in [N m]; anything from nothing to this is no residual. None for no object.
+                (6,), in [N m]; anything from zero to this is no residual. None for no object.
 
         Returns:
             The level, also kept in ``level``; ``message`` says which joint and how much.

@@ -144,7 +144,7 @@ class Ramp:
         return self.velocity
 
     def cut(self, velocity: FloatArray) -> None:
-        """Continue from a velocity that somebody reduced, shape (3,)."""
+        """Continue from a velocity that was reduced, shape (3,)."""
         if not np.array_equal(velocity, self.velocity):
             self.velocity, self._acceleration = np.array(velocity), np.zeros(3)
 
@@ -181,7 +181,7 @@ class TwistRamp:
         )
 
     def cut(self, twist: Twist) -> None:
-        """Continue from a velocity that somebody reduced."""
+        """Continue from a velocity that was reduced."""
         self._linear.cut(twist.linear)
         self._angular.cut(twist.angular)
 

@@ -24,15 +24,15 @@ from ..sim.base_controller import TICK, VelocityPoint
 from ..sim.render import TwinRenderer
 from ..sim.twin import ArmReading, Twin, TwinTruth
 from ..types import FingersSample, FloatArray, JointsSample, PoseSample, Rgb, TorqueSample
-from .rollout_result import Camera, RolloutConfig
+from .rollout_result import Renderer, RolloutConfig
 
 RATE: Final = 30  # [Hz]
 _TICKS: Final = round(1.0 / TICK)  # a second
 
-MakeCamera = Callable[[RolloutConfig], Camera]
+MakeCamera = Callable[[RolloutConfig], Renderer]
 
 
-def twin_camera(config: RolloutConfig) -> Camera:
+def twin_camera(config: RolloutConfig) -> Renderer:
     """Return the renderer of a rollout's scene.
 
     Raises:
@@ -47,7 +47,7 @@ class FrontCamera:
     def __init__(self, config: RolloutConfig, make: MakeCamera) -> None:
         self._config = config
         self._make = make
-        self._camera: Camera | None = None
+        self._camera: Renderer | None = None
         delay = round(config.camera_delay / TICK)
         self._delay = delay
         self._frames: deque[tuple[int, TwinTruth]] = deque(maxlen=delay * RATE // _TICKS + 2)

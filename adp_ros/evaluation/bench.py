@@ -31,7 +31,7 @@ class Environment:
         processor: Name of the CPU.
         cores: Cores this process may use.
         threads: Threads of torch.
-        clock_mhz: CPU clock at the time of the report, None where the kernel does not tell.
+        clock_mhz: CPU clock at the time of the report, None where the kernel does not say.
         gpu: Name of the GPU, None without.
         gpu_clock_mhz: Clock of its multiprocessors at the time of the report, None without.
         load: Load of the machine over the last minute.
@@ -249,7 +249,7 @@ class BenchResult:
 
     Attributes:
         arms: Name -> result; ``full`` is the one that the others are compared with.
-        failures: What the audits found, in words; empty when speed-ups may be told.
+        failures: What the audits found, in words; empty when speed-ups may be printed.
         gate: Durations of single decisions of the gate, in [s].
     """
 

@@ -15,12 +15,12 @@ from ..adp.adp_settings import AdpSettings
 from ..policies.planner import WindowPlanner
 from ..policies.policy import load_policy
 from ..policies.setup import PolicySetup, declare_policy
-from ..policies.window import MeasuredMotion, Window
+from ..policies.window import Window
 from ..robots.jaco2.interface import CLOSED_TICKS, RADIANS_PER_TICK, opening_from_ticks
 from ..sim.kinds.motion import STEPS
 from ..sim.task import Expert, make_expert
 from ..types import FloatArray, Observation
-from .rollout_result import Chunker, RolloutConfig, View
+from .rollout_result import Chunker, RolloutConfig, SceneView
 
 STEP: Final = 0.1  # [s]
 _DRIFT: Final = np.array([0.018, 0.018, 0.012, 0.05, 0.05, 0.15])  # [m/s], [rad/s] at level 1
@@ -118,7 +118,7 @@ class ExpertChunker:
         """
         self._expert = make_expert(config.scene)
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Plan from the true state."""
         if self._expert is None:
             raise RuntimeError("plan before begin")
@@ -132,14 +132,14 @@ class HoldChunker:
     def begin(self, config: RolloutConfig) -> None:
         """Nothing is to be prepared."""
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Return zeros and the gripper's present opening."""
         actions = np.zeros((STEPS, 7))
         actions[:, 6] = opening_of(view)
         return Window(window=view.window, actions=actions)
 
 
-def opening_of(view: View) -> float:
+def opening_of(view: SceneView) -> float:
     """Return the measured opening of the hand, 0 closed to 1 open."""
     ticks = np.clip(view.arm.fingers / RADIANS_PER_TICK, 0.0, CLOSED_TICKS)
     return float(np.mean([opening_from_ticks(t) for t in ticks]))
@@ -190,7 +190,7 @@ class PolicyChunker:
         if self._mover is not None:
             self._mover.begin(config)
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Plan one window.
 
         Raises:
@@ -205,7 +205,7 @@ class PolicyChunker:
         return self._planner.plan(
             Observation((view.rgb(),), self._instruction, setup.state(lambda: view.arm)),
             view.window,
-            MeasuredMotion(view.measured_path, view.measured_net),
+            view.measured,
             None if executed is None else executed.actions,
         )
 
@@ -257,7 +257,7 @@ class NoisyExpert:
         rng = np.random.default_rng([config.seed, _STREAM, *config.task.encode()])
         self._perturbation = draw_perturbation(rng, self._level, config.limit)
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Plan from the true state, disturbed."""
         if self._perturbation is None:
             raise RuntimeError("plan before begin")
@@ -293,7 +293,7 @@ class RelievedPolicy:
         self._expert.begin(config)
         self._rng = np.random.default_rng([config.seed, _STREAM + 1, *config.task.encode()])
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Let one of them plan; the policy always thinks, so that its gate stays in step.
 
         Raises:

@@ -79,7 +79,7 @@ class Condition:
         }
 
     def for_seed(self, seed: int) -> AdpSettings:
-        """Return the settings of one episode: random pruner and gate draw anew in each scene.
+        """Return the settings of one episode: random pruner and gate draw again in each scene.
 
         Args:
             seed: Seed of the scene; the same seed gives the same draws in every order of
@@ -140,12 +140,12 @@ class SceneVariant:
     description: str = setting("", "One sentence.")
     randomisation: str = setting(
         "default",
-        "How strongly light, colours, textures and camera are drawn anew in each scene.",
+        "How strongly light, colours, textures and camera vary from scene to scene.",
         choices=LEVEL_NAMES,
     )
     distractors: str = setting(
         "auto",
-        "Things of another task on the table: auto in half of the scenes, always or never.",
+        "Items of another task on the table: auto in half of the scenes, always or never.",
         choices=("auto", "always", "never"),
     )
     camera_shift: float = setting(

@@ -48,7 +48,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class EpisodeJob:
     """An episode to run.
 
     Attributes:
@@ -213,7 +213,7 @@ class Plan:
 
 def jobs_of(
     episodes: Sequence[Episode], done: Collection[Key], seeds: Collection[int], videos: Path
-) -> list[Job]:
+) -> list[EpisodeJob]:
     """Return what is left to do.
 
     Args:
@@ -226,7 +226,7 @@ def jobs_of(
     for episode in episodes:
         video = videos / video_name(episode) if episode.seed in seeds else None
         if episode.key not in done or (video is not None and not video.exists()):
-            jobs.append(Job(episode, video))
+            jobs.append(EpisodeJob(episode, video))
     return jobs
 
 

@@ -13,7 +13,7 @@ from ..adp.adp_settings import AdpSettings
 from ..policies.window import Window
 from .chunkers import PolicyChunker, load_setup
 from .rollout import StepView, run_rollout
-from .rollout_result import RolloutConfig, RolloutResult, View
+from .rollout_result import RolloutConfig, RolloutResult, SceneView
 from .summary import SIMULATION, relevance_of
 
 Show = Callable[[float, float, str], None]
@@ -143,6 +143,6 @@ class _Watch:
         words = f"{self._name}, {step.view.time:.0f} s, {counts}"
         self._show(time.monotonic() - self._began, step.view.truth.progress, words)
 
-    def on_window(self, view: View, window: Window) -> None:
+    def on_window(self, view: SceneView, window: Window) -> None:
         """Count."""
         self._pruned.append(window.pruned)

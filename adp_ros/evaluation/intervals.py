@@ -1,4 +1,4 @@
-"""Exact intervals and tests of success rates, and what so many episodes can show."""
+"""Exact intervals and tests of success rates, and the smallest loss that they can show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ import numpy as np
 from ..control.chunk_buffer import StepAction
 from ..control.episode import WindowRequest
 from ..control.safety_machine import SafetyEvent
-from ..policies.window import Window
+from ..policies.window import MeasuredMotion, Window
 from ..sim.base_controller import TICK
 from ..sim.twin import TwinTruth
 from ..types import Chunk
@@ -19,7 +19,7 @@ from .rollout_result import (
     Ending,
     RolloutConfig,
     RolloutResult,
-    View,
+    SceneView,
 )
 
 
@@ -36,19 +36,19 @@ class StepView:
     """
 
     step: int
-    view: View
+    view: SceneView
     action: StepAction | None
     opening: float
 
 
-class Observer(Protocol):
+class RolloutObserver(Protocol):
     """Watches one rollout."""
 
     def on_step(self, step: StepView) -> None:
         """See a policy step begin; ten a second."""
         ...
 
-    def on_window(self, view: View, window: Window) -> None:
+    def on_window(self, view: SceneView, window: Window) -> None:
         """See a window that has just been planned."""
         ...
 
@@ -59,7 +59,7 @@ _HALF_TICK: Final = 0.5 * TICK
 def run_rollout(
     config: RolloutConfig,
     chunker: Chunker,
-    observer: Observer | None = None,
+    observer: RolloutObserver | None = None,
     make_camera: MakeCamera = twin_camera,
 ) -> RolloutResult:
     """Run one episode in simulated time.
@@ -94,7 +94,7 @@ class _Rollout:
         self,
         config: RolloutConfig,
         chunker: Chunker,
-        observer: Observer | None,
+        observer: RolloutObserver | None,
         camera: FrontCamera,
     ) -> None:
         self._config = config
@@ -170,14 +170,13 @@ class _Rollout:
         """Plan at once; the chunk arrives later. Nobody is asked twice for one window."""
         ticks, loop = self._loop.ticks, self._loop
         taken, truth = self._camera.newest(ticks)
-        view = View(
+        view = SceneView(
             (taken - self._began) * TICK,
             truth,
             loop.arm,
             self._camera.draw,
             request.window,
-            request.path,
-            request.net,
+            MeasuredMotion(request.path, request.net),
         )
         window = replace(self._chunker.plan(view), time=view.time, asked=self._time())
         self._arriving = (ticks + max(1, self._latency), self._chunk(window, taken))
@@ -195,13 +194,13 @@ class _Rollout:
             pruned=window.pruned,
         )
 
-    def _show_step(self, observer: Observer) -> None:
+    def _show_step(self, observer: RolloutObserver) -> None:
         controller = self._loop.controller
         slot = controller.slot
         if slot == self._slot or not controller.status.moving:
             return
         self._slot = slot
-        view = View(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
+        view = SceneView(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
         observer.on_step(StepView(slot, view, controller.action, controller.opening))
 
     def _note_safety(self) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from math import nan
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..control.controller_settings import ControllerSettings
 from ..control.safety_machine import SafetyEvent
 from ..errors import ConfigError
 from ..policies.conventions import ArmState
-from ..policies.window import Window
+from ..policies.window import MeasuredMotion, Window
 from ..settings import check_settings, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.placement import DISTRACTORS
@@ -25,7 +24,7 @@ from ..sim.twin import TwinTruth
 from ..types import FloatArray, Rgb
 
 
-class Camera(Protocol):
+class Renderer(Protocol):
     """Draws the scene of one rollout."""
 
     def render(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> Rgb:
@@ -42,7 +41,7 @@ Draw = Callable[[TwinTruth], Rgb]
 
 
 @dataclass(slots=True)
-class View:
+class SceneView:
     """The scene and the arm at one instant.
 
     Attributes:
@@ -50,8 +49,7 @@ class View:
         truth: True state of the scene in that picture.
         arm: What the arm's driver measured last.
         window: Number of the window that is asked for, from 0; -1 where none is.
-        measured_path: Path of the tool in the window that ends, in [m]; NaN when unknown.
-        measured_net: Its net displacement, in [m]; NaN when unknown.
+        measured: How far the tool moved in the window that ends.
     """
 
     time: float
@@ -59,8 +57,7 @@ class View:
     arm: ArmState
     draw: Draw = field(repr=False)
     window: int = -1
-    measured_path: float = nan
-    measured_net: float = nan
+    measured: MeasuredMotion = MeasuredMotion()
     _picture: Rgb | None = field(default=None, repr=False)
 
     def rgb(self) -> Rgb:
@@ -173,7 +170,7 @@ class Chunker(Protocol):
         """
         ...
 
-    def plan(self, view: View) -> Window:
+    def plan(self, view: SceneView) -> Window:
         """Plan the window ``view.window``; its times are left to the rollout.
 
         Raises:

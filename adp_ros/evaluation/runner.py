@@ -23,10 +23,10 @@ from ..sim.twin import twin_fingerprint
 from ..types import FloatArray
 from .chunkers import ExpertChunker, PolicyChunker, load_setup
 from .conditions import digest_of, shifted_camera
-from .episodes import Episode, EpisodeResult, Job, Plan, Shard, TakenWatch, jobs_of
+from .episodes import Episode, EpisodeJob, EpisodeResult, Plan, Shard, TakenWatch, jobs_of
 from .results import Identity, open_writer, read_results
 from .rollout import StepView, run_rollout
-from .rollout_result import Chunker, RolloutConfig, RolloutResult, View
+from .rollout_result import Chunker, RolloutConfig, RolloutResult, SceneView
 from .workers import RunnerFactory, check_workers, run_jobs
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ class RolloutWatch:
             caption = f"{self._caption}   {view.time:.1f} s   {view.truth.progress:.0%}"
             self._video.note_picture(view.time, jpeg, caption)
 
-    def on_window(self, view: View, window: Window) -> None:
+    def on_window(self, view: SceneView, window: Window) -> None:
         """Note which patches the policy saw."""
         if self._video is not None and window.audit.tokens_total:
             self._video.note_view(window.asked, window.audit)
 
-    def _places(self, view: View) -> dict[str, FloatArray]:
+    def _places(self, view: SceneView) -> dict[str, FloatArray]:
         qpos = view.truth.qpos
         return {name: qpos[at : at + 3] for name, at in self._addresses.items()}
 
@@ -160,7 +160,7 @@ class RolloutRunner:
         self._setup = setup
         self._base = base
 
-    def run(self, job: Job) -> EpisodeResult:
+    def run(self, job: EpisodeJob) -> EpisodeResult:
         """Run one episode.
 
         Raises:
@@ -237,7 +237,7 @@ VIDEOS: Final = "videos"  # folder of the videos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class EvaluationSession:
     """What is to be done, and where results go.
 
     Attributes:
@@ -264,7 +264,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SessionProgress:
     """How far a session is.
 
     Attributes:
@@ -283,9 +283,9 @@ class Progress:
 
 
 def run_session(
-    session: Session,
-    factory: RunnerFactory[Job, EpisodeResult],
-    show: Callable[[Progress], None],
+    session: EvaluationSession,
+    factory: RunnerFactory[EpisodeJob, EpisodeResult],
+    show: Callable[[SessionProgress], None],
 ) -> None:
     """Run what is left of a shard.
 
@@ -306,11 +306,11 @@ def run_session(
         episodes = session.plan.episodes(session.shard)
         jobs = jobs_of(episodes, known, session.video_seeds, videos)
         before = sum(episode.key in known for episode in episodes)
-        show(Progress(0, len(jobs), before))
+        show(SessionProgress(0, len(jobs), before))
         if session.video_seeds:
             videos.mkdir(exist_ok=True)
         with closing(run_jobs(jobs, factory, session.workers)) as outcomes:
             for done, (job, result) in enumerate(outcomes, 1):
                 if job.episode.key not in known:
                     writer.write(job.episode, result)
-                show(Progress(done, len(jobs) - done, before, job.episode, result))
+                show(SessionProgress(done, len(jobs) - done, before, job.episode, result))

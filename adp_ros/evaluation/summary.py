@@ -154,7 +154,7 @@ SIMULATION: Final = "Simulation: success in the MuJoCo twin, not on a real arm."
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EpisodeGroup:
     """One group of episodes.
 
     Attributes:
@@ -198,7 +198,7 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class EvaluationSummary:
     """The whole evaluation.
 
     Attributes:
@@ -223,7 +223,7 @@ class Summary:
     loop: Mapping[str, Any]
     conditions: Mapping[str, Mapping[str, Any]]
     scenes: Mapping[str, Mapping[str, Any]]
-    rows: tuple[Row, ...]
+    rows: tuple[EpisodeGroup, ...]
     degradations: tuple[Degradation, ...]
     detectable: Mapping[str, float | None]
     unequal: bool
@@ -235,7 +235,9 @@ class Summary:
         """What stands beside every success: that it is simulation, how relevance was learnt."""
         return f"{SIMULATION} How relevance was learnt: {self.relevance}"
 
-    def row(self, scene: str, condition: str, task: str = ALL, view: str = ALL) -> Row | None:
+    def row(
+        self, scene: str, condition: str, task: str = ALL, view: str = ALL
+    ) -> EpisodeGroup | None:
         """Return one row, None when no such episode was run."""
         wanted = (scene, condition, task, view)
         rows = (r for r in self.rows if (r.scene, r.condition, r.task, r.view) == wanted)
@@ -263,7 +265,7 @@ class Summary:
         }
 
 
-def summarise(results: Results) -> Summary:
+def summarise(results: Results) -> EvaluationSummary:
     """Put all results of a folder together.
 
     Raises:
@@ -278,7 +280,7 @@ def summarise(results: Results) -> Summary:
     conditions = tuple(c for c in results.conditions if any(key[3] == c for key in episodes))
     rows = tuple(_rows(episodes, scenes, conditions, tasks))
     counts = {_count(episodes, t, s, c) for t in tasks for s in scenes for c in conditions}
-    return Summary(
+    return EvaluationSummary(
         checkpoint=identity.path,
         fingerprint=identity.checkpoint,
         relevance=identity.relevance or NOT_STATED,
@@ -303,7 +305,7 @@ def _rows(
     scenes: Sequence[str],
     conditions: Sequence[str],
     tasks: Sequence[str],
-) -> Iterator[Row]:
+) -> Iterator[EpisodeGroup]:
     for scene in scenes:
         for condition in conditions:
             mine = {k: r for k, r in episodes.items() if k[2:] == (scene, condition)}
@@ -313,7 +315,7 @@ def _rows(
                     if chosen:
                         against = _against(episodes, chosen, 3, FULL)
                         measures = measure(list(chosen.values()))
-                        yield Row(scene, condition, task, view, measures, against)
+                        yield EpisodeGroup(scene, condition, task, view, measures, against)
 
 
 def _belongs(key: Key, result: EpisodeResult, task: str, view: str) -> bool:
@@ -345,7 +347,7 @@ def _degradations(
                 yield Degradation(scene, scenes[0], condition, comparison)
 
 
-def _detectable(rows: Sequence[Row], scene: str) -> float | None:
+def _detectable(rows: Sequence[EpisodeGroup], scene: str) -> float | None:
     full = [r for r in rows if (r.scene, r.condition, r.task, r.view) == (scene, FULL, ALL, ALL)]
     if not full:
         return None

@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from ..adp.overlay import draw_pruned, pruned_patches
 from ..policies.window import TokenAudit
 from ..types import Rgb
 
@@ -75,8 +74,7 @@ class VideoLog:
         rgb = simplejpeg.decode_jpeg(self._pictures[max(place - 1, 0)].jpeg)
         views = bisect_right(self._views, stamp + SAME, key=lambda view: view[0])
         if views:
-            pruned = pruned_patches(self._views[views - 1][1].patches, 0)
-            rgb = draw_pruned(rgb, pruned, crop_area)
+            rgb = self._views[views - 1][1].draw(rgb, crop_area)
         return bytes(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorsubsampling="420"))
 
     def write(self, path: Path, crop_area: float, *, shortened: bool = False) -> None:
@@ -131,8 +129,7 @@ class VideoLog:
         if place == 0:
             return _captioned(rgb, picture.caption)
         _, audit = self._views[place - 1]
-        drawn = draw_pruned(rgb, pruned_patches(audit.patches, 0), crop_area)
-        return _captioned(drawn, f"{picture.caption}   {audit.words}")
+        return _captioned(audit.draw(rgb, crop_area), f"{picture.caption}   {audit.words}")
 
 
 def _captioned(rgb: Rgb, caption: str) -> Rgb:

@@ -48,7 +48,7 @@ _JobIn_contra = TypeVar("_JobIn_contra", contravariant=True)
 _ResultOut_co = TypeVar("_ResultOut_co", covariant=True)
 
 
-class Runner(Protocol[_JobIn_contra, _ResultOut_co]):
+class JobRunner(Protocol[_JobIn_contra, _ResultOut_co]):
     """Runs one job after the other; an :class:`AdpError` ends all."""
 
     def run(self, job: _JobIn_contra, /) -> _ResultOut_co:
@@ -59,7 +59,7 @@ class Runner(Protocol[_JobIn_contra, _ResultOut_co]):
 class RunnerFactory(Protocol[_JobIn_contra, _ResultOut_co]):
     """Makes a runner in the process that is to use it; can be pickled."""
 
-    def __call__(self) -> Runner[_JobIn_contra, _ResultOut_co]:
+    def __call__(self) -> JobRunner[_JobIn_contra, _ResultOut_co]:
         """Make one; an :class:`AdpError` says why it can't be."""
         ...
 

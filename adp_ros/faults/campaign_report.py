@@ -212,7 +212,7 @@ class NominalEpisode:
         late: Of them those after a wrong gap.
         skipped: Messages that were due and never came.
         slowed: Times that the torque monitor slowed the arm.
-        stop: Cause of a stop that nobody asked for, empty for none.
+        stop: Cause of a stop that was not asked for, empty for none.
     """
 
     task: str

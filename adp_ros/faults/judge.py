@@ -92,7 +92,7 @@ def judge(kind: Kind, at: float, trace: Trace) -> Judgement:
 
 
 def moving_since(commands: FloatArray, at: float) -> float:
-    """Return when the stretch of motion began in which a dead sensor can be told, in [s].
+    """Return when the stretch of motion began in which a dead sensor can be recognised, in [s].
 
     Args:
         commands: See :class:`Trace`.

@@ -25,7 +25,7 @@ from .relevance import POSITION_SCALE
 
 _DROPPING_STREAM: Final = 7  # keep these draws apart from those of examples and augmentation
 _SQUEEZING_STREAM: Final = 8
-_STRETCH: Final = 16  # tokens that are thinned out alike: a row of patches
+_STRETCH: Final = 16  # tokens that are thinned out together: a row of patches
 _OUTSIDE: Final = -1e4  # [px]
 
 

@@ -14,7 +14,7 @@ from ..adp.adp_settings import AdpSettings
 from ..errors import AdpError, ConfigError
 from ..evaluation.chunkers import ExpertChunker, NoisyExpert, RelievedPolicy, opening_of
 from ..evaluation.rollout import StepView, run_rollout
-from ..evaluation.rollout_result import Chunker, RolloutConfig, RolloutResult, View
+from ..evaluation.rollout_result import Chunker, RolloutConfig, RolloutResult, SceneView
 from ..evaluation.workers import check_workers, run_jobs
 from ..policies.conventions import StateLayout
 from ..policies.openvla.preprocess import encode_jpeg
@@ -62,7 +62,7 @@ class Recorder:
         action[6] = step.opening
         self._steps.append((view.time, self._layout.assemble(view.arm), action, opening_of(view)))
 
-    def on_window(self, view: View, window: Window) -> None:
+    def on_window(self, view: SceneView, window: Window) -> None:
         """Windows are not recorded."""
 
     def demonstration(self, source: str, success: bool) -> Demonstration:
@@ -91,7 +91,7 @@ class Recorder:
             ),
         )
 
-    def _keep(self, view: View) -> None:
+    def _keep(self, view: SceneView) -> None:
         truth = view.truth
         places = self._expert.landmarks(truth.qpos, truth.cleaned)
         self._kept.append(self.steps)

@@ -1,4 +1,4 @@
-"""Which episodes are to be collected, what is missing, and what a run of it amounts to."""
+"""Which episodes are to be collected, what is missing, and the results of a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -74,7 +74,7 @@ class CollectSettings:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of episodes, in the order in which they come again and again."""
+        """Kinds of episodes, in the order in which they repeat."""
         if self.checkpoint is not None:
             return (POLICY,)
         return ("clean",) * self.clean + ("noisy",) * self.noisy
@@ -136,11 +136,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What came of one episode.
+    """Result of one episode.
 
     Attributes:
         job: The episode.
-        kept: It is a demonstration now; undisturbed experts that fail are none.
+        kept: It is a demonstration now; that of an undisturbed expert that failed is not kept.
         success: The task was done.
         ending: Why it ended, or why it could not be run.
         error: True when it could not be run.
@@ -196,7 +196,7 @@ class CollectPlan:
 
 
 class LeftOut:
-    """Episodes that came to nothing and are not tried again; a line for each in a file.
+    """Episodes that failed and are not tried again; a line for each in a file.
 
     Args:
         directory: Of the data set.

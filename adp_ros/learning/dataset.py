@@ -192,7 +192,7 @@ class Dataset:
     info: DatasetInfo
 
     def names(self) -> tuple[str, ...]:
-        """Return the episodes' names in alphabetical order; hidden files are none."""
+        """Return the episodes' names in alphabetical order; hidden files are not listed."""
         files = (self.directory / EPISODES).glob("*.npz")
         return tuple(sorted(path.stem for path in files if not path.name.startswith(".")))
 
@@ -215,7 +215,7 @@ class Dataset:
 
         Args:
             name: Its name.
-            pictures: False leaves the pictures' bytes out; the rest is read in no time.
+            pictures: False leaves the pictures' bytes out; the rest is read quickly.
 
         Raises:
             DemonstrationError: It is missing, damaged or does not fit the data set.
@@ -257,7 +257,7 @@ def create_dataset(directory: Path, info: DatasetInfo) -> Dataset:
     """Make a folder for writing, or open the one that is there to go on.
 
     Raises:
-        DemonstrationError: What is there means other things or was made otherwise, or the folder
+        DemonstrationError: What is there was made with other settings, or the folder
             cannot be written; names the field.
     """
     path = directory / INFO_FILE

@@ -90,7 +90,7 @@ class Demonstration:
 
     Attributes:
         instruction: What was to be done, in words.
-        task: Name of the task; empty for none of the twin's.
+        task: Name of the task; empty when it is not one of the twin's.
         seed: Of the scene; -1 without.
         source: Who moved the arm: one of :data:`SOURCES`.
         success: It was done in the end.
@@ -124,7 +124,7 @@ class Demonstration:
 
     @property
     def corrective(self) -> bool:
-        """True when a policy moved the arm and somebody else says what it should have done."""
+        """True when a policy moved the arm and the expert says what it should have done."""
         return self.source in CORRECTIVE
 
 

@@ -56,7 +56,7 @@ class Examples:
         return np.asarray(self.pictures[self.episode[index]][self.row[index]])
 
     def spread_held_out(self, count: int) -> NDArray[np.int64]:
-        """Return at most so many held-out examples, evenly spread, ascending."""
+        """Return at most `count` held-out examples, evenly spread, ascending."""
         held_out = np.flatnonzero(self.held_out)
         if not len(held_out):
             return held_out

@@ -189,7 +189,7 @@ def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock
         clock: Times the loading.
 
     Raises:
-        CheckpointError: It cannot be loaded, or its state or actions mean other things than the
+        CheckpointError: It cannot be loaded, or its state or actions have another meaning than the
             demonstrations'.
     """
     policy = load_checkpoint(checkpoint, PolicyOptions(dtype="float32"), clock)

@@ -27,7 +27,7 @@ from .relevance import (
 )
 
 _SHARPNESS = 4.0  # factor on scores before the softmax of the relevance loss
-_NEAR = 2.2  # [patches^2] within which a patch knows where the thing is
+_NEAR = 2.2  # [patches^2] within which a patch knows where the item is
 _RARE = 8.0  # weight of the patches that show something, which are few
 
 

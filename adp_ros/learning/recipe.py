@@ -32,15 +32,15 @@ class LossWeights:
     action: float = setting(1.0, "L1 on the normalised chunk, as OpenVLA-OFT", low=0.0, high=100.0)
     relevance: float = setting(
         0.0,
-        "Cross-entropy of the text-to-patch score of layer 0 against the patches of the things "
+        "Cross-entropy of the text-to-patch score of layer 0 against the patches of the items "
         "that the instruction is about and of the hand",
         low=0.0,
         high=100.0,
     )
-    patches: float = setting(0.0, "Which thing a patch shows, and where it is", low=0.0, high=100.0)
+    patches: float = setting(0.0, "Which item a patch shows, and where it is", low=0.0, high=100.0)
     readout: float = setting(
         0.0,
-        "Position of the things, read off text and proprioception half-way",
+        "Position of the items, read off text and proprioception half-way",
         low=0.0,
         high=100.0,
     )

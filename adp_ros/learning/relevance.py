@@ -1,6 +1,6 @@
 """What is taught beside the actions: a scene's landmarks, and networks that read them off.
 
-They stand in for what a large model learns in pretraining, which things there are and where;
+They stand in for what a large model learns in pretraining, which objects there are and where;
 none of their weights is in the checkpoint that training leaves.
 """
 
@@ -53,7 +53,7 @@ def wanted_relevance(pixels: Tensor) -> Tensor:
 
 
 class PatchHeads(nn.Module):
-    """Which thing of which instruction a patch shows, and where that thing is."""
+    """Which item of which instruction a patch shows, and where that item is."""
 
     def __init__(self, hidden: int, instructions: int) -> None:
         super().__init__()

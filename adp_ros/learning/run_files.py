@@ -14,7 +14,7 @@ TEMPORARY: Final = ".part"  # ending of a file that is being written
 
 @contextmanager
 def writing(path: Path, error: type[AdpError] = DemonstrationError) -> Iterator[None]:
-    """Tell in one line why a file can't be written.
+    """Say in one line why a file can't be written.
 
     Raises:
         AdpError: Of the given type: names the file and the reason.

@@ -124,7 +124,7 @@ class Progress(Protocol):
         ...
 
     def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
-        """So many samples are done."""
+        """A number of samples is done."""
         ...
 
     def validated(self, stage: str, scores: Mapping[str, float]) -> None:
@@ -225,7 +225,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """What came of a run.
+    """Result of a run.
 
     Attributes:
         finished: False when it was interrupted; it can go on.

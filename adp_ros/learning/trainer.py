@@ -154,7 +154,7 @@ def read_state(directory: Path, fingerprint: str) -> SavedState | None:
     if state.fingerprint != fingerprint:
         raise CheckpointError(
             f"{path} is of another recipe or other data; choose another --out, or delete it to "
-            "begin anew"
+            "start from the beginning"
         )
     return state
 

@@ -1,4 +1,4 @@
-"""Checkpoints at hand: the trained one of the package, the small one in the cache.
+"""Checkpoints that are always there: the trained one of the package, the small one in the cache.
 
 It has the layout of any OpenVLA-OFT fine-tune. Its ``training.json`` says ``"simulation": true``:
 the launch lets it move no real arm.

@@ -1,9 +1,9 @@
 """What a checkpoint's numbers mean: frames and rotation of its actions, order of its state.
 
-No upstream file tells what the motion increments refer to, so a checkpoint for this package
+No upstream file says what the motion increments refer to, so a checkpoint for this package
 declares it in ``action_convention.json`` beside its statistics. It is never guessed.
 
-No upstream file tells, so a checkpoint for this package declares it in ``state_layout.json``
+No upstream file says it, so a checkpoint for this package declares it in ``state_layout.json``
 beside its statistics: ``{"state": ["x", "y", "z", "rx", ...]}``. It is never guessed.
 """
 

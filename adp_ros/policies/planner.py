@@ -167,4 +167,6 @@ class WindowPlanner:
             sequence_length=prediction.sequence_lengths,
             flops=prediction.flops,
             flops_full=prediction.flops_full,
+            merge_grid=prediction.merge_grid,
+            merged_sizes=prediction.merged_sizes,
         )

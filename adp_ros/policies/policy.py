@@ -16,127 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..adp.overlay import group_sizes, pruned_patches
 from ..doors import Door, lacks
 from ..errors import CheckpointError, ConfigError
-from ..robots.robot import robot_named
-from ..settings import check_settings, setting
 from ..types import ActionConvention, FloatArray, Observation
 from .conventions import StateLayout
 
 if TYPE_CHECKING:
     from ..adp.pruner import Pruner
-
-DECLARED = "declared"  # by the checkpoint itself
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InferenceSettings:
-    """Which policy plans, on what, and how much of the machine it may take.
-
-    Raises:
-        ConfigError: Names the setting, its value and what is allowed.
-    """
-
-    policy: str = setting(
-        "oft",
-        "What moves the arm: the OpenVLA-OFT checkpoint, the scripted expert of the simulated "
-        "scene, or nothing. The checkpoint runs in every case.",
-        choices=("oft", "expert", "hold"),
-    )
-    checkpoint: str = setting("", "Directory of an OpenVLA-OFT fine-tune.")
-    device: str = setting(
-        "auto",
-        "Where the policy runs; auto: cuda where there is one.",
-        choices=("auto", "cpu", "cuda"),
-    )
-    dtype: str = setting(
-        "auto",
-        "Number type of the weights; auto: bfloat16 on cuda, float32 on cpu.",
-        choices=("auto", "float32", "bfloat16"),
-    )
-    unnorm_key: str = setting(
-        "", "Data set whose statistics scale the actions; empty: the only one there is."
-    )
-    instruction: str = setting("wipe the table", "What the policy is told.")
-    adp: str = setting("", "YAML file with the settings of gate and pruning; empty: our own.")
-    threads: int = setting(
-        1,
-        "CPU threads of one forward pass; leave cores to the controller.",
-        unit="threads",
-        low=1,
-        high=256,
-    )
-    idle: bool = setting(
-        True,
-        "Plan only on processor time that nothing else wants (SCHED_IDLE), so that the control "
-        "loop is on time; false: at the nice value. Pictures arrive at normal priority.",
-    )
-    nice: int = setting(10, "Nice value of the thread that plans, without idle.", low=0, high=19)
-    image_topics: tuple[str, ...] = setting(
-        ("/camera/image_raw",), "One picture topic per view, the main camera first."
-    )
-    image_width: int = setting(
-        640, "Width of a picture; others are refused.", unit="px", low=16, high=8192
-    )
-    image_height: int = setting(480, "Height of a picture.", unit="px", low=16, high=8192)
-    center_crop: bool = setting(True, "Crop 90 % of the area, as trained with augmentation.")
-    max_frame_age: float = setting(
-        0.5,
-        "No chunk is planned from an older picture, pose or joints.",
-        unit="s",
-        low=0.05,
-        high=10.0,
-    )
-    step_period: float = setting(
-        0.1, "Time from one action to the next.", unit="s", low=0.02, high=1.0
-    )
-    robot_type: str = setting(
-        "j2n6s300",
-        "Kind of arm, prefix of the driver's topics: j2n6s200, j2n6s300, j2s6s200 or j2s6s300.",
-    )
-    translation_frame: str = setting(
-        DECLARED,
-        "Frame of dx dy dz; declared: action_convention.json of the checkpoint says it. It is "
-        "never guessed: without a declaration policy oft refuses to start.",
-        choices=(DECLARED, "base", "tool"),
-    )
-    rotation_frame: str = setting(
-        DECLARED, "Frame of the rotation increment.", choices=(DECLARED, "base", "tool")
-    )
-    rotation: str = setting(
-        DECLARED,
-        "Form of the rotation increment.",
-        choices=(DECLARED, "euler_xyz", "rpy", "rotvec"),
-    )
-    state_layout: str = setting(
-        "",
-        "Names of the state's numbers, such as 'x y z rx ry rz finger_1 finger_2'; empty: "
-        "state_layout.json of the checkpoint says it.",
-    )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        robot_named(self.robot_type)  # refuses what there is not
-        if not self.checkpoint:
-            raise ConfigError(
-                "checkpoint is '', the directory of an OpenVLA-OFT fine-tune is needed; "
-                "'adp-ros checkpoint new' makes one with random weights"
-            )
-        if not self.instruction.strip():
-            raise ConfigError("instruction is empty, say in words what the arm should do")
-        if not self.image_topics:
-            raise ConfigError("image_topics is empty, at least one topic is needed")
-        given = (self.translation_frame, self.rotation_frame, self.rotation)
-        if DECLARED in given and given != (DECLARED,) * 3:
-            raise ConfigError(
-                "translation_frame, rotation_frame and rotation belong together: "
-                f"{', '.join(map(repr, given))} leaves one to the checkpoint; give all or none"
-            )
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of a picture in [px]."""
-        return self.image_width, self.image_height
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +65,7 @@ class Prediction:
         vision_tokens: Patches of all views together (V); 0 for a policy without such tokens.
         flops: Language model and choice of the patches, 2 FLOPs a multiply-accumulate.
         flops_full: The same forward pass with full vision.
+        merge_grid: Dropped patches became mean tokens, so many by so many per view; 0: none did.
     """
 
     actions: FloatArray
@@ -190,6 +78,15 @@ class Prediction:
     vision_tokens: int
     flops: float = 0.0
     flops_full: float = 0.0
+    merge_grid: int = 0
+
+    @property
+    def merged_sizes(self) -> tuple[int, ...]:
+        """Patches that each merged token stands for, view by view, row by row; none: empty."""
+        if self.kept is None:
+            return ()
+        views = (pruned_patches(self.kept, view) for view in range(self.views))
+        return tuple(n for pruned in views for n in group_sizes(pruned, self.merge_grid))
 
     @property
     def pruned(self) -> bool:
@@ -320,6 +217,24 @@ class Policy(Protocol):
 
         Returns:
             Shape (layers, V).
+
+        Raises:
+            ConfigError: This kind of policy has no layers to look into.
+        """
+        raise ConfigError(f"a policy of kind {self.info.kind} has no layers to look into")
+
+    def vision_mass(
+        self, observation: Observation, prediction: Prediction, pruner: "Pruner | None"
+    ) -> FloatArray:
+        """Return how much of the action rows' attention goes to the vision tokens in each layer.
+
+        Args:
+            observation: Pictures, instruction and state.
+            prediction: What :meth:`predict` made of it with the pruner.
+            pruner: Pruner that was used, None for full vision.
+
+        Returns:
+            Shape (layers,), 0 to 1, mean over rows and heads.
 
         Raises:
             ConfigError: This kind of policy has no layers to look into.

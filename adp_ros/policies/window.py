@@ -5,7 +5,7 @@ their columns from it, so that each of them is named in one place. The ``read_*`
 their numbers from the package's messages by attribute: no ROS is needed here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import nan
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..adp.gate_rules import Decision, Reason
-from ..types import ACTION_SIZE, ActionConvention, FloatArray
+from ..adp.overlay import ALPHA, COLOR, MERGED_COLOR, draw_pruned, pruned_patches
+from ..types import ACTION_SIZE, ActionConvention, FloatArray, Rgb
 
 if TYPE_CHECKING:
     from .policy import Prediction, StageTimes
@@ -83,13 +84,15 @@ class TokenAudit:
     Attributes:
         pruner: Name of the pruner, ``none`` with full vision.
         tokens_total: Vision tokens before pruning; 0 where no policy looked.
-        tokens_kept: Vision tokens that entered the model.
+        tokens_kept: Vision tokens that entered the model as they are.
         kept: Indices into the views' concatenated patches in the order they entered the model;
             None with full vision.
         kept_per_view: Vision tokens of each view that entered.
         sequence_length: Tokens that entered the first and the last layer.
         flops: Language model and scoring, 2 FLOPs a multiply-accumulate.
         flops_full: The same forward with full vision.
+        merge_grid: Dropped patches became mean tokens, so many by so many per view; 0: none did.
+        merged_sizes: Patches that each mean token stands for, view by view, row by row.
     """
 
     pruner: str = NO_PRUNER
@@ -100,11 +103,31 @@ class TokenAudit:
     sequence_length: tuple[int, int] = (0, 0)
     flops: float = 0.0
     flops_full: float = 0.0
+    merge_grid: int = 0
+    merged_sizes: tuple[int, ...] = ()
 
     @property
     def pruned(self) -> bool:
         """True when a pruner chose the tokens."""
         return self.kept is not None or self.tokens_kept < self.tokens_total
+
+    def draw(
+        self,
+        rgb: Rgb,
+        crop_area: float,
+        colors: tuple[Sequence[int], Sequence[int]] = (COLOR, MERGED_COLOR),
+        alpha: int = ALPHA,
+    ) -> Rgb:
+        """Return the main camera's picture with the patches coloured that did not enter.
+
+        Args:
+            rgb: The picture, shape (H, W, 3), uint8.
+            crop_area: Share of its area that the policy looks at.
+            colors: Of patches that are gone, and of those that mean tokens stand for.
+            alpha: Opacity of the colour, 0 to 255.
+        """
+        pruned = pruned_patches(self.patches, 0)
+        return draw_pruned(rgb, pruned, crop_area, colors[self.merge_grid > 0], alpha)
 
     @property
     def patches(self) -> NDArray[np.int64] | None:
@@ -120,7 +143,9 @@ class TokenAudit:
     def words(self) -> str:
         """What was kept."""
         if self.pruned:
-            return f"pruned to {self.tokens_kept} of {self.tokens_total} tokens"
+            merged = len(self.merged_sizes)
+            means = f" and {merged} {'means' if merged > 1 else 'mean'}" if merged else ""
+            return f"pruned to {self.tokens_kept}{means} of {self.tokens_total} tokens"
         return f"full vision, {self.tokens_total} tokens"
 
     def columns(self) -> dict[str, Any]:
@@ -226,6 +251,7 @@ def read_audit(message: Any) -> TokenAudit:
     """Read adp_ros/PruneState."""
     first, last = message.sequence_length
     kept = tuple(int(i) for i in message.kept_indices)
+    merges = hasattr(message, "merge_grid")  # bags from before merging have none
     return TokenAudit(
         pruner=str(message.pruner),
         tokens_total=int(message.tokens_total),
@@ -235,6 +261,8 @@ def read_audit(message: Any) -> TokenAudit:
         sequence_length=(int(first), int(last)),
         flops=float(message.flops),
         flops_full=float(message.flops_full),
+        merge_grid=int(message.merge_grid) if merges else 0,
+        merged_sizes=tuple(int(n) for n in message.merged_sizes) if merges else (),
     )
 
 

@@ -24,7 +24,7 @@ from .run_record import (
     stamp_of,
 )
 
-CAMERA: Final = "/camera/image_raw"  # when the bag does not tell the policy's main camera
+CAMERA: Final = "/camera/image_raw"  # when the bag does not name the policy's main camera
 JPEG_QUALITY: Final = 80
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from plotly.graph_objects import Figure, Scatter
 
 from ..evaluation.conditions import FULL
-from ..evaluation.summary import ALL, PAPER_SHARE, Measures, Row, Summary
+from ..evaluation.summary import ALL, PAPER_SHARE, EpisodeGroup, EvaluationSummary, Measures
 from .evaluation_tables import tables
 from .figures import FULL as FULL_COLOUR
 from .page_parts import POLICY, VIDEOS_BESIDE, page_text, plot_text, table_text
@@ -18,7 +18,7 @@ SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up", "cross", "star")
 _LONG: Final = 80  # characters of all labels of an axis, from which on they stand aslant
 
 
-def success_plot(summary: Summary, scene: str) -> Figure:
+def success_plot(summary: EvaluationSummary, scene: str) -> Figure:
     """Draw the success rate of each condition: all tasks, and each of them."""
     tasks = tuple(dict.fromkeys(r.task for r in summary.rows if r.task != ALL))
     names = (ALL, *tasks) if len(tasks) > 1 else tasks
@@ -33,7 +33,7 @@ def success_plot(summary: Summary, scene: str) -> Figure:
     return _finish(figure, list(summary.conditions))
 
 
-def cost_plot(summary: Summary, scene: str) -> Figure:
+def cost_plot(summary: EvaluationSummary, scene: str) -> Figure:
     """Draw success over the FLOPs that a condition takes."""
     figure = Figure()
     for number, name in enumerate(summary.conditions):
@@ -47,7 +47,7 @@ def cost_plot(summary: Summary, scene: str) -> Figure:
     return _finish(figure)
 
 
-def scenes_plot(summary: Summary) -> Figure:
+def scenes_plot(summary: EvaluationSummary) -> Figure:
     """Draw success in each variant of the scene."""
     figure = Figure()
     scenes = list(summary.scenes)
@@ -61,7 +61,7 @@ def scenes_plot(summary: Summary) -> Figure:
 
 
 def _points(
-    places: Sequence[float], rows: Sequence[Row], name: str, colour: str, size: int
+    places: Sequence[float], rows: Sequence[EpisodeGroup], name: str, colour: str, size: int
 ) -> Scatter:
     measures = [row.measures for row in rows]
     return Scatter(
@@ -110,7 +110,7 @@ def _finish(figure: Figure, labels: Sequence[str] = ()) -> Figure:
     return figure
 
 
-def write_page(summary: Summary, path: Path, videos: Sequence[Path]) -> None:
+def write_page(summary: EvaluationSummary, path: Path, videos: Sequence[Path]) -> None:
     """Write the page.
 
     Args:
@@ -121,7 +121,7 @@ def write_page(summary: Summary, path: Path, videos: Sequence[Path]) -> None:
     path.write_text(evaluation_page(summary, path.parent, videos), encoding="utf-8")
 
 
-def evaluation_page(summary: Summary, folder: Path, videos: Sequence[Path]) -> str:
+def evaluation_page(summary: EvaluationSummary, folder: Path, videos: Sequence[Path]) -> str:
     """Return the page; the same results give the same text."""
     name = Path(summary.checkpoint).name or "the scripted expert"
     title = f"Evaluation of {name}"
@@ -132,7 +132,7 @@ def evaluation_page(summary: Summary, folder: Path, videos: Sequence[Path]) -> s
     return page_text(title, sections, POLICY + VIDEOS_BESIDE)
 
 
-def _plots(summary: Summary) -> list[str]:
+def _plots(summary: EvaluationSummary) -> list[str]:
     parts = []
     for number, scene in enumerate(summary.scenes):
         parts.append(f"<h2>Success (scenes: {escape(scene)})</h2>")
@@ -160,7 +160,7 @@ def _videos(folder: Path, videos: Sequence[Path]) -> str:
     return f'<h2>Videos</h2>{note}<div class="grid videos">{"".join(items)}</div>'
 
 
-def _facts(summary: Summary) -> str:
+def _facts(summary: EvaluationSummary) -> str:
     rows: list[tuple[str, str]] = [
         ("checkpoint", summary.checkpoint or "none"),
         ("fingerprint", summary.fingerprint or "none"),

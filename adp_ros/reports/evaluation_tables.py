@@ -10,7 +10,15 @@ from rich.text import Text
 
 from ..evaluation.conditions import FULL
 from ..evaluation.intervals import ALPHA, LEVEL, POWER, Interval, detectable_loss, half_width
-from ..evaluation.summary import ALL, ALONE, DISTRACTORS, PAPER_SHARE, Measures, Row, Summary
+from ..evaluation.summary import (
+    ALL,
+    ALONE,
+    DISTRACTORS,
+    PAPER_SHARE,
+    EpisodeGroup,
+    EvaluationSummary,
+    Measures,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class TextTable:
     notes: tuple[str, ...]
 
 
-def tables(summary: Summary) -> list[TextTable]:
+def tables(summary: EvaluationSummary) -> list[TextTable]:
     """Return all tables; the caveat of the summary stands once beside them."""
     found = []
     for scene in summary.scenes:
@@ -40,7 +48,7 @@ def tables(summary: Summary) -> list[TextTable]:
     return [table for table in found if table.rows]
 
 
-def planning_note(summary: Summary, scene: str) -> str:
+def planning_note(summary: EvaluationSummary, scene: str) -> str:
     """Say which loss of success this number of episodes can show, empty without full vision."""
     row = summary.row(scene, FULL)
     if row is None:
@@ -55,7 +63,7 @@ def planning_note(summary: Summary, scene: str) -> str:
     )
 
 
-def _success(summary: Summary, scene: str) -> TextTable:
+def _success(summary: EvaluationSummary, scene: str) -> TextTable:
     heads = (
         "condition",
         "success",
@@ -89,7 +97,7 @@ def _success(summary: Summary, scene: str) -> TextTable:
     return TextTable(_title("Success, all tasks", scene), heads, tuple(rows), _texts(notes))
 
 
-def _against(row: Row) -> tuple[str, str, str]:
+def _against(row: EpisodeGroup) -> tuple[str, str, str]:
     if row.against_full is None:
         return "", "", ""
     c = row.against_full
@@ -97,7 +105,7 @@ def _against(row: Row) -> tuple[str, str, str]:
     return _points(c.difference), f"{c.pairs.only_second} / {c.pairs.only_first}", p
 
 
-def _by_task(summary: Summary, scene: str) -> TextTable:
+def _by_task(summary: EvaluationSummary, scene: str) -> TextTable:
     names = tuple(dict.fromkeys(row.task for row in summary.rows if row.task != ALL))
     columns = [(name, name, ALL) for name in names]
     table = _crossed(summary, scene, "Success by task", columns)
@@ -108,13 +116,13 @@ def _by_task(summary: Summary, scene: str) -> TextTable:
     return replace(table, notes=(*table.notes, note)) if full else table
 
 
-def _views(summary: Summary, scene: str) -> TextTable:
+def _views(summary: EvaluationSummary, scene: str) -> TextTable:
     columns = [("alone", ALL, ALONE), ("with distractors", ALL, DISTRACTORS)]
     return _crossed(summary, scene, "Success with another task's things on the table", columns)
 
 
 def _crossed(
-    summary: Summary, scene: str, title: str, columns: Sequence[tuple[str, str, str]]
+    summary: EvaluationSummary, scene: str, title: str, columns: Sequence[tuple[str, str, str]]
 ) -> TextTable:
     rows = []
     for name in summary.conditions:
@@ -125,7 +133,7 @@ def _crossed(
     return TextTable(_title(title, scene), heads, tuple(rows), ())
 
 
-def _taken(summary: Summary, scene: str) -> TextTable:
+def _taken(summary: EvaluationSummary, scene: str) -> TextTable:
     rows = []
     for name in summary.conditions:
         row = summary.row(scene, name)
@@ -139,7 +147,7 @@ def _taken(summary: Summary, scene: str) -> TextTable:
     return TextTable(title, heads, tuple(rows), (note,))
 
 
-def _cost(summary: Summary, scene: str) -> TextTable:
+def _cost(summary: EvaluationSummary, scene: str) -> TextTable:
     heads = (
         "condition",
         "time [s]",
@@ -170,7 +178,7 @@ def _cost(summary: Summary, scene: str) -> TextTable:
     return TextTable(_title("Cost, all tasks", scene), heads, tuple(rows), notes)
 
 
-def _degradation(summary: Summary) -> TextTable:
+def _degradation(summary: EvaluationSummary) -> TextTable:
     rows = []
     for item in summary.degradations:
         row = summary.row(item.scene, item.condition)

@@ -26,6 +26,7 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         Reason.FAST.value: PRUNED,
         Reason.SLOW.value: FULL,
         Reason.BETWEEN.value: "#b8b8b8",
+        Reason.STEADY.value: "#dcdcdc",
         Reason.REFRESH.value: "#9c5fb5",
         Reason.COLD_START.value: "#d9d3a7",
         FIRST: "#d9d3a7",

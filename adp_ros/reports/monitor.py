@@ -145,6 +145,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         Reason.FAST.value: "motion at or above the upper threshold",
         Reason.SLOW.value: "motion at or below the lower threshold",
         Reason.BETWEEN.value: "motion between the thresholds",
+        Reason.STEADY.value: "motion nearly as before",
         Reason.REFRESH.value: "too many pruned windows in a row",
         Reason.SCHEDULE.value: "its turn in the schedule",
         Reason.RANDOM.value: "drawn at random",

@@ -1,4 +1,4 @@
-"""A run as plain numbers, and the one collector that makes it, whoever heard or read the run.
+"""A run as plain numbers, and the one collector that makes it, from live messages or from a bag.
 
 All times are in [s] since the start of the run, on one clock that never goes back. Messages are
 read by attribute, so that no ROS is needed here.
@@ -196,7 +196,7 @@ class RunClock:
 
 
 def stamp_of(message: Any) -> int:
-    """Return the stamp of a message's header, in [ns]; 0 when nobody filled it in."""
+    """Return the stamp of a message's header, in [ns]; 0 when it was not filled in."""
     stamp = message.header.stamp
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 

@@ -85,7 +85,7 @@ def _shown(value: float | None, form: str, unknown: str = "unknown") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """Outcome of one run. A number that nobody reported is None.
+    """Outcome of one run. A number that was not reported is None.
 
     Attributes:
         task: Name of the task.

@@ -21,7 +21,7 @@ from .picture_messages import camera_info_message, image_message, jpeg_message
 from .stamps import time_message
 from .twin_states import StateFeed
 
-_WAIT = 0.2  # longest wait for a picture before the node looks after other things, in [s]
+_WAIT = 0.2  # longest wait for a picture before the node looks after its other work, in [s]
 
 CameraFactory = Callable[[CameraSettings, Clock, Callable[[], StateProvider]], WatchedCamera]
 

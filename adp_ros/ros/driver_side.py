@@ -1,7 +1,7 @@
 """The driver's topics and services from the driver's side, and the twin's true state.
 
 Names, types, units and quirks are those of kinova-ros. The twin uses it; the real driver is
-somebody else's program.
+another program.
 """
 
 from collections.abc import Callable
@@ -144,7 +144,7 @@ def wrench_message(reading: ArmReading, robot: Robot) -> WrenchStamped:
     """Make ``out/tool_wrench``: a good force, and the moment as the driver spoils it.
 
     It takes the moment for an angle in radians, wraps it to one turn, and converts it from
-    degrees once more (kinova-ros source). Nobody should use it.
+    degrees again (kinova-ros source). It should not be used.
     """
     msg = WrenchStamped()
     msg.header.frame_id = robot.base_frame
@@ -205,7 +205,7 @@ class DriverTopics:
             node.create_subscription(kind, robot.topic_in(name), callback, COMMAND_DEPTH)
 
     def publish(self, reading: ArmReading) -> None:
-        """Publish one set of measurements, stamped now, on the topics that somebody listens to."""
+        """Publish one set of measurements, stamped now, on the topics that have listeners."""
         stamp = self._node.get_clock().now().to_msg()
         for publisher, make in self._out:
             if publisher.get_subscription_count() > 0:

@@ -79,7 +79,7 @@ class Waiting:
 
 
 # Pictures go through shared memory: after one of the two was killed inside of it, the other may
-# go on writing where nobody reads. A launch ends all nodes when one ends; so these begin together.
+# go on writing without a reader. A launch ends all nodes when one ends; so these begin together.
 PICTURES = ("camera_node", "inference_node")
 # The controller knows nothing of the table, so that the arm can be pressed on it.
 BLIND = (

@@ -16,8 +16,8 @@ from rclpy.node import Node
 from ..adp.adp_settings import AdpSettings
 from ..errors import AdpError, CheckpointError, ConfigError, ObservationError
 from ..msg import ChunkRequest, TwinState
-from ..policies.policy import InferenceSettings, load_policy
-from ..policies.setup import PolicyLoader, adp_file, set_up_policy, warm_up
+from ..policies.policy import load_policy
+from ..policies.setup import InferenceSettings, PolicyLoader, adp_file, set_up_policy, warm_up
 from ..policies.window import MeasuredMotion, WindowTimes
 from ..robots.robot import robot_named
 from ..settings import share_directory

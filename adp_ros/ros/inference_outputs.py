@@ -10,7 +10,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import Image, JointState
 
 from ..adp.adp_settings import OverlaySettings
-from ..adp.overlay import draw_pruned, pruned_patches
 from ..health import Health, LatencySummary, Level, Value, latency_values
 from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
 from ..policies.planner import StageLog
@@ -105,13 +104,9 @@ class InferenceTopics:
 
     def _publish_overlay(self, seen: SeenWindow) -> None:
         settings = self._overlay_settings
-        drawn = draw_pruned(
-            seen.rgb,
-            pruned_patches(seen.window.audit.patches, view=0),
-            self._crop_area,
-            settings.overlay_pruned_color,
-            settings.overlay_pruned_alpha,
-        )
+        colors = (settings.overlay_pruned_color, settings.overlay_merged_color)
+        alpha = settings.overlay_pruned_alpha
+        drawn = seen.window.audit.draw(seen.rgb, self._crop_area, colors, alpha)
         self._overlay.publish(image_message(drawn, seen.stamp, seen.camera_frame))
 
 

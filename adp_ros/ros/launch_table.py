@@ -227,7 +227,7 @@ def _controller_groups() -> Groups:
 
 
 def _inference_groups() -> Groups:
-    from ..policies.policy import InferenceSettings
+    from ..policies.setup import InferenceSettings
 
     return {"": InferenceSettings}
 

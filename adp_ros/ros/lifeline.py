@@ -150,7 +150,7 @@ class LifelineWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """End the watch; nobody is reported as lost."""
+        """End the watch; no process is reported as lost."""
         self._wake.send(b"\0")
         self._thread.join()
         for each in (self._listener, self._wake, self._woken, *self._names):

@@ -193,7 +193,7 @@ class NodeClock:
 
 
 class Worker:
-    """Calls a step again and again in its own thread; its error ends the node.
+    """Calls a step in a loop in its own thread; its error ends the node.
 
     The error is raised inside the node's executor, so that it reaches
     :func:`adp_ros.ros.node_process.run_node` like one of a callback.

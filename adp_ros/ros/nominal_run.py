@@ -74,7 +74,7 @@ def _task(
     *,
     environment: Mapping[str, str],
 ) -> Iterator[NominalEpisode]:
-    """Do one task again and again until the arm has moved for a time."""
+    """Repeat one task until the arm has moved for a time."""
     share = share_directory(os.environ)
     specs = _nodes(task, share)
     runner = Runner([node_program(spec) for spec in specs], environment, log.write_line)

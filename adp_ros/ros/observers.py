@@ -160,7 +160,7 @@ class Answer:
     message: str
 
 
-class Observer(Node):
+class RunObserver(Node):
     """Collects a run: its record, its video, its diagnostics and the twin's progress.
 
     Subscribes: /sim/state, /camera/image_raw/compressed, /adp/prune_state, /adp/gate_state,

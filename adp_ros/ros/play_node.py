@@ -149,7 +149,7 @@ class PlaySettings:
 
 @dataclass(slots=True)
 class Played:
-    """What came of it.
+    """What a bag that was played led to.
 
     Attributes:
         messages: That were sent.
@@ -180,7 +180,7 @@ def play(
         say: Gets a line when the playing begins.
 
     Raises:
-        ConfigError: Nobody listens, or another node publishes what is to be played.
+        ConfigError: There is no listener, or another node publishes what is to be played.
     """
     complete_environment(pictures=True)
     asked = threading.Event()
@@ -203,7 +203,7 @@ class Player:
     Args:
         node: Owner of publishers and client.
         settings: How the bag is played.
-        ended: Tells that the user wants no more.
+        ended: True once the user wants to end.
     """
 
     def __init__(self, node: Node, settings: PlaySettings, ended: Callable[[], bool]) -> None:
@@ -224,10 +224,10 @@ class Player:
         self._played = Played()
 
     def meet(self, topics: Iterable[str]) -> None:
-        """Wait for listeners, and make sure that nobody else publishes the same.
+        """Wait for listeners, and make sure that no other node publishes the same.
 
         Raises:
-            ConfigError: There is nobody, or somebody else.
+            ConfigError: There is no listener, or another publisher.
         """
         deadline = time.monotonic() + self._settings.patience
         while not self._met() and not self._ended():
@@ -276,14 +276,14 @@ class Player:
                 f"no node follows /clock, waited {waited}: start the nodes with robot:=none "
                 "use_sim_time:=true bag:=BAG, in the same ROS_DOMAIN_ID"
             )
-        return f"nobody listens, waited {waited}: is it the same ROS_DOMAIN_ID?"
+        return f"no node listens, waited {waited}: is it the same ROS_DOMAIN_ID?"
 
     def _now(self) -> float:
         """Return the time of the recording in [s]."""
         return (time.monotonic() - self._begun) * self._settings.rate
 
     def _wait(self, due: float) -> bool:
-        """Wait for a time of the recording; False when the user wants no more."""
+        """Wait for a time of the recording; False when the user wants to end."""
         while (left := due - self._now()) > 0.0 and not self._over():
             self._executor.spin_once(timeout_sec=min(left / self._settings.rate, _LOOK))
         return not self._over()

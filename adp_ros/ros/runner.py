@@ -141,7 +141,7 @@ class Runner:
 
     @property
     def reader_gone(self) -> bool:
-        """True when nobody reads what the processes say any more."""
+        """True when what the processes say is no longer read."""
         return self._reader_gone.is_set()
 
     def start(self) -> None:
@@ -235,7 +235,7 @@ class Runner:
         for child in self._children.values():
             try:
                 os.killpg(child.pid, signal.SIGKILL)
-            except ProcessLookupError:  # the usual case: nobody is left in its group
+            except ProcessLookupError:  # the usual case: its group is empty
                 continue
 
     def _pass_on(self, name: str, stream: IO[str]) -> None:
@@ -253,7 +253,7 @@ class StopRequest:
     """Ctrl-C, SIGTERM and SIGHUP as a flag, while the context lasts."""
 
     def __init__(self) -> None:
-        """Start with nothing asked."""
+        """Start without a request."""
         self._count = 0
         self._seen = 0
 

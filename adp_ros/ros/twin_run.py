@@ -22,7 +22,7 @@ from .environment import transport_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec
 from .node_process import yield_to_others
-from .observers import Observer
+from .observers import RunObserver
 from .runner import NodeLog, Runner, StopRequest, child_environment, node_program
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _performed(
     try:
         yield_to_others()  # after the start: the nodes would inherit it
         robot_type = plan.settings.robot_type
-        with joined(lambda: Observer(robot_type), pictures=True) as (observer, spin):
+        with joined(lambda: RunObserver(robot_type), pictures=True) as (observer, spin):
             run = _Run(runner, observer, lambda: spin(SPIN), log, request)
             run.begin(show)
             problem = run.watch(plan.time_limit, show)
@@ -166,7 +166,7 @@ def _performed(
         runner.stop(request.asked_again)
 
 
-def summarise(settings: LaunchSettings, observer: Observer, problem: str) -> RunSummary:
+def summarise(settings: LaunchSettings, observer: RunObserver, problem: str) -> RunSummary:
     """Put together what was observed."""
     health = observer.health
     steps = health.number(STEPS, "steps")
@@ -195,7 +195,7 @@ class _Run:
     def __init__(
         self,
         runner: Runner,
-        observer: Observer,
+        observer: RunObserver,
         spin: Callable[[], None],
         log: NodeLog,
         request: StopRequest,

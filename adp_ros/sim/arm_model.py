@@ -39,7 +39,7 @@ _FINGER_FRICTION: Final = 1.1  # [N m]; screw drives cannot be pushed back, a pr
 _FINGER_RANGE: Final = (0.0, 1.45)  # [rad]
 _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 
-# Contact bits: the arm meets the scene but never itself; things of the scene meet each other.
+# Contact bits: the arm meets the scene but never itself; items of the scene meet each other.
 SCENE_CONTACT: Final = 1
 ROBOT_CONTACT: Final = 2
 # The files' own contacts are so hard that a touch is a blow of 100 N and more.

@@ -1,7 +1,7 @@
 """How a scene looks, and from where: camera, light, colours, randomised in named levels.
 
 A look is a function of task, seed and level, and changes nothing that touches. Its random numbers
-are its own: things lie in the same places at every level.
+are its own: items lie in the same places at every level.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Where things lie at the start of an attempt: a function of task and seed, nothing else.
+"""Where the items lie at the start of an attempt: a function of task and seed, nothing else.
 
 The area is the part of a 50 x 50 cm field that the arm reaches well with its tool pointing down:
 with the hand at table height its wrist is singular 0.305 m from the base's axis.
@@ -18,7 +18,7 @@ from .task import SceneConfig, Task
 
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)
-TABLE_LOW: Final = (-0.46, -0.74)  # [m], where things may lie that need not be reached
+TABLE_LOW: Final = (-0.46, -0.74)  # [m], where items may lie that need not be reached
 TABLE_HIGH: Final = (0.46, -0.24)
 DISTRACTORS: Final = ("auto", "always", "never")
 _HAND: Final = 0.09  # [m] around a stain that the wiping hand needs

@@ -32,7 +32,7 @@ from .stain import DirtPatch
 from .task import SceneConfig
 
 CAMERA: Final = "front"
-HIDDEN_GROUP: Final = 4  # drawn by nobody
+HIDDEN_GROUP: Final = 4  # never drawn
 TIMESTEP: Final = 0.002  # [s]
 _BOX: Final = mujoco.mjtGeom.mjGEOM_BOX
 _TABLE_TOP: Final = "table_top"
@@ -66,7 +66,7 @@ def add_room(spec: Any, look: Look) -> None:
     world.add_light(
         pos=look.light, dir=look.direction, diffuse=look.diffuse.tolist(), castshadow=False
     )
-    world.add_geom(  # what touches is a plane: contacts with it are exact, things do not creep
+    world.add_geom(  # what touches is a plane: contacts with it are exact, items do not creep
         name="table",
         type=mujoco.mjtGeom.mjGEOM_PLANE,
         size=[0.55, 0.48, 0.02],
@@ -188,7 +188,7 @@ class Scene:
         config: What it is a function of.
         model: The compiled model; ``timestep`` 2 ms.
         start: Positions at the start, shape (nq,): arm at home, items at rest.
-        placement: Where things lie.
+        placement: Where the items lie.
         look: Camera, light and colours.
     """
 

@@ -1,4 +1,4 @@
-"""What a task is: an instruction, the things on the table, when it is done, who can show it.
+"""What a task is: an instruction, the items on the table, when it is done, who can show it.
 
 A task is data and knows nothing of the simulator: progress and success are functions of a
 :class:`SceneState`, which the twin fills with its true state. Kinds of tasks and the tasks made

@@ -221,7 +221,7 @@ class Twin:
 
     @property
     def scene(self) -> Scene:
-        """The scene at hand."""
+        """The present scene."""
         return self._scene
 
     @property

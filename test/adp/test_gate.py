@@ -146,3 +146,34 @@ def test_refresh_and_cold_start_can_be_set():
     assert states == [False] * 2 + [True] * 10
     assert decisions[-1].pruned_run == 11
     assert Reason.REFRESH not in [decision.reason for decision in decisions]
+
+
+def test_nearly_equal_motion_changes_nothing():
+    """At constant speed noise decides by the paper's rule; within the band the state stays."""
+    noise = [0.0845, 0.0841, 0.0843, 0.0846, 0.0840, 0.0844, 0.0842, 0.0845, 0.0841]
+    paper = Gate(GateConfig())
+    states = {paper.close_window(motion).rule_prune for motion in noise}
+    assert states == {False, True}
+    banded = Gate(GateConfig(min_motion_change=0.05))
+    for motion in (0.02, 0.08, 0.0842, 0.0843):
+        last = banded.close_window(motion)
+    assert last.prune and last.rule_prune
+    decisions = [banded.close_window(motion) for motion in noise]
+    assert {d.rule_prune for d in decisions} == {True}
+    assert {str(d.reason) for d in decisions} == {"steady", "refresh"}
+    assert [d.prune for d in decisions].count(False) >= 2  # refreshed, and pruned again
+    slow = banded.close_window(0.03)
+    assert (slow.prune, str(slow.reason)) == (False, "slow")
+
+
+@pytest.mark.parametrize("method", ["adjacent", "mean", "avg", "periodic", "random", "always"])
+def test_no_band_is_the_paper_s_rule(method):
+    """A band of 0 decides as ever, also where all motions are equal."""
+    random = np.random.default_rng(3)
+    for motions in (random.uniform(0, 0.1, 60), np.full(20, 0.04), np.zeros(5)):
+        plain = Gate(GateConfig(decision_method=method))
+        zero = Gate(GateConfig(decision_method=method, min_motion_change=0.0))
+        for motion in motions:
+            assert repr(plain.close_window(motion)) == repr(zero.close_window(motion))
+        if method == "adjacent":
+            assert "steady" not in {str(zero.close_window(0.04).reason) for _ in range(4)}

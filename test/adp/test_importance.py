@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -15,8 +16,11 @@ from adp_ros.adp.importance import (
     mass_curve,
     normalized_entropy,
     participation_ratio,
+    pruning_look,
     weights_of,
 )
+from adp_ros.adp.merging import Groups, merge_dropped
+from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.cli import main
 from adp_ros.errors import ConfigError
 
@@ -118,6 +122,10 @@ def test_command(golden_checkpoint, tmp_path, capsys):
     report = json.loads(capsys.readouterr().out)
     assert (report["frames"], report["patches"]) == (2, 256)
     assert [entry["layer"] for entry in report["layers"]] == list(range(len(report["layers"])))
+    full, dropped, merged = report["pruning"]
+    assert (full["path"], full["gripper"], full["flops_share"]) == (0.0, 0.0, 1.0)
+    assert dropped["path"] > 0.0 and dropped["flops_share"] < 0.5
+    assert merged["name"] == "merged 2x2"
     for path in report["plots"]:
         assert cv2.imread(path) is not None
 
@@ -139,3 +147,37 @@ def test_command_refuses(tmp_path, capsys, words, message):
     given = [word.format(**places) for word in words]
     assert main(["importance", "none", "--instruction", "wipe", *given]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_errors_of_a_chunk_are_those_of_where_the_arm_would_be():
+    """Increments add up: 1 mm too far in each of two steps is 1 mm and then 2 mm."""
+    full = np.zeros((1, 2, 7))
+    told = full.copy()
+    told[..., 1], told[..., 5], told[0, 1, 6] = 1e-3, np.radians(2.0), 1.0
+    look = pruning_look("x", np.array([[0.5, 0.25]]), told, full, 0.3)
+    assert look.path == pytest.approx(1.5) and look.turn == pytest.approx(3.0)
+    assert (look.gripper, look.mass, look.flops_share) == (0.5, (0.5, 0.25), 0.3)
+
+
+def test_mass_on_vision_is_that_of_the_written_out_attention(golden_policy, golden_observations):
+    """Weights of one layer, spelled out with a mean token n times, sum to what is reported."""
+    observation = next(iter(golden_observations.values()))
+    policy, model = golden_policy, golden_policy.model
+    full = policy.vision_mass(observation, policy.predict(observation), None)
+    assert full.shape == (policy.info.layers,) and (full > 0.0).all() and (full < 1.0).all()
+    pruner = TextDrivenPruner(keep=0.1, merge="grid")
+    told = policy.predict(observation, pruner)
+    seen = policy.vision_mass(observation, told, pruner)
+    tokens = policy.tokens(observation)
+    merged = merge_dropped(
+        tokens.patches[0], torch.from_numpy(told.kept), Groups(told.views, 256, 2)
+    )
+    copies = merged.bias.exp().round().long()
+    vision = merged.tokens.repeat_interleave(copies, 0)[None]
+    hidden = model.sequence(vision, tokens.proprio, tokens.text)
+    places = torch.arange(len(copies)).repeat_interleave(copies)
+    tail = torch.arange(len(copies), len(copies) + hidden.shape[1] - 1 - len(places))
+    rotary = model.rotary(hidden, torch.cat([torch.zeros(1), places + 1, tail + 1]))
+    rows = model.action_rows(hidden.shape[1])
+    received = model.layer(0).attention_received(hidden, rotary, rows)[0]
+    assert seen[0] == pytest.approx(received[1 : 1 + vision.shape[1]].sum().item(), abs=1e-5)

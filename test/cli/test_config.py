@@ -19,7 +19,12 @@ def test_files_in_config_are_written_by_the_command(tmp_path: Path) -> None:
     """Byte for byte: whoever changes a setting runs ``adp-ros config --force``."""
     assert main(["config", "--output", str(tmp_path)]) == 0
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert set(written) == {*(f"{name}.yaml" for name in NODES), "adp.yaml", "adp_released.yaml"}
+    assert set(written) == {
+        *(f"{name}.yaml" for name in NODES),
+        "adp.yaml",
+        "adp_merge.yaml",
+        "adp_released.yaml",
+    }
     for name, text in written.items():
         assert text == (SHARE / "config" / name).read_bytes(), name
 

@@ -57,6 +57,45 @@ def test_audit_passes_every_pruner(policy, observation, name, keep):
     assert result.kept == round(512 * keep)
 
 
+@pytest.mark.parametrize("name", PRUNERS)
+@pytest.mark.parametrize("settings", [{"merge": "mean"}, {"merge": "grid", "positions": "kept"}])
+def test_audit_passes_every_pruner_that_merges(policy, observation, name, settings):
+    """The plain computation has each mean token as many times as patches it stands for."""
+    pruner = make_pruner(name, keep=0.1, **settings)
+    prediction = policy.predict(observation, pruner)
+    result = audit(policy, observation, prediction, pruner)
+    assert result.failures == ()
+    assert result.difference < 1e-5
+    assert result.kept == 51 - 2 * pruner.merge_side**2
+    assert sum(prediction.merged_sizes) == 512 - result.kept
+    assert (
+        prediction.sequence_lengths[1]
+        == policy.predict(observation, make_pruner(name, keep=0.1)).sequence_lengths[1]
+    )
+
+
+def test_audit_notices_a_missing_weight(policy, observation):
+    """Means that count for one patch each are not what a weighted merge should have given."""
+    wrong = make_pruner("adp", keep=0.1, merge="mean", merge_weighted=False)
+    pruner = make_pruner("adp", keep=0.1, merge="mean")
+    prediction = policy.predict(observation, wrong)
+    assert audit(policy, observation, prediction, wrong).difference < 1e-5
+    assert audit(policy, observation, prediction, pruner).difference > 1e-4
+
+
+def test_text_scores_cut_in_front_of_a_later_layer(policy, observation):
+    """Layers before the cut see every patch, the choice is the same as before the model."""
+    before, behind = make_pruner("adp", keep=0.3), make_pruner("adp", keep=0.3, cut=1)
+    first, later = policy.predict(observation, before), policy.predict(observation, behind)
+    np.testing.assert_array_equal(first.kept, later.kept)
+    assert later.sequence_lengths[0] - first.sequence_lengths[0] == 512 - 154
+    assert later.sequence_lengths[1] == first.sequence_lengths[1]
+    assert first.flops < later.flops < later.flops_full
+    for keep in (0.1, 0.3):
+        both = make_pruner("adp", keep=keep, cut=1, merge="grid")
+        assert audit(policy, observation, policy.predict(observation, both), both).passed
+
+
 def test_audit_notices_pruning_that_did_not_happen(policy, observation):
     """A full forward pass sold as pruned fails by tokens and by lengths."""
     pruner = make_pruner("adp", keep=0.5)

@@ -16,7 +16,7 @@ from adp_ros.errors import ConfigError
 from adp_ros.evaluation import runner as rollout_runner
 from adp_ros.evaluation.arm_loop import twin_camera
 from adp_ros.evaluation.conditions import SceneVariant, shifted_camera
-from adp_ros.evaluation.episodes import Episode, Job
+from adp_ros.evaluation.episodes import Episode, EpisodeJob
 from adp_ros.evaluation.rollout_result import RolloutConfig
 from adp_ros.evaluation.runner import RolloutFactory, RolloutRunner, RolloutWatch
 from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes
@@ -77,7 +77,7 @@ def timeless(result):
 
 def test_full_and_static_are_counted(runner):
     """Full vision prunes no window, static every one, to the number of tokens it names."""
-    full, static = (runner.run(Job(episode(name))) for name in ("full", "static@0.25"))
+    full, static = (runner.run(EpisodeJob(episode(name))) for name in ("full", "static@0.25"))
     assert full.windows == static.windows >= 3
     assert (full.windows_pruned, static.windows_pruned) == (0, static.windows)
     assert full.tokens_kept == full.tokens_total == 256 * full.windows
@@ -90,16 +90,16 @@ def test_full_and_static_are_counted(runner):
 
 def test_episodes_repeat(runner):
     """The same episode again gives the same numbers, whatever was run between."""
-    first = runner.run(Job(episode("periodic")))
-    runner.run(Job(episode("full", seed=9)))
-    assert timeless(runner.run(Job(episode("periodic")))) == timeless(first)
+    first = runner.run(EpisodeJob(episode("periodic")))
+    runner.run(EpisodeJob(episode("full", seed=9)))
+    assert timeless(runner.run(EpisodeJob(episode("periodic")))) == timeless(first)
     assert first.windows_pruned == first.windows // 2
 
 
 def test_random_pruner_is_seeded_by_the_scene(runner, policy):
     """Each scene has draws of its own."""
     for seed in (4, 5):
-        runner.run(Job(episode("random_static", seed=seed)))
+        runner.run(EpisodeJob(episode("random_static", seed=seed)))
     seeds = [pruner.seed for pruner in policy.pruners]
     assert (set(seeds), seeds) == ({4, 5}, sorted(seeds))
 
@@ -132,8 +132,8 @@ def test_wiping_names_no_item():
 def test_video_shows_the_episode(runner, tmp_path):
     """Ten pictures a second, in one file that plays; the result is that of the unfilmed run."""
     path = tmp_path / "video.mp4"
-    filmed = runner.run(Job(episode("static"), path))
-    assert timeless(filmed) == timeless(runner.run(Job(episode("static"))))
+    filmed = runner.run(EpisodeJob(episode("static"), path))
+    assert timeless(filmed) == timeless(runner.run(EpisodeJob(episode("static"))))
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
     assert 12 <= len(frames) <= 16
@@ -142,11 +142,11 @@ def test_video_shows_the_episode(runner, tmp_path):
 
 def test_expert_asks_no_policy(policy):
     """The expert moves the arm; nothing is counted as a window of a policy."""
-    result = RolloutRunner(None, SHORT).run(Job(episode("expert")))
+    result = RolloutRunner(None, SHORT).run(EpisodeJob(episode("expert")))
     assert (result.windows, result.tokens_total, policy.pruners) == (0, 0, [])
     assert result.path_length > 0.05
     with pytest.raises(ConfigError, match="condition full needs a checkpoint"):
-        RolloutRunner(None, SHORT).run(Job(episode("full")))
+        RolloutRunner(None, SHORT).run(EpisodeJob(episode("full")))
 
 
 def test_shifted_camera_stands_where_it_says():
@@ -179,10 +179,10 @@ def test_moved_camera_reaches_the_policy(runner, policy, monkeypatch):
         return predict(observation, pruner)
 
     monkeypatch.setattr(policy, "predict", remember)
-    runner.run(Job(episode("full")))
+    runner.run(EpisodeJob(episode("full")))
     count = len(seen)
     shifted = replace(config().scene("default"), name="moved", camera_shift=0.03)
-    runner.run(Job(episode("full", scene=shifted)))
+    runner.run(EpisodeJob(episode("full", scene=shifted)))
     assert seen[0].shape == seen[count].shape
     assert not np.array_equal(seen[0], seen[count])
 

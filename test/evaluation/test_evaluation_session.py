@@ -15,19 +15,19 @@ from evaluation_fakes import IDENTITY, LOOP, FakeFactory, FakeRunner, outcome, p
 
 from adp_ros.errors import ConfigError, TwinError
 from adp_ros.evaluation.conditions import make_condition
-from adp_ros.evaluation.episodes import Job, ResultsError, Shard
+from adp_ros.evaluation.episodes import EpisodeJob, ResultsError, Shard
 from adp_ros.evaluation.results import Identity, open_writer, read_results
-from adp_ros.evaluation.runner import Session, run_session
+from adp_ros.evaluation.runner import EvaluationSession, run_session
 from adp_ros.evaluation.workers import WorkerError, run_jobs
 
 SLOW = """
 from pathlib import Path
 from evaluation_fakes import *
-from adp_ros.evaluation.runner import Session, run_session
+from adp_ros.evaluation.runner import EvaluationSession, run_session
 if __name__ == "__main__":
     values = {"plan": plan(seeds=range(40)), "identity": IDENTITY, "directory": Path(".")}
     slow = FakeFactory(FakeRunner(pause=0.05))
-    run_session(Session(**values, workers=2), slow, lambda progress: None)
+    run_session(EvaluationSession(**values, workers=2), slow, lambda progress: None)
 """
 
 
@@ -35,13 +35,15 @@ def run(directory, runner=None, factory=None, **other):
     """Run a session; return what it told."""
     told = []
     values = {"plan": plan(), "identity": IDENTITY, "directory": directory} | other
-    run_session(Session(**values), factory or FakeFactory(runner or FakeRunner()), told.append)
+    run_session(
+        EvaluationSession(**values), factory or FakeFactory(runner or FakeRunner()), told.append
+    )
     return told
 
 
 def jobs(**other):
     """Return the jobs of a plan."""
-    return [Job(episode) for episode in plan(**other).episodes()]
+    return [EpisodeJob(episode) for episode in plan(**other).episodes()]
 
 
 def test_results_survive_the_file(tmp_path):
@@ -103,7 +105,9 @@ def test_interrupted_run_keeps_what_ended(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run_session(
-            Session(plan=plan(), identity=IDENTITY, directory=tmp_path), FakeFactory(), interrupt
+            EvaluationSession(plan=plan(), identity=IDENTITY, directory=tmp_path),
+            FakeFactory(),
+            interrupt,
         )
     assert len(read_results(tmp_path).episodes) == 3
 

@@ -73,6 +73,17 @@ def test_written_config_is_read_back(tmp_path, size):
         ({"timm_model_overrides": [{"num_heads": 7}, {}]}, "no multiple of 7 heads"),
         ({"text_config": {"model_type": "mistral"}}, "text_config.model_type is 'mistral'"),
         ({"text_config": {"rope_scaling": {"factor": 2}}}, "text_config.rope_scaling is"),
+        (
+            {"text_config": {"rope_parameters": {"rope_type": "linear"}}},
+            "rope_parameters is {'rope",
+        ),
+        ({"text_config": {"rope_parameters": "default"}}, "rope_parameters is 'default', an obj"),
+        (
+            {"text_config": {"rope_theta": 1e4, "rope_parameters": {"rope_theta": 5e5}}},
+            "rope_parameters.rope_theta is 500000.0, text_config.rope_theta is 10000.0",
+        ),
+        ({"text_config": {"head_dim": 64}}, "text_config.head_dim is 64, supported: 128"),
+        ({"text_config": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor is 0.5"),
         ({"text_config": {"hidden_size": "4096"}}, "text_config.hidden_size is '4096'"),
         ({"text_config": {"hidden_size": 100}}, "width 100 is no multiple of 32 heads"),
         ({"text_config": {"rms_norm_eps": "1e-6"}}, "text_config.rms_norm_eps is '1e-6'"),
@@ -86,6 +97,27 @@ def test_other_models_are_refused(tmp_path, changes, message):
     with pytest.raises(CheckpointError) as caught:
         read_config(write(tmp_path, config_values(SIZES["7b"]) | changes))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"head_dim": 32},
+        {"head_dim": None, "rope_scaling": None, "num_key_value_heads": None},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 1e8}},
+        {"rope_theta": 1e8, "rope_parameters": {"rope_type": "default", "rope_theta": 1e8}},
+        {"rope_theta": 1e8, "rope_scaling": {"type": "default", "factor": 1.0}},
+        {"rope_parameters": {"rope_theta": 1e8, "partial_rotary_factor": 1.0}},
+    ],
+)
+def test_the_same_model_in_other_words(tmp_path, told):
+    """What newer transformers write, and what says nothing, describes the same model."""
+    values = config_values(SIZES["twin"])
+    del values["text_config"]["rope_theta"]
+    if not str(told).count("rope_theta"):
+        told = told | {"rope_theta": 1e8}
+    values["text_config"] |= told
+    assert read_config(write(tmp_path, values)) == SIZES["twin"]
 
 
 @pytest.mark.parametrize(

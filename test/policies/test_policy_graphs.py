@@ -119,11 +119,12 @@ def test_other_words_of_the_same_length_are_replayed(recorded, golden_policy):
     assert runner.recorded == before + 2  # choice and language model
 
 
+@pytest.mark.parametrize("merge", ["none", "grid"])
 @pytest.mark.parametrize("name", PRUNERS.names)
-def test_every_pruner_replays(recorded, golden_policy, name):
+def test_every_pruner_replays(recorded, golden_policy, name, merge):
     """With each pruner replays give what running gives; those that remember are not recorded."""
     policy, _ = recorded
-    pruner, other = make_pruner(name, keep=0.2), make_pruner(name, keep=0.2)
+    pruner, other = (make_pruner(name, keep=0.2, merge=merge) for _ in range(2))
     for seed in range(3):
         observation = observe(seed, views=2)
         same(policy.predict(observation, pruner), golden_policy.predict(observation, other))

@@ -121,3 +121,23 @@ def test_special_token_in_the_instruction_is_refused(golden, token):
     """Text that would become a control token of the model is refused by name."""
     with pytest.raises(ObservationError, match=f"contains {token}"):
         golden.encode(f"wipe {token} the table")
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"truncation": {"direction": "Right", "max_length": 12, "strategy": "LongestFirst",
+                        "stride": 0}},
+        {"padding": {"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None,
+                     "pad_id": 32000, "pad_type_id": 0, "pad_token": "<PAD>"}},
+    ],
+)  # fmt: skip
+def test_what_another_tool_left_in_the_file_changes_nothing(tmp_path, left):
+    """Truncation and padding of the tool that saved the tokeniser are no part of the model."""
+    write_tokenizer(tmp_path)
+    words = "place the blue cube on the plate"
+    ids = PromptTokenizer(tmp_path).encode(words)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | left))
+    assert PromptTokenizer(tmp_path).encode(words) == ids
+    assert len(ids) > 12

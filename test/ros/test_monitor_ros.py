@@ -20,7 +20,7 @@ from adp_ros.cli import main
 from adp_ros.health import Level
 from adp_ros.msg import GateState, InferenceLatency, PruneState, SafetyState
 from adp_ros.reports.monitor import MonitorModel
-from adp_ros.ros.observers import MonitorFeed, Observer
+from adp_ros.ros.observers import MonitorFeed, RunObserver
 from adp_ros.ros.stamps import time_message
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -92,7 +92,7 @@ def test_observer_takes_the_run_and_nothing_else():
     """Old news and what comes after the end is in no report; the first frame may be older."""
     with bench() as spinning:
         robot, listener = spinning.add(Robot()), spinning.add(Node("listener"))
-        observer = spinning.add(Observer("j2n6s300"))
+        observer = spinning.add(RunObserver("j2n6s300"))
         observer.begin()
         start = time.time()
 

@@ -149,7 +149,7 @@ def run_in_process():
             pass
 
         def on_window(self, view, window):
-            views.append((window, view.measured_path))
+            views.append((window, view.measured.path))
 
     class Grey:
         def render(self, qpos, cleaned):

@@ -1,6 +1,6 @@
 """Make a checkpoint with random weights in the layout of an OpenVLA-OFT fine-tune.
 
-Everything upstream's fine-tuning leaves behind is there but ``tokenizer.model``, so that whatever
+Everything that upstream's fine-tuning writes is there but ``tokenizer.model``, so that whatever
 loads a real checkpoint is exercised. Its actions mean nothing.
 """
 
@@ -76,7 +76,7 @@ SIZES: Final[Mapping[str, ModelConfig]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCheckpoint:
-    """What a new checkpoint shall be, besides its model's sizes."""
+    """What a new checkpoint is to be, besides its model's sizes."""
 
     seed: int = setting(0, "Seed of the random weights.", low=0, high=2**63 - 1)
     state: int = setting(

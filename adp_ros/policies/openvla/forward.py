@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from ...adp.merging import Groups, merge_dropped
 from ...adp.pruner import Attending, Positions, PruneContext, Pruner, Selection
 from ...errors import PolicyError
 from ..policy import StageTimes
@@ -182,7 +183,7 @@ class ForwardPass:
         model.check_length(views, text, proprio)
         if pruner is not None:
             pruner.kept_per_view(views, model.patches_per_view)
-            model.layer(pruner.cut_layer)
+            model.layer(pruner.deepest_layer)
 
     def decode(
         self, tokens: FrameTokens, pruner: Pruner | None, watch: Stopwatch
@@ -202,28 +203,53 @@ class ForwardPass:
         """
         if pruner is None or pruner.keep >= 1:
             with watch.stage("llm"):
-                return self._llm(tokens, None, "reindexed"), None
-        if pruner.cut_layer > 0:
-            return self._decode_cut_inside(tokens, pruner, watch)
+                return self._llm(tokens, None, None), None
+        cut = Cut.of(pruner, tokens)
+        if cut.layer > 0:
+            return self._decode_cut_inside(tokens, pruner, cut, watch)
         with watch.stage("scoring"):
             selection = self._choose(tokens, pruner, None)
         with watch.stage("llm"):
-            return self._llm(tokens, selection.kept, pruner.positions), selection
+            return self._llm(tokens, selection.kept, cut), selection
 
     def _decode_cut_inside(
-        self, tokens: FrameTokens, pruner: Pruner, watch: Stopwatch
+        self, tokens: FrameTokens, pruner: Pruner, cut: "Cut", watch: Stopwatch
     ) -> tuple[Decoded, Selection]:
-        cut, patches = pruner.cut_layer, tokens.patches.shape[1]
         with watch.stage("llm"):
-            stage = partial(self._begin, cut - 1)
+            stage = partial(self._begin, cut.layer - 1)
             inputs = (tokens.patches, tokens.proprio, tokens.text)
-            hidden = self._run(("begin", cut), stage, *inputs)  # (1, S, D)
+            hidden = self._run(("begin", cut.layer), stage, *inputs)  # (1, S, D)
         with watch.stage("scoring"):
             selection = self._choose(tokens, pruner, hidden)
         with watch.stage("llm"):
-            end = partial(self._end, cut, patches, pruner.positions)
-            key = ("end", cut, patches, pruner.positions)
-            return self._run(key, end, hidden, selection.kept), selection
+            end = partial(self._end, cut)
+            return self._run(("end", cut), end, hidden, selection.kept), selection
+
+    def vision_mass(self, tokens: FrameTokens, kept: Tensor | None, cut: "Cut | None") -> Tensor:
+        """Return the share of the action rows' attention that vision tokens get in each layer.
+
+        Args:
+            tokens: One observation.
+            kept: Indices of the patches that remain, shape (k,); None for all.
+            cut: How the others leave, None where all remain.
+
+        Returns:
+            Shape (layers,), mean over rows and heads.
+        """
+        model = self._model
+        hidden = model.sequence(tokens.patches, tokens.proprio, tokens.text)  # (1, S, D)
+        others = hidden.shape[1] - tokens.patches.shape[1]
+        short = Shortened(hidden, model.rotary(hidden))
+        masses = []
+        for index in range(len(model.language_model.layers)):
+            if cut is not None and kept is not None and index == cut.layer:
+                short = shorten(model, short.hidden, kept, cut)
+            hidden, layer = short.hidden, model.layer(index)
+            rows = model.action_rows(hidden.shape[1], self._offset)
+            received = layer.attention_received(hidden, short.rotary, rows, short.bias)  # (1, S)
+            masses.append(received[0, 1 : 1 + hidden.shape[1] - others].sum())
+            short = replace(short, hidden=layer(hidden, short.rotary, bias=short.bias))
+        return torch.stack(masses)
 
     def _choose(self, tokens: FrameTokens, pruner: Pruner, hidden: Tensor | None) -> Selection:
         stage = Choose(self._model, pruner, tokens.views, self._offset)
@@ -239,46 +265,103 @@ class ForwardPass:
             )
         return selection
 
-    def _llm(self, tokens: FrameTokens, kept: Tensor | None, positions: Positions) -> Decoded:
-        stage = partial(self._whole, positions)
+    def _llm(self, tokens: FrameTokens, kept: Tensor | None, cut: "Cut | None") -> Decoded:
         inputs = (tokens.patches, tokens.proprio, tokens.text, kept)
-        return self._run(("whole", positions), stage, *inputs)
+        return self._run(("whole", cut), partial(self._whole, cut), *inputs)
 
     def _whole(
         self,
-        positions: Positions,
+        cut: "Cut | None",
         patches: Tensor,
         proprio: Tensor | None,
         text: Tensor,
         kept: Tensor | None,
     ) -> Decoded:
-        chosen = patches if kept is None else patches.index_select(1, kept)  # (1, k, D)
-        hidden = self._model.sequence(chosen, proprio, text)  # (1, S, D)
-        if kept is None or positions == "reindexed":
-            return self._rest(hidden, self._model.rotary(hidden), 0)
-        full = hidden.shape[1] + patches.shape[1] - len(kept)
-        places = survivors(kept, patches.shape[1], full)  # (S,)
-        return self._rest(hidden, self._model.rotary(hidden, places), 0)
+        hidden = self._model.sequence(patches, proprio, text)  # (1, S, D)
+        if cut is None or kept is None:
+            return self._rest(Shortened(hidden, self._model.rotary(hidden)), 0)
+        return self._rest(shorten(self._model, hidden, kept, cut), 0)
 
     def _begin(self, last: int, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
         hidden = self._model.sequence(patches, proprio, text)  # (1, S, D)
         return self._model.language_model.run(hidden, self._model.rotary(hidden), 0, last)
 
-    def _end(
-        self, cut: int, patches: int, positions: Positions, hidden: Tensor, kept: Tensor
-    ) -> Decoded:
-        full = hidden.shape[1]
-        hidden = self._model.language_model.run(hidden, self._model.rotary(hidden), cut - 1, cut)
-        places = survivors(kept, patches, full)  # (S,)
-        hidden = hidden.index_select(1, places)  # (1, S, D)
-        rotary = self._model.rotary(hidden, places if positions == "kept" else None)
-        decoded = self._rest(hidden, rotary, cut)
-        return Decoded(decoded.hidden, (full,) * cut + decoded.lengths)
+    def _end(self, cut: "Cut", hidden: Tensor, kept: Tensor) -> Decoded:
+        full, rotary = hidden.shape[1], self._model.rotary(hidden)
+        hidden = self._model.language_model.run(hidden, rotary, cut.layer - 1, cut.layer)
+        decoded = self._rest(shorten(self._model, hidden, kept, cut), cut.layer)
+        return Decoded(decoded.hidden, (full,) * cut.layer + decoded.lengths)
 
-    def _rest(self, hidden: Tensor, rotary: Rotary, first: int) -> Decoded:
-        rows = self._model.action_rows(hidden.shape[1], self._offset)
-        decoded: Decoded = self._model.language_model(hidden, rotary, rows, first)
+    def _rest(self, short: "Shortened", first: int) -> Decoded:
+        rows = self._model.action_rows(short.hidden.shape[1], self._offset)
+        decoded: Decoded = self._model.language_model(
+            short.hidden, short.rotary, rows, first, short.bias
+        )
         return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How dropped patches leave the sequence.
+
+    Attributes:
+        positions: Position numbers of what remains.
+        layer: Layer in front of which they leave; 0 is before the model.
+        groups: How they are grouped, each group giving one token; a side of 0 merges nothing.
+    """
+
+    positions: Positions
+    layer: int
+    groups: Groups
+
+    @classmethod
+    def of(cls, pruner: Pruner, tokens: FrameTokens) -> "Cut":
+        """Return how the patches leave that a pruner drops of one observation."""
+        patches = tokens.patches.shape[1] // tokens.views
+        groups = Groups(tokens.views, patches, pruner.merge_side, pruner.merge_weighted)
+        return cls(pruner.positions, pruner.cut_layer, groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortened:
+    """A sequence without the dropped patches.
+
+    Attributes:
+        hidden: Shape (1, S, D).
+        rotary: Rotation of its positions.
+        bias: Added to the logits of each token as a key, shape (S,); None for nothing.
+    """
+
+    hidden: Tensor
+    rotary: Rotary
+    bias: Tensor | None = None
+
+
+def shorten(model: OpenVla, hidden: Tensor, kept: Tensor, cut: Cut) -> Shortened:
+    """Take the dropped patches out of a sequence, and put in the tokens that they merge to.
+
+    Args:
+        model: Gives the rotation.
+        hidden: States of the full sequence, shape (1, S, D).
+        kept: Indices of the patches that remain, shape (k,).
+        cut: How the others leave.
+    """
+    patches, full = cut.groups.views * cut.groups.patches, hidden.shape[1]
+    if cut.groups.side == 0:
+        places = survivors(kept, patches, full)  # (S',)
+        hidden = hidden.index_select(1, places)  # (1, S', D)
+        return Shortened(hidden, model.rotary(hidden, places if cut.positions == "kept" else None))
+    merged = merge_dropped(hidden[0, 1 : 1 + patches], kept, cut.groups)
+    behind = hidden[:, 1 + patches :]  # (1, S - 1 - V, D)
+    hidden = torch.cat([hidden[:, :1], merged.tokens[None], behind], dim=1)  # (1, S', D)
+    none = merged.bias.new_zeros(behind.shape[1])
+    bias = torch.cat([none[:1], merged.bias, none])  # (S',)
+    if cut.positions == "reindexed":
+        places = (bias > -torch.inf).long().cumsum(0) - 1  # (S',), one that nobody sees has none
+    else:
+        tail = torch.arange(1 + patches, full, device=kept.device)
+        places = torch.cat([tail.new_zeros(1), merged.places + 1, tail])  # (S',)
+    return Shortened(hidden, model.rotary(hidden, places), bias)
 
 
 def survivors(kept: Tensor, patches: int, length: int) -> Tensor:

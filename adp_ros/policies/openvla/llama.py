@@ -49,13 +49,20 @@ class DecoderLayer(nn.Module):
         self.head_dim = int(self.self_attn.head_dim)
         self.grouped = config.num_key_value_heads != config.num_attention_heads
 
-    def forward(self, hidden: Tensor, rotary: Rotary, rows: slice | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden: Tensor,
+        rotary: Rotary,
+        rows: slice | None = None,
+        bias: Tensor | None = None,
+    ) -> Tensor:
         """Run the layer.
 
         Args:
             hidden: Shape (B, S, D).
             rotary: Rotation of the S positions.
             rows: Rows to compute, None for all. Keys and values always come from all rows.
+            bias: Added to the logits of each key, shape (S,), None for nothing.
 
         Returns:
             Shape (B, R, D).
@@ -64,19 +71,25 @@ class DecoderLayer(nn.Module):
         query = self._query(normed, rotary, rows)  # (B, H, R, d)
         key = self._key(normed, rotary)  # (B, K, S, d)
         value = self._heads(self.self_attn.v_proj(normed))  # (B, K, S, d)
-        mixed = scaled_dot_product_attention(query, key, value, enable_gqa=self.grouped)
+        mask = None if bias is None else bias.to(query.dtype)[None, None, None]  # (1, 1, 1, S)
+        mixed = scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, enable_gqa=self.grouped
+        )  # (B, H, R, d)
         mixed = self.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))  # (B, R, D)
         hidden = mixed + (hidden if rows is None else hidden[:, rows])  # (B, R, D)
         out: Tensor = hidden + self.mlp(self.post_attention_layernorm(hidden))  # (B, R, D)
         return out
 
-    def attention_received(self, hidden: Tensor, rotary: Rotary, rows: slice) -> Tensor:
+    def attention_received(
+        self, hidden: Tensor, rotary: Rotary, rows: slice, bias: Tensor | None = None
+    ) -> Tensor:
         """Return the attention each token receives from some rows, mean over rows and heads.
 
         Args:
             hidden: Shape (B, S, D).
             rotary: Rotation of the S positions.
             rows: Rows whose queries count.
+            bias: Added to the logits of each key, shape (S,), None for nothing.
 
         Returns:
             Shape (B, S), float32.
@@ -86,7 +99,8 @@ class DecoderLayer(nn.Module):
         key = self._key(normed, rotary)  # (B, K, S, d)
         key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)  # (B, H, S, d)
         logits = query @ key.mT * self.head_dim**-0.5  # (B, H, R, S)
-        attention: Tensor = logits.float().softmax(-1)  # (B, H, R, S)
+        logits = logits.float() if bias is None else logits.float() + bias.float()
+        attention: Tensor = logits.softmax(-1)  # (B, H, R, S)
         return attention.mean((1, 2))  # (B, S)
 
     def _query(self, normed: Tensor, rotary: Rotary, rows: slice | None) -> Tensor:
@@ -126,13 +140,22 @@ class Decoder(nn.Module):
         cos, sin = self.rotary_emb(like, positions[None])  # (1, S, d)
         return cos[:, None], sin[:, None]
 
-    def run(self, hidden: Tensor, rotary: Rotary, first: int, last: int) -> Tensor:
+    def run(
+        self, hidden: Tensor, rotary: Rotary, first: int, last: int, bias: Tensor | None = None
+    ) -> Tensor:
         """Run layers ``first`` to ``last`` - 1 on all rows, (B, S, D) to (B, S, D)."""
         for layer in self.layers[first:last]:
-            hidden = layer(hidden, rotary)  # (B, S, D)
+            hidden = layer(hidden, rotary, bias=bias)  # (B, S, D)
         return hidden
 
-    def forward(self, hidden: Tensor, rotary: Rotary, rows: slice, first: int = 0) -> Decoded:
+    def forward(
+        self,
+        hidden: Tensor,
+        rotary: Rotary,
+        rows: slice,
+        first: int = 0,
+        bias: Tensor | None = None,
+    ) -> Decoded:
         """Run the layers from ``first`` on and the final norm, for some rows.
 
         Args:
@@ -140,11 +163,12 @@ class Decoder(nn.Module):
             rotary: Rotation of the S positions.
             rows: Rows that leave.
             first: First layer to run.
+            bias: Added to the logits of each key, shape (S,), None for nothing.
         """
         lengths = []
         for layer in self.layers[first:-1]:
             lengths.append(hidden.shape[1])
-            hidden = layer(hidden, rotary)  # (B, S, D)
+            hidden = layer(hidden, rotary, bias=bias)  # (B, S, D)
         lengths.append(hidden.shape[1])
-        hidden = self.layers[-1](hidden, rotary, rows)  # (B, R, D)
+        hidden = self.layers[-1](hidden, rotary, rows, bias)  # (B, R, D)
         return Decoded(self.norm(hidden), tuple(lengths))

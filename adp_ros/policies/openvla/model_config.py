@@ -126,11 +126,16 @@ _NEEDED: Final[Mapping[str, Any]] = {
 _LLM_NEEDED: Final[Mapping[str, Any]] = {
     "model_type": "llama",
     "hidden_act": "silu",
-    "rope_scaling": None,
-    "rope_parameters": None,
-    "head_dim": None,
+    "partial_rotary_factor": 1,
     "attention_bias": False,
     "mlp_bias": False,
+}
+_ROPE: Final = ("rope_parameters", "rope_scaling")  # of transformers 5, and of those before
+_PLAIN_ROPE: Final[Mapping[str, Any]] = {
+    "rope_type": "default",
+    "type": "default",
+    "partial_rotary_factor": 1,
+    "factor": 1,
 }
 
 
@@ -249,6 +254,7 @@ def _check_heads(path: Path, name: str, width: int, heads: int) -> None:
 def _llm(path: Path, values: Any) -> LlmConfig:
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: text_config is {values!r}, an object is needed")
+    values = _rope_told(path, {name: v for name, v in values.items() if v is not None})
     _check_needed(path, "text_config.", values, _LLM_NEEDED)
     given = {f.name: values.get(f.name, f.default) for f in fields(LlmConfig)}
     given["num_key_value_heads"] = values.get("num_key_value_heads", given["num_attention_heads"])
@@ -256,4 +262,33 @@ def _llm(path: Path, values: Any) -> LlmConfig:
         check = _check_number if name in ("rms_norm_eps", "rope_theta") else _check_size
         check(path, f"text_config.{name}", value)
     _check_heads(path, "text_config", given["hidden_size"], given["num_attention_heads"])
-    return LlmConfig(**given)
+    llm = LlmConfig(**given)
+    _check_needed(path, "text_config.", values, {"head_dim": llm.head_dim})
+    return llm
+
+
+def _rope_told(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same settings with the plain rotation's theta where older files have it.
+
+    Any rotation but the plain one is refused, and so are two thetas that differ.
+    """
+    told = dict(values)
+    for name in _ROPE:
+        rope = told.pop(name, None)
+        if rope is None:
+            continue
+        if not isinstance(rope, dict):
+            raise CheckpointError(f"{path}: text_config.{name} is {rope!r}, an object is needed")
+        theta = rope.get("rope_theta")
+        rope = {key: value for key, value in rope.items() if key != "rope_theta"}
+        if any(value is not None and value != _PLAIN_ROPE.get(k) for k, value in rope.items()):
+            raise CheckpointError(
+                f"{path}: text_config.{name} is {rope!r}, supported: {dict(_PLAIN_ROPE)!r} and "
+                "rope_theta"
+            )
+        if theta is not None and told.setdefault("rope_theta", theta) != theta:
+            raise CheckpointError(
+                f"{path}: text_config.{name}.rope_theta is {theta!r}, text_config.rope_theta is "
+                f"{told['rope_theta']!r}; one of them is wrong"
+            )
+    return told

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...adp.pruner import Pruner
 from ...errors import ObservationError, PolicyError
-from ...types import ActionConvention, Observation
+from ...types import ActionConvention, FloatArray, Observation
 from ..conventions import StateLayout
 from ..policy import OPENVLA_OFT, Audit, Policy, PolicyInfo, Prediction
-from .forward import Clock, CudaStopwatch, ForwardPass, FrameTokens, Stopwatch
+from .forward import Clock, CudaStopwatch, Cut, ForwardPass, FrameTokens, Stopwatch
 from .graphs import EagerRunner, Runner
 from .model import OpenVla
 from .model_config import ModelConfig
@@ -168,6 +168,7 @@ class OpenVlaPolicy(Policy):
             vision_tokens=vision,
             flops=flops,
             flops_full=full,
+            merge_grid=0 if selection is None or pruner is None else pruner.merge_side,
         )
 
     def audit(
@@ -232,6 +233,17 @@ class OpenVlaPolicy(Policy):
             scores.append(model.score_patches(layer, seen, model.fold_text(layer, words)))  # (V,)
             hidden = model.language_model.run(hidden, rotary, layer, layer + 1)  # (1, S, D)
         return torch.stack(scores).cpu().numpy()  # (L, V)
+
+    @torch.inference_mode()
+    def vision_mass(
+        self, observation: Observation, prediction: Prediction, pruner: Pruner | None
+    ) -> FloatArray:
+        """See :meth:`adp_ros.policies.policy.Policy.vision_mass`."""
+        tokens, kept, cut = self.tokens(observation), None, None
+        if pruner is not None and prediction.kept is not None:
+            kept = torch.from_numpy(prediction.kept).to(self.device)
+            cut = Cut.of(pruner, tokens)
+        return self._forward.vision_mass(tokens, kept, cut).cpu().double().numpy()
 
     def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
         views = len(observation.images)

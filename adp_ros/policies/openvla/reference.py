@@ -99,11 +99,17 @@ class Pruned:
         kept: Indices of the patches, in the order they went on, shape (k,).
         cut_layer: Layer in front of which the others were dropped; 0 is before the model.
         keep_positions: True when tokens stay at the positions of the full sequence.
+        merge_grid: The others became mean tokens, so many by so many per view; 0: none did.
+        views: Number of views.
+        weighted: Each mean token counts for as many as it stands for; False: for one.
     """
 
     kept: Tensor
     cut_layer: int = 0
     keep_positions: bool = False
+    merge_grid: int = 0
+    views: int = 1
+    weighted: bool = True
 
 
 def reference_chunk(
@@ -123,9 +129,7 @@ def reference_chunk(
     hidden, positions = _sequence(model, tokens)  # (S, D), (S,)
     for index in range(len(model.language_model.layers)):
         if pruned is not None and index == pruned.cut_layer:
-            rest = _remaining(pruned.kept, tokens.patches.shape[1], len(hidden))
-            hidden = hidden[rest]  # (S', D)
-            positions = positions[rest] if pruned.keep_positions else positions[: len(rest)]
+            hidden, positions = _drop(hidden, positions, tokens.patches.shape[1], pruned)
         hidden = _layer(model.layer(index), hidden, positions, model)  # (S, D)
     hidden = _rms_norm(model.language_model.norm, hidden)  # (S, D)
     start = len(hidden) - 1 - model.slots - 1 + row_offset  # stop token; rows predict the next one
@@ -143,9 +147,32 @@ def _sequence(model: OpenVla, tokens: FrameTokens) -> tuple[Tensor, Tensor]:
     return hidden, torch.arange(len(hidden), device=hidden.device)
 
 
-def _remaining(kept: Tensor, patches: int, length: int) -> Tensor:
-    places = [0, *(1 + int(i) for i in kept), *range(1 + patches, length)]
-    return torch.tensor(places, device=kept.device)
+def _drop(hidden: Tensor, positions: Tensor, patches: int, pruned: Pruned) -> tuple[Tensor, Tensor]:
+    """Leave patches out; a mean token of n patches comes in n times, at one position."""
+    entries = [(float(i), hidden[1 + int(i)], 1) for i in pruned.kept]
+    if pruned.merge_grid:
+        entries = sorted([*entries, *_means(hidden, patches, pruned)], key=lambda entry: entry[0])
+    head = [(-1.0, hidden[0], 1)]
+    tail = [(float(i - 1), hidden[i], 1) for i in range(1 + patches, len(hidden))]
+    rows, places = [], []
+    for number, (place, row, copies) in enumerate([*head, *entries, *tail]):
+        rows += [row] * copies
+        places += [1 + place if pruned.keep_positions else number] * copies
+    return torch.stack(rows), torch.tensor(places, device=hidden.device)
+
+
+def _means(hidden: Tensor, patches: int, pruned: Pruned) -> list[tuple[float, Tensor, int]]:
+    kept, side, grid = set(pruned.kept.tolist()), pruned.merge_grid, 16
+    groups: dict[tuple[int, int, int], list[int]] = {}
+    for patch in set(range(patches)) - kept:
+        view, cell = divmod(patch, patches // pruned.views)
+        square = (view, cell // grid * side // grid, cell % grid * side // grid)
+        groups.setdefault(square, []).append(patch)
+    members = groups.values()
+    return [
+        (sum(m) / len(m), hidden[[1 + i for i in m]].mean(0), len(m) if pruned.weighted else 1)
+        for m in members
+    ]
 
 
 def _layer(layer: DecoderLayer, hidden: Tensor, positions: Tensor, model: OpenVla) -> Tensor:
@@ -229,14 +256,22 @@ def audit(
     """
     tokens = policy.tokens(observation)
     views, patches = tokens.views, tokens.patches.shape[1]
-    per_view = (patches // views,) * views
+    per_view = entering = (patches // views,) * views
     if pruner is not None:
         per_view = pruner.kept_per_view(views, patches // views)
+        entering = pruner.tokens_per_view(views, patches // views)
     kept = _kept(prediction, patches)
     pruned = None
     if prediction.kept is not None and pruner is not None:
         chosen = torch.from_numpy(prediction.kept).to(policy.device)
-        pruned = Pruned(chosen, pruner.cut_layer, pruner.positions == "kept")
+        pruned = Pruned(
+            chosen,
+            pruner.cut_layer,
+            pruner.positions == "kept",
+            pruner.merge_side,
+            views,
+            pruner.merge_weighted,
+        )
     expected = reference_chunk(policy.model, tokens, pruned, policy.row_offset).cpu().numpy()
     difference = float(np.abs(expected - prediction.normalized_actions).max())
     return _judged(
@@ -244,7 +279,7 @@ def audit(
         distinct=len(np.unique(kept)),
         kept_expected=sum(per_view),
         lengths=prediction.sequence_lengths,
-        lengths_expected=_lengths(policy, tokens, sum(per_view), pruner),
+        lengths_expected=_lengths(policy, tokens, sum(entering), pruner),
         difference=difference,
         tolerance=TOLERANCE[policy.dtype],
     )

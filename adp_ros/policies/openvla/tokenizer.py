@@ -49,6 +49,8 @@ class PromptTokenizer:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises nothing narrower
             raise CheckpointError(f"{path} is not a tokeniser: {error}") from error
+        self._tokenizer.no_truncation()  # the file keeps both from whoever saved it, the model
+        self._tokenizer.no_padding()  # was trained without
         self._special = frozenset(self._tokenizer.get_added_tokens_decoder())
         self._template = template
         self._cached = lru_cache(maxsize=_CACHED_PROMPTS)(self._encode)
@@ -79,7 +81,10 @@ class PromptTokenizer:
         ids = tuple(self._tokenizer.encode(prompt_text(instruction, self._template)).ids)
         if special := self._special.intersection(ids[1:]):
             spelled = ", ".join(str(self._tokenizer.id_to_token(i)) for i in sorted(special))
-            raise ObservationError(f"instruction {instruction!r} contains {spelled}")
+            raise ObservationError(
+                f"instruction {instruction!r} contains {spelled}, a special token of the model; "
+                "write it otherwise"
+            )
         return ids if ids[-1] == SPACE_ID else (*ids, SPACE_ID)
 
 

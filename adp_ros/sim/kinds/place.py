@@ -25,7 +25,7 @@ from .motion import SHUT, STEP, STEPS, Step, angle_between, finger_after, toward
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceTask:
-    """Put one item wholly inside a receptacle and let go of it.
+    """Put all of one item inside a receptacle and let go of it.
 
     Attributes:
         name: Name in commands and messages.
@@ -68,7 +68,7 @@ class PlaceTask:
         return float(np.clip(1.0 - left / max(whole, 1e-6), 0.0, 0.99))
 
     def success(self, state: SceneState) -> bool:
-        """Wholly inside seen from above, on the receptacle's floor, not held."""
+        """All of it inside seen from above, on the receptacle's floor, not held."""
         item, target = state.items[self.item.name], state.items[self.target.name]
         across = float(np.linalg.norm(item.position[:2] - target.position[:2]))
         above = float(item.position[2] - target.position[2])
@@ -138,7 +138,7 @@ class TableState:
         return float(up[2] * half + np.hypot(up[0], up[1]) * radius)
 
     def after(self, step: Step) -> "TableState":
-        """Return the state after a step: held things move with the tool, dropped ones fall."""
+        """Return the state after a step: a held item moves with the tool, a dropped one falls."""
         pose = step.after(self.pose)
         stall = self.grasp.closed if self.between_fingers else SHUT
         finger = finger_after(self.finger, step.opening, stall)

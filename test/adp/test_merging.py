@@ -1,0 +1,133 @@
+"""Merging: means of what was dropped, weighted by a bias, equal to the token repeated n times."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_model import PATCHES, tiny_model
+from torch import nn
+
+from adp_ros.adp.merging import Groups, merge_dropped
+from adp_ros.adp.overlay import group_sizes, pruned_patches
+from adp_ros.adp.pruner import Budget
+from adp_ros.adp.registry import make_pruner
+from adp_ros.errors import ConfigError
+from adp_ros.policies.openvla.forward import Cut, shorten
+
+
+def groups_by_hand(kept, views, side):
+    """Members of each group, view by view, row by row, from the places on the picture."""
+    found = {(v, r, c): [] for v in range(views) for r in range(side) for c in range(side)}
+    for view in range(views):
+        for row in range(16):
+            for column in range(16):
+                patch = view * 256 + row * 16 + column
+                if patch not in kept:
+                    found[view, int(row / 16 * side), int(column / 16 * side)].append(patch)
+    return list(found.values())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), st.sampled_from([1, 2]), st.sampled_from([1, 2, 3, 4]))
+def test_tokens_are_the_means_of_what_was_dropped(data, views, side):
+    """Members, means, places and weights agree with sums over the picture; nothing is lost."""
+    count = data.draw(st.integers(1, views * 256))
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    kept = np.sort(random.permutation(views * 256)[:count])
+    states = torch.from_numpy(random.normal(size=(views * 256, 5)))
+    merged = merge_dropped(states, torch.from_numpy(kept), Groups(views, 256, side))
+    expected = [(float(i), states[i], 0.0) for i in kept]
+    for members in groups_by_hand(set(kept.tolist()), views, side):
+        if members:
+            mean = states[members].mean(0)
+            expected.append((np.mean(members), mean, np.log(len(members))))
+    seen = merged.bias > -torch.inf
+    assert len(merged.tokens) == count + views * side**2
+    expected.sort(key=lambda entry: entry[0])
+    np.testing.assert_allclose(merged.places[seen], [e[0] for e in expected])
+    np.testing.assert_allclose(merged.tokens[seen], torch.stack([e[1] for e in expected]))
+    np.testing.assert_allclose(merged.bias[seen], [e[2] for e in expected], atol=1e-12)
+    assert merged.bias.exp().sum().item() == pytest.approx(views * 256)
+    assert merged.tokens.isfinite().all() and merged.places.isfinite().all()
+    sizes = [n for v in range(views) for n in group_sizes(pruned_patches(kept, v), side)]
+    assert sizes == [len(m) for m in groups_by_hand(set(kept.tolist()), views, side)]
+
+
+class DoubleNorm(nn.Module):
+    """Llama's norm without the detour over float32 that transformers takes."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.weight, self.variance_epsilon = norm.weight, norm.variance_epsilon
+
+    def forward(self, x):
+        return self.weight * x / (x.square().mean(-1, keepdim=True) + self.variance_epsilon).sqrt()
+
+
+def double_model():
+    """The tiny network in float64 throughout."""
+    import copy
+
+    model = copy.deepcopy(tiny_model()).double()
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if type(child).__name__ == "LlamaRMSNorm":
+                setattr(module, name, DoubleNorm(child))
+    return model
+
+
+def actions_of(model, hidden, rotary, first, bias=None):
+    """Hidden states of the action rows and actions."""
+    rows = model.action_rows(hidden.shape[1])
+    decoded = model.language_model(hidden, rotary, rows, first, bias).hidden
+    return decoded, model.action_head(decoded)
+
+
+@pytest.mark.parametrize("positions", ["reindexed", "kept"])
+@pytest.mark.parametrize("cut", [0, 1])
+@pytest.mark.parametrize(("views", "side"), [(1, 1), (1, 2), (2, 2), (1, 4)])
+def test_the_bias_means_the_token_n_times(positions, cut, views, side):
+    """Decoding with the bias gives what decoding every merged token n times gives, in float64."""
+    model = double_model()
+    torch.manual_seed(views * side + cut)
+    patches = views * PATCHES
+    hidden = torch.randn(1, 1 + patches + 20 + model.slots + 1, 32, dtype=torch.float64)
+    kept = torch.randperm(patches)[: patches // 5].sort().values
+    kept = torch.cat([torch.arange(64), kept[kept >= 64]])  # so that of 4 x 4 some lost nothing
+    if cut:
+        hidden = model.language_model.run(hidden, model.rotary(hidden), 0, cut)
+    rule = Cut(positions, cut, Groups(views, PATCHES, side))
+    short = shorten(model, hidden, kept, rule)
+    rows, actions = actions_of(model, short.hidden, short.rotary, cut, short.bias)
+    copies = short.bias.exp().round().long()  # none, one or n of each
+    assert copies.sum() == hidden.shape[1] and (copies > 1).any()
+    assert side < 4 or (copies == 0).any()
+    repeated = short.hidden[0].repeat_interleave(copies, 0)[None]
+    rotary = tuple(part[0, 0].repeat_interleave(copies, 0)[None, None] for part in short.rotary)
+    straight_rows, straight = actions_of(model, repeated, rotary, cut)
+    scale = straight_rows.abs().max().item()
+    assert (rows - straight_rows).abs().max().item() < 1e-9
+    assert (actions - straight).abs().max().item() < 1e-9
+    unbiased, _ = actions_of(model, short.hidden, short.rotary, cut)
+    assert (unbiased - straight_rows).abs().max().item() > 1e-3 * scale  # the bias matters
+
+
+def test_merged_tokens_are_part_of_the_budget():
+    """As many tokens enter as without merging; the means take their share of them."""
+    budget = Budget(keep=0.1, merge="grid")
+    assert budget.tokens_per_view(1, 256) == Budget(keep=0.1).kept_per_view(1, 256) == (26,)
+    assert budget.kept_per_view(1, 256) == (22,)
+    assert Budget(keep=0.1, merge="mean").kept_per_view(2, 256) == (19, 30)
+    assert Budget(keep=1.0, merge="grid").kept_per_view(1, 256) == (256,)
+    with pytest.raises(ConfigError, match="keep is 0.05: 13 tokens of a view, but merge 'grid' ne"):
+        Budget(keep=0.05, merge="grid", merge_grid=4).kept_per_view(1, 256)
+    with pytest.raises(ConfigError, match="order is 'score', allowed with merge: 'index'"):
+        make_pruner("adp", merge="mean", order="score")
+
+
+def test_every_weight_is_one_without_weighting():
+    """The control: means count for one patch each, and an empty one still for none."""
+    kept = torch.arange(64)
+    merged = merge_dropped(torch.randn(256, 3), kept, Groups(1, 256, 4, weighted=False))
+    assert sorted(set(merged.bias.tolist())) == [-torch.inf, 0.0]
