@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from ..doors import Door, lacks
 from ..types import FloatArray, Pose, Sample, Twist
 from .kinematics import ArmModel
+from .shape import ArmShape
 
 
 class ArmMessages(Protocol):
@@ -112,6 +113,10 @@ class Robot(Protocol):
         """Return kinematics, limits, home and masses; ``inertia`` says whose masses."""
         ...
 
+    def shape(self) -> ArmShape:
+        """Return its capsules."""
+        ...
+
     def opening(self, fingers: FloatArray) -> float:
         """Turn finger positions in the driver's unit into their mean, 0 closed to 1 open."""
         ...
@@ -124,7 +129,7 @@ class Robot(Protocol):
 _JACO2 = "adp_ros.robots.jaco2.interface"
 _MEMBERS: Final = (
     *("robot_type", "fingers", "joint_names", "finger_names", "finger_tip_names", "base_frame"),
-    *("messages", "topic_out", "topic_in", "arm", "opening", "finger_angles"),
+    *("messages", "topic_out", "topic_in", "arm", "shape", "opening", "finger_angles"),
 )
 
 ROBOTS: Final[Door[Robot]] = Door(

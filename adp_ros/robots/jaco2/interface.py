@@ -13,7 +13,9 @@ import numpy as np
 from ...types import FloatArray, Twist
 from ..kinematics import ArmModel
 from ..robot import ArmMessages
+from ..shape import ArmShape
 from .arms import arm_model
+from .hull import jaco2_shape
 
 CLOSED_TICKS: Final = 6800.0
 RADIANS_PER_TICK: Final = radians(80.0) / CLOSED_TICKS
@@ -100,6 +102,10 @@ class Jaco2:
     def arm(self, inertia: str = "kinova") -> ArmModel:
         """Return kinematics, limits, home and masses (``kinova``: URDF, or ``dm_control``)."""
         return arm_model(self.robot_type, inertia)
+
+    def shape(self) -> ArmShape:
+        """Return its capsules."""
+        return jaco2_shape(self.robot_type[2], self.fingers)
 
     def opening(self, fingers: FloatArray) -> float:
         """Turn finger positions in ticks, shape (n,), into their mean, 0 closed to 1 open."""
