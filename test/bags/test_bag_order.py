@@ -76,7 +76,7 @@ def test_messages_in_no_order_are_sorted_and_said_to_be():
     assert [times[row] for row in rows] == list(range(100))
     assert elapsed == [float(time) for time in range(100)]
     assert len(problems) == 1
-    assert "times: messages are put in the order of time" in problems[0]
+    assert "again and again: messages are put in the order of time" in problems[0]
 
 
 def test_a_clock_that_was_set_ahead_leaves_no_gap():

@@ -207,7 +207,7 @@ def test_the_same_messages_are_the_same_run(run, tmp_path, capsys, change, optio
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (shuffled, "times: messages are put in the order of time"),
+        (shuffled, "again and again: messages are put in the order of time"),
         (twice, "messages are there twice and read once"),
         (again, "messages are there twice and read once"),
         (by_two_recorders, "messages are there twice and read once"),
