@@ -107,9 +107,8 @@ def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> 
         actions = np.array_equal(own, recorded.actions)
         same_shape = own.shape == recorded.actions.shape
         largest = float(np.abs(own - recorded.actions).max()) if same_shape else float("inf")
-    audit = contents.audits.get(recorded.key)
-    if audit is not None and not replayed.repeated:
-        kept = audit.kept == result.audit.kept
+    if recorded.audit.tokens_total and not replayed.repeated:
+        kept = recorded.audit.kept == result.audit.kept
     if result.decision is not None:
         closed = result.decision.window
         stamp = recorded.stamp if closed == result.window else before

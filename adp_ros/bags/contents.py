@@ -1,7 +1,8 @@
 """What a bag holds of a run: its windows, and what was decided and pruned for them."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,53 +10,37 @@ import numpy as np
 
 from ..adp.gate_rules import Decision
 from ..errors import BagError
-from ..policies.window import TokenAudit, read_audit, read_decision
+from ..policies.window import MeasuredMotion, Window, read_audit, read_decision, read_times
 from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
 from .arm_samples import supported_robot
 from .bag_notes import BagNotes
-from .bag_reader import BagReader, Stored, problem_words
+from .bag_reader import BagReader, Stored, Take, problem_words
 from .bag_topics import CHUNK_TOPIC, SAFETY_TOPIC
 from .pictures import Pictures, ToRgb
 
 NANO: Final = 1e-9
 OFT: Final = "oft"  # policy whose own actions moved the arm
-WindowKey = tuple[int, int]  # stamp of a window's picture in [ns], and the window's turn with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedWindow:
-    """One chunk as the controller got it; times in [ns].
+class RecordedWindow(Window):
+    """One window as a bag tells it, by the chunk that the controller got.
 
     Attributes:
-        window: Number in the episode.
-        stamp: Of the picture that it was planned from.
-        arrival: When the chunk was received.
+        arrival: When the chunk was received, in [ns].
         elapsed: The same since the bag's first message.
-        actions: Shape (T, 7).
         step_period: In [s].
-        convention: Frames and rotation order.
-        pruned: Vision tokens were pruned for it.
         policy: Who planned it.
-        measured: Path and net motion in [m] that the controller sent with its request.
-        turn: How many windows were planned from the same picture before.
+        told_pruned: The chunk says that vision tokens were pruned for it.
+        state: The policy's state, as it saw it; None when it was not recorded.
     """
 
-    window: int
-    stamp: int
     arrival: int
     elapsed: int
-    actions: FloatArray
     step_period: float
-    convention: ActionConvention
-    pruned: bool
     policy: str
-    measured: tuple[float, float]
-    turn: int = 0
-
-    @property
-    def key(self) -> WindowKey:
-        """What else was recorded of the window is found by: its picture, and its turn with it."""
-        return self.stamp, self.turn
+    told_pruned: bool
+    state: FloatArray | None = field(default=None, compare=False)
 
     def chunk(self, time: float, actions: FloatArray, convention: ActionConvention) -> Chunk:
         """Return it as the controller takes it.
@@ -71,7 +56,7 @@ class RecordedWindow:
             window=self.window,
             step_period=self.step_period,
             convention=convention,
-            pruned=self.pruned,
+            pruned=self.told_pruned,
         )
 
 
@@ -82,21 +67,15 @@ class Contents:
     Attributes:
         notes: Of its origin.
         robot_type: Of the driver whose topics are in the bag, empty without one.
-        windows: Every chunk, in order.
-        audits: Picture and turn of a window -> what was pruned.
+        windows: One for every chunk, in order.
         gates: Stamp and number of the closed window -> decision.
-        states: Picture and turn -> the policy's state, as it saw it.
-        frame_ages: Picture and turn -> age of the picture when planning began, in [s].
         problems: What is wrong or missing, in words.
     """
 
     notes: BagNotes
     robot_type: str = ""
     windows: list[RecordedWindow] = field(default_factory=list)
-    audits: dict[WindowKey, TokenAudit] = field(default_factory=dict)
     gates: dict[tuple[int, int], Decision] = field(default_factory=dict)
-    states: dict[WindowKey, FloatArray] = field(default_factory=dict)
-    frame_ages: dict[WindowKey, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -141,91 +120,88 @@ def read_contents(reader: BagReader) -> Contents:
     Raises:
         BagError: There is no chunk in it: nothing can be replayed.
     """
-    taken = _Taken(Contents(BagNotes(reader.notes)))
-    contents = taken.contents
+    taken = _Taken()
     unusable = reader.decode(
         {
             CHUNK_TOPIC: taken.chunk,
             "/adp/chunk_request": taken.request,
             "/adp/gate_state": taken.gate,
-            "/adp/prune_state": taken.audit,
-            "/adp/latency": taken.latency,
-            "/adp/policy_state": taken.state,
+            "/adp/prune_state": taken.part("audit", read_audit),
+            "/adp/latency": taken.part("times", read_times),
+            "/adp/policy_state": taken.part("state", lambda m: np.array(m.position, np.float64)),
         }
     )
-    contents.robot_type, robots = supported_robot(reader)
+    robot_type, robots = supported_robot(reader)
     missing = [f"topic {name} is missing" for name in _NEEDED if name not in reader.topics]
-    contents.problems = [*reader.problems, *problem_words(unusable), *missing, *robots]
-    if not contents.windows:
+    problems = [*reader.problems, *problem_words(unusable), *missing, *robots]
+    if not taken.chunks:
         names = ", ".join(sorted(reader.topics)) or "none"
-        why = "; ".join(contents.problems)
+        why = "; ".join(problems)
         raise BagError(
             f"nothing to replay: the bag has no chunk on {CHUNK_TOPIC}; topics: "
             f"{names}" + (f"; {why}" if why else "")
         )
-    return contents
+    notes = BagNotes(reader.notes)
+    return Contents(notes, robot_type, taken.windows(), taken.gates, problems)
 
 
 class _Taken:
-    """Sorts messages into the contents."""
+    """Joins what several messages say of a window.
 
-    def __init__(self, contents: Contents) -> None:
-        self.contents = contents
-        self._measured: dict[int, tuple[float, float]] = {}
+    A late chunk may be followed by a request before the next picture has come: then two windows
+    have the same picture, and everything about them comes in their order.
+    """
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[tuple[int, int], RecordedWindow]] = []
+        self.gates: dict[tuple[int, int], Decision] = {}
+        self._parts: dict[tuple[int, int], dict[str, Any]] = {}  # by stamp, and turn with it
+        self._measured: dict[int, MeasuredMotion] = {}
         self._turns: Counter[tuple[str, int]] = Counter()
+
+    def windows(self) -> list[RecordedWindow]:
+        """Return the windows with all their parts."""
+        return [replace(window, **self._parts.get(key, {})) for key, window in self.chunks]
 
     def chunk(self, message: Any, stored: Stored) -> None:
         """Take a chunk."""
         numbers = len(message.actions)
         if numbers == 0 or numbers % ACTION_SIZE:
             raise BagError(f"chunk has {numbers} numbers, a multiple of {ACTION_SIZE} is needed")
-        window = int(message.window)
         recorded = RecordedWindow(
-            window=window,
+            window=int(message.window),
             stamp=_ns(message.header.stamp),
-            arrival=stored.time,
-            elapsed=stored.elapsed,
             actions=np.array(message.actions, dtype=np.float64).reshape(-1, ACTION_SIZE),
-            step_period=float(message.step_period),
             convention=ActionConvention(
                 message.translation_frame, message.rotation_frame, message.rotation
             ),
-            pruned=bool(message.pruned),
+            measured=self._measured.get(int(message.window), MeasuredMotion()),
+            arrival=stored.time,
+            elapsed=stored.elapsed,
+            step_period=float(message.step_period),
             policy=str(message.policy),
-            measured=self._measured.get(window, (np.nan, np.nan)),
-            turn=self._key(message, stored)[1],
+            told_pruned=bool(message.pruned),
         )
-        self.contents.windows.append(recorded)
+        self.chunks.append((self._key(message, stored), recorded))
 
     def request(self, message: Any, _: Stored) -> None:
         """Take the motion that the controller measured."""
-        motion = (float(message.measured_path), float(message.measured_net))
+        motion = MeasuredMotion(float(message.measured_path), float(message.measured_net))
         self._measured[int(message.window)] = motion
 
     def gate(self, message: Any, _: Stored) -> None:
         """Take a decision."""
-        key = (_ns(message.header.stamp), int(message.window))
-        self.contents.gates[key] = read_decision(message)
+        self.gates[_ns(message.header.stamp), int(message.window)] = read_decision(message)
 
-    def audit(self, message: Any, stored: Stored) -> None:
-        """Take what was pruned."""
-        self.contents.audits[self._key(message, stored)] = read_audit(message)
+    def part(self, name: str, read: Callable[[Any], Any]) -> Take:
+        """Return what takes the messages of one part of a window."""
 
-    def latency(self, message: Any, stored: Stored) -> None:
-        """Take the age of a picture."""
-        self.contents.frame_ages[self._key(message, stored)] = 1e-3 * float(message.frame_age)
+        def take(message: Any, stored: Stored) -> None:
+            self._parts.setdefault(self._key(message, stored), {})[name] = read(message)
 
-    def state(self, message: Any, stored: Stored) -> None:
-        """Take the policy's state."""
-        state = np.array(message.position, dtype=np.float64)
-        self.contents.states[self._key(message, stored)] = state
+        return take
 
-    def _key(self, message: Any, stored: Stored) -> WindowKey:
-        """Return picture and turn of the window that a message is about.
-
-        A late chunk may be followed by a request before the next picture has come: then two
-        windows have the same picture, and everything about them comes in their order.
-        """
+    def _key(self, message: Any, stored: Stored) -> tuple[int, int]:
         stamp = _ns(message.header.stamp)
         turn = self._turns[stored.topic, stamp]
         self._turns[stored.topic, stamp] += 1

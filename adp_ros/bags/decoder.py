@@ -8,6 +8,7 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, TypesysError, get_types_from_msg, get_typestore
 
 from ..errors import BagError
+from ..policies.window import STAGES
 from .bag_topics import TopicInfo
 
 FIELDS: Final = MappingProxyType(
@@ -25,7 +26,7 @@ FIELDS: Final = MappingProxyType(
             *("header", "window", "pruner", "tokens_total", "tokens_kept", "kept_per_view"),
             *("kept_indices", "sequence_length", "flops", "flops_full"),
         ),
-        "adp_ros/msg/InferenceLatency": ("header", "window", "frame_age"),
+        "adp_ros/msg/InferenceLatency": ("header", "window", *STAGES),
         "adp_ros/msg/SafetyState": ("status", "cause", "message"),
         "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),
         "sensor_msgs/msg/CompressedImage": ("header", "format", "data"),

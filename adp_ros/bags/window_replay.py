@@ -14,7 +14,7 @@ from ..errors import AdpError
 from ..policies.conventions import StateLayout
 from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
-from ..policies.window import MeasuredMotion, TokenAudit, Window, decision_columns
+from ..policies.window import Window, decision_columns
 from ..types import FloatArray, Observation, Rgb
 from .arm_samples import arm_state
 from .contents import OFT, Bag, RecordedWindow
@@ -41,15 +41,17 @@ class StandIn:
         """True when there is a real policy."""
         return self._policy is not None
 
-    def repeat(self, window: RecordedWindow, audit: TokenAudit | None) -> None:
+    def repeat(self, window: RecordedWindow) -> None:
         """Answer the next call with a recorded window."""
-        total = audit.tokens_total if audit is not None else _PATCHES
+        audit = window.audit
+        known = audit.tokens_total > 0
+        total = audit.tokens_total if known else _PATCHES
         self._repeated = Prediction(
             actions=window.actions,
             normalized_actions=window.actions.astype(np.float32),
-            kept=None if audit is None else audit.patches,
+            kept=audit.patches,
             scores=None,
-            sequence_lengths=audit.sequence_length if audit is not None else (total, total),
+            sequence_lengths=audit.sequence_length if known else (total, total),
             timing=_NO_TIME,
             views=max(1, total // _PATCHES),
             vision_tokens=total,
@@ -177,11 +179,11 @@ class WindowReplay:
         problem = view.problem or problem or guessed
         repeated = view.images is None
         if repeated:
-            self._policy.repeat(recorded, self._contents.audits.get(recorded.key))
+            self._policy.repeat(recorded)
         result = self._planner.plan(
             Observation(view.images or (_NO_PICTURE,), self._plan.instruction, state),
             recorded.window,
-            MeasuredMotion(*recorded.measured),
+            recorded.measured,
             self._executed(recorded),
         )
         return ReplayedWindow(recorded, result, problem, repeated, self._policy.pruned)
@@ -219,17 +221,16 @@ class WindowReplay:
         layout = self._plan.layout
         if layout is None:
             return None, ""
-        state = self._contents.states.get(recorded.key)
-        if state is not None and len(state) == len(layout.names):
-            return state, ""
+        if recorded.state is not None and len(recorded.state) == len(layout.names):
+            return recorded.state, ""
         begun = self._planning_began(recorded)
         state = layout.assemble(arm_state(self._reader, self._contents.robot_type, begun))
         return state, "state taken from the driver's newest messages"
 
     def _planning_began(self, recorded: RecordedWindow) -> int:
         """Return when the window's planning began, since the bag's first message in [ns]."""
-        age = self._contents.frame_ages.get(recorded.key, 0.0)
-        begun = recorded.stamp + round(age * 1e9)
+        age = recorded.times.frame_age if recorded.times is not None else 0.0
+        begun = recorded.stamp + (0 if math.isnan(age) else round(1e6 * age))
         return self._reader.elapsed_at(begun, recorded.elapsed)
 
 

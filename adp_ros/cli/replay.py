@@ -146,7 +146,7 @@ def _summary(
         "robot_type": contents.robot_type,
         "origin": {k: v for k, v in contents.notes.origin.items() if k != "launch"},
         "pruned": {
-            "recorded": sum(window.pruned for window in contents.windows),
+            "recorded": sum(window.told_pruned for window in contents.windows),
             "replayed": sum(window.pruned for window in outcome.replayed),
         },
         "equality": asdict(count(checks, outcome.replayed)),

@@ -240,7 +240,7 @@ def test_log_that_replay_writes_is_read(tmp_path):
     actions = np.random.default_rng(2).normal(size=(8, 7))
     recorded = RecordedWindow(
         window=7, stamp=123, arrival=456, elapsed=0, actions=actions, step_period=0.1,
-        convention=ActionConvention(), pruned=False, policy="oft", measured=(0.0, 0.0),
+        convention=ActionConvention(), told_pruned=False, policy="oft",
     )  # fmt: skip
     prediction = Prediction(
         actions, actions.astype(np.float32), None, None, (333, 333), StageTimes(*[0.0] * 6), 1, 256
