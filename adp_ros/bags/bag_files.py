@@ -22,12 +22,12 @@ class BagFiles:
 
     Attributes:
         paths: In order, at least one.
-        listed: ``metadata.yaml`` names them.
+        listed: ``metadata.yaml`` names them, or there is but one.
         problems: What the folder holds beside them, or lacks, in words.
     """
 
     paths: tuple[Path, ...]
-    listed: bool = False
+    listed: bool
     problems: tuple[str, ...] = ()
 
 
@@ -42,7 +42,7 @@ def bag_files(path: Path) -> BagFiles:
     """
     if not path.exists():
         raise BagError(f"bag {path} does not exist")
-    found = BagFiles((path,)) if path.is_file() else _in_folder(path)
+    found = BagFiles((path,), listed=True) if path.is_file() else _in_folder(path)
     for file in found.paths:
         _check_kind(file)
     return found
@@ -52,11 +52,11 @@ def _in_folder(folder: Path) -> BagFiles:
     there = _visible(folder, "*.mcap")
     names, problem = _listed_names(folder)
     problems = (problem,) if problem else ()
+    if not there and _visible(folder, "*.mcap.zstd"):
+        raise BagError(f"bag {folder} is compressed as a whole; unzstd its files first")
     if not names:
-        if not there and _visible(folder, "*.mcap.zstd"):
-            raise BagError(f"bag {folder} is compressed as a whole; unzstd its files first")
         if files := there or _visible(folder, "*.db3"):
-            return BagFiles(tuple(files), problems=problems)
+            return BagFiles(tuple(files), listed=False, problems=problems)
         raise BagError(f"bag {folder} has no .mcap file in it")
     paths = [folder / name for name in names if (folder / name).is_file()]
     missing = ", ".join(name for name in names if folder / name not in paths)

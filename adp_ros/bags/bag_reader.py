@@ -87,7 +87,7 @@ class BagReader:
             raise BagError(f"bag {path} can't be read: {error.strerror}") from error
         columns = [self._file_columns(*item) for item in enumerate(self._files)]
         if not found.listed:
-            self._note_overlap(columns)
+            columns = self._by_time(columns)
         self._columns = self._in_order(np.concatenate(columns))
 
     def stored(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[Stored]:
@@ -233,16 +233,19 @@ class BagReader:
         file, *place = row[5:9].tolist()
         return self._files[int(file)].data(*place)
 
-    def _note_overlap(self, columns: list[NDArray[np.int64]]) -> None:
-        """Say which files are of the same time: one recording writes one after the other."""
+    def _by_time(self, columns: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+        """Put files that nobody listed in the order of time; say which are of the same time."""
         spans = [
-            (rows[:, 3].min(), rows[:, 3].max(), file.path.name)
-            for rows, file in zip(columns, self._files, strict=True)
+            (rows[:, 3].min(), number, rows[:, 3].max())
+            for number, rows in enumerate(columns)
             if len(rows)
         ]
-        for (_, end, name), (begin, _, following) in pairwise(sorted(spans)):
+        spans.sort()
+        for (_, one, end), (begin, other, _) in pairwise(spans):
             if begin < end:
-                self.problems.append(f"{name} and {following} overlap in time")
+                names = " and ".join(self._files[number].path.name for number in (one, other))
+                self.problems.append(f"{names} overlap in time")
+        return [columns[number] for _, number, _ in spans] or columns
 
     def _topic(self, channel: Channel, schema: Schema | None) -> int:
         """Return the number of a channel's topic, :data:`_UNREADABLE` when it can't be read."""

@@ -288,6 +288,16 @@ def test_without_metadata_files_that_overlap_are_named(run, tmp_path, capsys):
     assert "messages are there twice and read once" in said
 
 
+def test_files_that_nobody_listed_are_read_in_the_order_of_time(run, tmp_path, capsys):
+    """A later file whose name comes first does not set a clock back."""
+    _, messages, notes = run
+    half = len(messages) // 2
+    write(tmp_path / "b_0.mcap", messages[:half], notes)
+    write(tmp_path / "a_0.mcap", messages[half:], [])
+    status, summary = replay(capsys, tmp_path)
+    assert (status, summary["equality"]["equal"], summary["bag_problems"]) == (0, 6, [])
+
+
 def test_missing_and_damaged_lists_are_named(run, tmp_path):
     """A list that names no file of the folder is refused; one that can't be read is not used."""
     bag = tmp_path / "bag"
