@@ -96,11 +96,6 @@ class BagReader:
         for row in self._columns[np.isin(self._columns[:, 0], numbers)].tolist():
             yield Stored(self._names[row[0]], *row[1:])
 
-    def messages(self, wanted: Callable[[TopicInfo], bool]) -> Iterator[tuple[Stored, bytes]]:
-        """Yield the same with the serialized messages."""
-        for stored in self.stored(wanted):
-            yield stored, self.data(stored)
-
     def newest(self, topic: str, elapsed: int) -> Stored | None:
         """Return the newest message of a topic that had come at a time of the bag in [ns]."""
         if topic not in self.topics:

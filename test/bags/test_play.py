@@ -97,6 +97,20 @@ def test_time_goes_on_where_the_clock_was_set_back(tmp_path):
     assert any("time goes back by 51.0 s" in problem for problem in score.problems)
 
 
+def play_into(ros, reader, score):
+    """Play with the start of the recorded arm into the nodes that run; return what came of it."""
+    player = Player(rclpy.create_node("player"), PlaySettings(starts=True), lambda: False)
+    with ThreadPoolExecutor(1) as pool:
+
+        def perform():
+            player.meet(score.topics)
+            return player.perform(reader, score)
+
+        playing = pool.submit(perform)
+        ros.until(playing.done, 60.0)
+    return playing.result()
+
+
 def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
     """By the bag's clock the nodes plan windows from its frames; in dry run nothing is sent."""
     reader, score = score_of(bag, refused=Playable().refused)
@@ -113,16 +127,7 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
         controller.create_subscription(SafetyState, "/adp/safety_state", states.append, 10)
         topic = "/j2n6s300_driver/in/cartesian_velocity_with_fingers"
         controller.create_subscription(PoseVelocityWithFingers, topic, sent.append, 10)
-        player = Player(rclpy.create_node("player"), PlaySettings(starts=True), lambda: False)
-        with ThreadPoolExecutor(1) as pool:
-
-            def perform():
-                player.meet(score.topics)
-                return player.perform(reader, score)
-
-            playing = pool.submit(perform)
-            ros.until(playing.done, 60.0)
-        played = playing.result()
+        played = play_into(ros, reader, score)
     assert played.complete and not played.problems
     assert played.messages == len(score.cues) - 1
     assert "started, dry run: the arm stays still" in played.answers
@@ -137,16 +142,7 @@ def play_to(bag, parameters):
     reader, score = score_of(bag, refused=Playable().refused)
     with bench(parameters) as ros:
         ros.add(ControllerNode())
-        player = Player(rclpy.create_node("player"), PlaySettings(starts=True), lambda: False)
-        with ThreadPoolExecutor(1) as pool:
-
-            def perform():
-                player.meet(score.topics)
-                return player.perform(reader, score)
-
-            playing = pool.submit(perform)
-            ros.until(playing.done, 60.0)
-        return playing.result()
+        return play_into(ros, reader, score)
 
 
 def test_a_controller_that_refuses_the_start_ends_the_playing(tmp_path, checkpoint):

@@ -92,8 +92,8 @@ def read(path):
     """Return the messages of a bag and what is wrong with it."""
     reader = BagReader(path)
     found = [
-        SimpleNamespace(**stored._asdict(), data=data)
-        for stored, data in reader.messages(lambda _: True)
+        SimpleNamespace(**stored._asdict(), data=reader.data(stored))
+        for stored in reader.stored(lambda _: True)
     ]
     return found, tuple(reader.problems)
 
@@ -338,7 +338,7 @@ def test_notes_come_back(tmp_path):
     recorder.step(0.0)
     recorder.close()
     reader = BagReader(tmp_path / "bag")
-    assert list(reader.messages(lambda _: True)) == []
+    assert list(reader.stored(lambda _: True)) == []
     assert ("adp_ros/origin", {"git_revision": "abc"}) in reader.notes
 
 

@@ -219,7 +219,7 @@ def copy_without_first_chunk(source: Path, target: Path):
 def copied_topics(source: Path, target: Path):
     """Return a bag's messages, and the writer of one with its topics and notes."""
     reader = BagReader(source)
-    messages = list(reader.messages(lambda _: True))
+    messages = [(stored, reader.data(stored)) for stored in reader.stored(lambda _: True)]
     writer = BagWriter(target)
     for topic in reader.topics.values():
         writer.add_topic(topic)
