@@ -189,6 +189,7 @@ REQUIRES = (
     "dm_control==1.0.50",  # for the model of the arm; its code is not used
     "pyyaml>=6,<7",
     "mcap>=1.6,<2",  # bags: written
+    "lz4>=4.3,<5",
     "rosbags>=0.11.9,<0.12",  # bags: messages decoded
     "zstandard>=0.23,<1",  # bags: compressed chunks
     "rich>=13,<16",  # tables and progress of the command line

@@ -40,7 +40,7 @@ ALLOWED = {
     "adp/rivals": {"torch"},
     "adp/scoring": {"torch"},
     "adp/text_driven": {"torch"},
-    "bags": {"mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
+    "bags": {"lz4", "mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
     "cameras": {"cv2"},
     "cli": {"rich", "cv2", "torch", "rclpy"},
     "evaluation": {"av", "cv2", "scipy", "simplejpeg", "torch", "transformers"},

@@ -75,7 +75,7 @@ def _in_folder(folder: Path) -> BagFiles:
 
 def _visible(folder: Path, pattern: str) -> list[Path]:
     """Return files in the order of the numbers at the ends of their names, none with a dot."""
-    found = [file for file in folder.glob(pattern) if not file.name.startswith(".")]
+    found = [f for f in folder.glob(pattern) if f.is_file() and not f.name.startswith(".")]
     return sorted(found, key=_number)
 
 

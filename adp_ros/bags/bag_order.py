@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 _STEP: Final = 1_000_000_000  # [ns]; messages of a recorder that was held up lie closer
 _MOST_STEPS: Final = 8  # more are messages in no order, and no clock
+_SILENCE: Final = 60_000_000_000  # [ns] without a message that is no pause of a run
 _DENSE: Final = 5  # messages of a topic in a second: it would have gone on in a gap
 
 
@@ -58,7 +59,7 @@ def order_messages(
     intervals[np.diff(parts[rows], prepend=0) > 0] = 0
     elapsed = np.cumsum(intervals)
     for at in np.flatnonzero(intervals > _STEP).tolist():
-        if _skipped(elapsed, topics[rows], at):
+        if intervals[at] > _SILENCE or _skipped(elapsed, topics[rows], at):
             problems.append(f"time goes ahead by {1e-9 * intervals[at]:.1f} s in all topics")
             intervals[at] = 0
     return BagOrder(rows, np.cumsum(intervals), tuple(problems))

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import lz4.frame
 import numpy as np
 import zstandard
 from mcap.records import Channel, Schema
@@ -22,7 +23,7 @@ _HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is anoth
 _OLDEST: Final = 60_000_000_000  # [ns] from a stamp to the message that carries it
 _HEADER_SIZE: Final = 12  # of a serialized message: encapsulation and stamp
 _UNKNOWN, _UNREADABLE = -1, -2  # topics of messages that are left out
-_COMPRESSED: Final = b"\x28\xb5\x2f\xfd"  # beginning of what rosbag2 compresses message by message
+_ZSTD, _LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"  # how compressed messages begin
 
 
 class Stored(NamedTuple):
@@ -127,7 +128,7 @@ class BagReader:
             BagError: It was compressed and can't be unpacked.
         """
         data = self._files[stored.file].data(stored.block, stored.at, stored.size)
-        return _unpacked(data, stored.topic) if data.startswith(_COMPRESSED) else data
+        return _unpacked(data, stored.topic) if data.startswith((_ZSTD, _LZ4)) else data
 
     def beginning(self, stored: Stored) -> bytes:
         """Return a serialized message, as far as its header may reach.
@@ -137,7 +138,7 @@ class BagReader:
         """
         size = min(stored.size, _HEADER_SIZE)
         data = self._files[stored.file].data(stored.block, stored.at, size)
-        return self.data(stored) if data.startswith(_COMPRESSED) else data
+        return self.data(stored) if data.startswith((_ZSTD, _LZ4)) else data
 
     def decoder(self, topic: str) -> Decoder:
         """Return the decoder of a topic.
@@ -251,12 +252,19 @@ class BagReader:
                 f"{kind}, cdr described by ros2msg is needed"
             )
             return _UNREADABLE
-        if channel.topic not in self.topics:
+        definition = schema.data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+        known = self.topics.get(channel.topic)
+        if known is not None and known.type_name != schema.name:
+            self.problems.append(f"{channel.topic} is not read where it is {schema.name}")
+            return _UNREADABLE
+        if known is not None and known.definition != definition:
+            self.problems.append(f"{channel.topic} is described in two ways, the first is taken")
+        if known is None:
             self._names.append(channel.topic)
             self.topics[channel.topic] = TopicInfo(
                 name=channel.topic,
                 type_name=schema.name,
-                definition=schema.data.decode("utf-8", errors="replace").replace("\r\n", "\n"),
+                definition=definition,
                 type_hash=channel.metadata.get("topic_type_hash", ""),
                 qos=self._qos(channel),
             )
@@ -271,9 +279,12 @@ class BagReader:
 
 
 def _unpacked(data: bytes, topic: str) -> bytes:
+    """Unpack a message that rosbag2 compressed by itself."""
     try:
+        if data.startswith(_LZ4):
+            return bytes(lz4.frame.decompress(data))
         return zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    except zstandard.ZstdError as error:
+    except (zstandard.ZstdError, RuntimeError) as error:
         raise BagError(f"{topic}: a message can't be unpacked: {error}") from error
 
 

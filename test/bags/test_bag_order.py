@@ -95,6 +95,13 @@ def test_a_pause_between_seldom_messages_is_kept():
     assert problems == ()
 
 
+def test_a_message_from_another_age_does_not_stretch_the_bag():
+    """One message of 1970 before all others: nobody waits for half a century."""
+    _, elapsed, problems = order((0.0, STATE), *arm(1e9, 1e9 + 1.0))
+    assert elapsed == [0.0, 0.0, 1.0]
+    assert problems == ("time goes ahead by 1000000000.0 s in all topics",)
+
+
 def test_no_messages_are_no_time():
     """An empty bag has no time."""
     assert order() == ([], [], ())

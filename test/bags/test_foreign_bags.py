@@ -6,6 +6,7 @@ import shutil
 import struct
 from dataclasses import dataclass, replace
 
+import lz4.frame
 import pytest
 import zstandard
 from builtin_interfaces.msg import Time
@@ -119,6 +120,11 @@ def each_compressed(messages):
     return [replace(m, data=zstandard.compress(m.data)) for m in messages]
 
 
+def each_compressed_otherwise(messages):
+    """The same by a plugin."""
+    return [replace(m, data=lz4.frame.compress(m.data)) for m in messages]
+
+
 def with_definitions(messages, change):
     """The definitions of all types, changed."""
     schemas = {m.schema.name: m.schema for m in messages}
@@ -189,6 +195,7 @@ def play_times(bag):
         (by_topic, {"use_chunking": False}),
         (by_topic, UNINDEXED),
         (each_compressed, {}),
+        (each_compressed_otherwise, {}),
         (windows_line_ends, {}),
         (unsent, {}),
     ],
@@ -262,6 +269,32 @@ def test_a_bag_without_definitions_says_so(run, tmp_path, capsys):
     assert "the bag has no definition of adp_ros/msg/ActionChunk" in capsys.readouterr().err
 
 
+def test_a_topic_of_two_types_is_read_by_the_first(run, tmp_path, capsys):
+    """Bags that were merged: what has the topic's name and another type is left out, and named."""
+    _, messages, notes = run
+    chunk = next(m for m in messages if m.channel.topic == "/adp/action_chunk")
+    other = replace(chunk, schema=next(m.schema for m in messages if m.schema != chunk.schema))
+    file = tmp_path / "merged.mcap"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start(profile="ros2", library="another tool")
+        channels = {}
+        for m in [*messages, other]:
+            key = m.channel.topic, m.schema.name
+            if key not in channels:
+                schema = writer.register_schema(m.schema.name, "ros2msg", m.schema.data)
+                channels[key] = writer.register_channel(m.channel.topic, "cdr", schema)
+            writer.add_message(channels[key], m.log_time, m.data, m.publish_time, m.sequence)
+        for note in notes:
+            writer.add_metadata(note.name, note.metadata)
+        writer.finish()
+    status, summary = replay(capsys, file)
+    assert (status, summary["equality"]["equal"]) == (0, 6)
+    assert summary["bag_problems"] == [
+        f"/adp/action_chunk is not read where it is {other.schema.name}"
+    ]
+
+
 def test_only_what_the_metadata_lists_is_read(run, tmp_path, capsys):
     """A recovered copy beside the recording is left out, and named; nothing is doubled."""
     bag = tmp_path / "bag"
@@ -318,6 +351,7 @@ def test_companions_of_another_file_system_are_no_bags(run, tmp_path):
     bag = tmp_path / "bag"
     shutil.copytree(run[0], bag)
     (bag / "._bag_0.mcap").write_bytes(b"\0\5\x16\7")
+    (bag / "unpacked.mcap").mkdir()
     (bag / "metadata.yaml").unlink()
     assert [path.name for path in bag_files(bag).paths] == ["bag_0.mcap"]
 
