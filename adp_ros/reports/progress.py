@@ -86,7 +86,7 @@ def _lines(title: str, output: TextIO) -> ShowProgress:
 
     def show(time: float, share: float, words: str) -> None:
         nonlocal shown
-        if time - shown >= LINE_PERIOD:
+        if time - shown >= LINE_PERIOD or time < shown:  # the run's time begins after the wait
             shown = time
             output.write(f"{title}  {share:4.0%}  {words}\n")
             output.flush()

@@ -126,6 +126,23 @@ def test_an_episode_that_fails_to_run_is_status_one(call, monkeypatch):
     assert "/1" in text
 
 
+def test_robot_type_reaches_every_rollout(call, monkeypatch, tmp_path):
+    """The arm that is named is the one of the rollouts; another is refused."""
+    made = []
+
+    def factory(checkpoint, base):
+        made.append(base.robot_type)
+        return FakeRollouts(checkpoint, base)
+
+    monkeypatch.setattr(rollout_runner, "RolloutFactory", factory)
+    words = ("--tasks", "wipe_table", "--episodes", "1", "--conditions", "full")
+    assert call(*words, "--robot-type", "j2n6s200")[0] == 0
+    assert call(*words)[0] == 0
+    assert made == ["j2n6s200", "j2n6s300"]
+    with pytest.raises(SystemExit):
+        call(*words, "--robot-type", "ur5")
+
+
 def test_experts_need_no_checkpoint(call, tmp_path):
     """The expert alone asks no policy, and the page says so."""
     words = ("--tasks", "wipe_table", "--episodes", "2", "--set", "experts")

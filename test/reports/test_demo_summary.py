@@ -323,6 +323,16 @@ def test_progress_without_terminal_is_a_line_every_five_seconds(tmp_path: Path) 
     assert lines[1] == "wipe_table   42%  5 s"
 
 
+def test_time_that_begins_again_is_shown_at_once(tmp_path: Path) -> None:
+    """After half a minute of waiting the run's own time counts from 0."""
+    path = tmp_path / "out"
+    with path.open("w") as output, progress_display("wipe_table", output) as show:
+        for time in (0.0, 30.0, 0.1, 0.2, 5.2):
+            show(time, 0.0, f"{time:.1f} s")
+    shown = [line.split()[-2] for line in path.read_text().splitlines()]
+    assert shown == ["0.0", "30.0", "0.1", "5.2"]
+
+
 def test_runs_never_share_a_directory(tmp_path: Path) -> None:
     """Two runs in the same second get two directories."""
     now = datetime(2026, 1, 2, 3, 4, 5)
