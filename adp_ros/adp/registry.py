@@ -27,16 +27,26 @@ PRUNERS: "Final[Door[type[Pruner]]]" = Door(
 )
 
 
+PRESETS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "adp_merge": ("adp", {"keep": 0.1, "merge": "grid"})
+}
+"""Name -> pruner and settings that differ from its defaults; ``config/<name>.yaml`` says the same
+for the nodes."""
+
+
 def make_pruner(name: str, **settings: Any) -> "Pruner":
     """Make a pruner.
 
     Args:
-        name: One of :data:`PRUNERS`, of this package or another.
+        name: One of :data:`PRUNERS`, of this package or another, or of :data:`PRESETS`.
         settings: Its settings; what is left out keeps its default. A list is as good as a tuple.
 
     Raises:
         ConfigError: The name or a setting is unknown or out of range.
     """
+    if name in PRESETS:
+        name, preset = PRESETS[name]
+        settings = {**preset, **settings}
     kind = PRUNERS.get(name)
     known = [item.name for item in fields(kind) if item.init]
     refuse_unknown(settings, known, f"pruner {name}: unknown setting")

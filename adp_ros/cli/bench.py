@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..adp.registry import PRESETS, make_pruner
 from ..errors import ConfigError
 from ..types import Observation
 from .output import write_json
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SIZE_NAMES = ("tiny", "small", "medium", "7b")
 INSTRUCTION = "pick up the orange pot and place it into the green plate"
+KEEP = (0.5, 0.3)
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
@@ -54,9 +56,14 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep", type=float, nargs="+", default=[0.5, 0.3], help="keep ratios; default: 0.5 0.3"
+        "--keep", type=float, nargs="+", help="keep ratios; default: 0.5 0.3, of a preset its own"
     )
-    parser.add_argument("--pruner", nargs="+", default=["adp"], help="pruners; default: adp")
+    parser.add_argument(
+        "--pruner",
+        nargs="+",
+        default=["adp", *PRESETS],
+        help=f"pruners, and presets ({', '.join(PRESETS)}); default: adp and the presets",
+    )
     parser.add_argument("--rounds", type=int, default=20, help="that count; default: %(default)s")
     parser.add_argument("--warm-up", type=int, default=3, help="before; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of weights, noise and order")
@@ -109,13 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
-    from ..adp.registry import make_pruner
-
-    return {
-        f"{name} {keep:g}": make_pruner(name, keep=keep)
-        for name in arguments.pruner
-        for keep in arguments.keep
-    }
+    pruners = {}
+    for name in arguments.pruner:
+        preset = [PRESETS[name][1]["keep"]] if name in PRESETS else KEEP
+        for keep in arguments.keep or preset:
+            pruners[f"{name} {keep:g}"] = make_pruner(name, keep=keep)
+    return pruners
 
 
 def _policy(arguments: argparse.Namespace) -> "Policy":

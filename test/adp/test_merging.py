@@ -1,5 +1,7 @@
 """Merging: means of what was dropped, weighted by a bias, equal to the token repeated n times."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,12 +10,16 @@ from hypothesis import strategies as st
 from tiny_model import PATCHES, tiny_model
 from torch import nn
 
+from adp_ros.adp.adp_settings import AdpSettings
 from adp_ros.adp.merging import Groups, merge_dropped
 from adp_ros.adp.overlay import group_sizes, pruned_patches
 from adp_ros.adp.pruner import Budget
 from adp_ros.adp.registry import make_pruner
+from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import ConfigError
 from adp_ros.policies.openvla.forward import Cut, shorten
+
+CONFIG = Path(__file__).parents[2] / "config"
 
 
 def groups_by_hand(kept, views, side):
@@ -124,6 +130,14 @@ def test_merged_tokens_are_part_of_the_budget():
         Budget(keep=0.05, merge="grid", merge_grid=4).kept_per_view(1, 256)
     with pytest.raises(ConfigError, match="order is 'score', allowed with merge: 'index'"):
         make_pruner("adp", merge="mean", order="score")
+
+
+def test_the_preset_is_what_its_file_says():
+    """adp_merge is the same budget in code and in config/adp_merge.yaml; the gate always prunes."""
+    settings = AdpSettings.load(CONFIG / "adp_merge.yaml")
+    assert settings.pruning.make_pruner() == make_pruner("adp_merge")
+    assert settings.gate.rule == "always"
+    assert make_pruner("adp_merge", keep=0.2) == TextDrivenPruner(keep=0.2, merge="grid")
 
 
 def test_every_weight_is_one_without_weighting():
