@@ -90,6 +90,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--pruned-share", type=float, default=0.0, help="of a checkpoint's windows")
     group.add_argument("--adp", type=Path, help="how they are pruned; default: config/adp.yaml")
     group.add_argument("--time-limit", type=float, metavar="S", help="of an episode, in [s]")
+    group.add_argument("--robot-type", default="j2n6s300", help="kind of arm; default: %(default)s")
     group.add_argument("--randomisation", default="default", help="none, default or strong")
     group.add_argument("--distractors", default="auto", help="auto, always or never")
 
@@ -148,6 +149,7 @@ def _settings(arguments: argparse.Namespace) -> "CollectSettings":
         expert_share=arguments.expert_share,
         pruned_share=arguments.pruned_share,
         time_limit=arguments.time_limit,
+        robot_type=arguments.robot_type,
         randomisation=arguments.randomisation,
         distractors=arguments.distractors,
     )

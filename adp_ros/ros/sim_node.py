@@ -4,8 +4,10 @@ import threading
 import time
 from collections.abc import Sequence
 
+from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from ..errors import AdpError
@@ -13,8 +15,8 @@ from ..health import DurationMeter, Health, Level, Value, latency_values
 from ..msg import TwinState
 from ..robots.robot import robot_named
 from ..sim.base_controller import TICK
-from ..sim.shared_twin import SharedTwin, TickPacer
-from ..sim.sim_settings import DriverConfig, SensorConfig, SimSettings
+from ..sim.shared_twin import SharedTwin, SuccessNotice, TickPacer
+from ..sim.sim_settings import MAX_SEED, DriverConfig, SensorConfig, SimSettings
 from ..sim.task import SceneConfig
 from ..sim.tasks import find_task
 from ..sim.twin import Twin, TwinTruth
@@ -23,6 +25,7 @@ from .driver_side import DriverServices, DriverTopics
 from .node_process import Worker, run_node
 from .parameters import declare_settings
 
+_NEXT_SEED = "next_seed"
 _LONG_QUEUE = 20  # points: the arm would go on for 0.2 s
 
 
@@ -32,7 +35,9 @@ class SimNode(Node):
     Publishes: /<robot_type>_driver/out/..., /sim/state, /diagnostics
     Subscribes: /<robot_type>_driver/in/...
     Services: /<robot_type>_driver/in/{stop, start, home_arm, clear_trajectories}, /sim/reset
-    Parameters: :class:`~adp_ros.sim.sim_settings.SimSettings`, ``driver.``
+    Parameters: ``next_seed``: the scene that /sim/reset begins, -1 for the one after the present;
+    may be set at any time and is -1 again afterwards. The others are read-only:
+    :class:`~adp_ros.sim.sim_settings.SimSettings`, ``driver.``
     :class:`~adp_ros.sim.sim_settings.DriverConfig`, ``sensors.``
     :class:`~adp_ros.sim.sim_settings.SensorConfig`
     """
@@ -51,6 +56,15 @@ class SimNode(Node):
         self._stopping = threading.Event()
         self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
         self._driver_services = DriverServices(self, robot, self._twin)
+        self._notice = SuccessNotice()
+        self.declare_parameter(
+            _NEXT_SEED,
+            -1,
+            ParameterDescriptor(
+                description="Seed of the scene that /sim/reset begins; -1: the one after this",
+                integer_range=[IntegerRange(from_value=-1, to_value=MAX_SEED)],
+            ),
+        )
         self._state = self.create_publisher(TwinState, "/sim/state", 1)
         own = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "/sim/reset", self._on_reset, callback_group=own)
@@ -99,6 +113,8 @@ class SimNode(Node):
         if truth is not None:
             self._truth, self._force = truth, max(self._force, truth.contact_force)
             self._state.publish(self._state_message(truth))
+            if notice := self._notice.update(truth):
+                self.get_logger().info(notice)
         self._work.add(time.monotonic() - began)
 
     def _state_message(self, truth: TwinTruth) -> TwinState:
@@ -114,11 +130,13 @@ class SimNode(Node):
         return msg
 
     def _on_reset(self, _: Trigger.Request, answer: Trigger.Response) -> Trigger.Response:
+        asked = int(self.get_parameter(_NEXT_SEED).value)
         try:
-            seed = self._twin.next_scene()
+            seed = self._twin.next_scene(None if asked < 0 else asked)
         except AdpError as error:
             answer.success, answer.message = False, str(error)
             return answer
+        self.set_parameters([Parameter(_NEXT_SEED, value=-1)])
         self.get_logger().info(f"new scene, seed {seed}")
         answer.success, answer.message = True, f"new scene, seed {seed}"
         return answer

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import mujoco
 import numpy as np
 
 from ..errors import TwinError
 from ..robots.jaco2.arms import arm_model
+from .engine import mujoco
 from .stain import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 
 ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))

@@ -8,12 +8,12 @@ import os
 from importlib import import_module
 from typing import Any, Final
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TwinError
 from ..types import FloatArray, Rgb
+from .engine import mujoco
 from .scene import CAMERA, Scene, build_scene, cell_geom
 from .task import SceneConfig
 
@@ -45,8 +45,7 @@ class TwinRenderer:
         self._data = mujoco.MjData(model)
         self._shown = np.array(model.geom_rgba)
         self._cells = [model.geom(cell_geom(i)).id for i in range(len(self.scene.cells))]
-        self._gl = _open_gl(width, height)
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        self._gl, self._context = _open_gl(model, width, height)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
         self._view = mujoco.MjvScene(model, _MAX_GEOMS)
         self._view.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
@@ -110,14 +109,18 @@ def _fixed_camera(model: mujoco.MjModel) -> mujoco.MjvCamera:
     return camera
 
 
-def _open_gl(width: int, height: int) -> Any:
-    """Open an off-screen context and make it current."""
-    backend = os.environ.get("MUJOCO_GL", "").strip().lower() or BACKENDS[0]
+def _open_gl(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:
+    """Open an off-screen context, make it current, and load the scene's shapes into it."""
+    asked = os.environ.get("MUJOCO_GL", "").strip().lower()
+    backend = asked or BACKENDS[0]
     if backend not in BACKENDS:
         raise TwinError(f"MUJOCO_GL is {backend!r}, allowed: {', '.join(BACKENDS)}")
     try:
         context = import_module(f"mujoco.{backend}").GLContext(width, height)
         context.make_current()
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        raise TwinError(f"no off-screen rendering with {backend} ({error}): {_INSTALL}") from error
-    return context
+        return context, mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+    except Exception as error:  # whatever EGL, OSMesa, GLFW and PyOpenGL raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        fix = f"unset MUJOCO_GL, or {_INSTALL}" if asked else _INSTALL
+        words = f"no off-screen rendering with {backend} ({reason}): {fix}"
+        raise TwinError(words) from error

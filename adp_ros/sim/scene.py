@@ -8,7 +8,6 @@ in ``qpos``; the stain's cells are made invisible as they are wiped.
 from dataclasses import dataclass
 from typing import Any, Final
 
-import mujoco
 import numpy as np
 
 from ..errors import TwinError
@@ -25,6 +24,7 @@ from .arm_model import (
     finger_joints,
     set_joint_dynamics,
 )
+from .engine import mujoco
 from .items import Item, Part, Triangles, blot, turn
 from .look import Look, View, draw_look
 from .placement import Placement, Spot, check_reachable, place

@@ -8,6 +8,7 @@ from ..types import FloatArray
 from .base_controller import DriverMode, VelocityPoint
 from .twin import ArmReading, Twin, TwinTruth
 
+_SUCCESS_HOLD: Final = 0.2  # [s] for which a task must stay done
 MAX_CATCH_UP: Final = 10  # ticks that are made up for at once; more are given up
 
 
@@ -134,9 +135,34 @@ class SharedTwin:
         with self._lock:
             return self._twin.driver.home()
 
-    def next_scene(self) -> int:
-        """Start again in the scene of the next seed, which is returned."""
+    def next_scene(self, seed: int | None = None) -> int:
+        """Start again in the scene of a seed, the next one when None; return it."""
         with self._lock:
-            seed = self._twin.scene.config.seed + 1
+            seed = self._twin.scene.config.seed + 1 if seed is None else seed
             self._twin.reset(seed)
             return seed
+
+
+class SuccessNotice:
+    """Says once per scene that its task is done."""
+
+    def __init__(self) -> None:
+        self._scene: tuple[str, int] | None = None
+        self._since: float | None = None
+        self._said = False
+
+    def update(self, truth: TwinTruth) -> str | None:
+        """Take a state; return the line to show once success has lasted."""
+        if self._scene != (truth.task, truth.seed) or truth.time < (self._since or 0.0):
+            self._scene, self._since, self._said = (truth.task, truth.seed), None, False
+        if not truth.success:
+            self._since = None
+            return None
+        self._since = truth.time if self._since is None else self._since
+        if self._said or truth.time - self._since < _SUCCESS_HOLD:
+            return None
+        self._said = True
+        return (
+            f"task {truth.task} is done after {self._since:.1f} s (seed {truth.seed}); the service "
+            f"/sim/reset begins the next scene: seed {truth.seed + 1}, or parameter next_seed"
+        )

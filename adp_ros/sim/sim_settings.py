@@ -1,10 +1,13 @@
 """Settings of the simulated arm: its scene, the driver's emulation, the sensors' noise."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from ..settings import check_settings, setting
 from .look import LEVEL_NAMES
 from .placement import DISTRACTORS
+
+MAX_SEED: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +15,7 @@ class SimSettings:
     """What is simulated, and how often it is published."""
 
     task: str = setting("wipe_table", "Task whose scene is built")
-    seed: int = setting(0, "Seed of the scene and of the sensors' noise", low=0, high=2**31 - 1)
+    seed: int = setting(0, "Seed of the scene and of the sensors' noise", low=0, high=MAX_SEED)
     robot_type: str = setting(
         "j2n6s300", "Kinova's name of the arm", choices=("j2n6s300", "j2n6s200")
     )

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ from .arm_model import (
     finger_joints,
 )
 from .base_controller import TICK, ArmState, Driver, Reference
+from .engine import mujoco
 from .scene import Scene, build_scene
 from .sim_settings import DriverConfig, SensorConfig
 from .stain import sponge_underside, wiped_cells

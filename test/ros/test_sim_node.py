@@ -16,8 +16,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from kinova_msgs.msg import FingerPosition, JointAngles, KinovaPose, PoseVelocityWithFingers
 from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop
+from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
@@ -74,6 +76,7 @@ class Probe(Node):
             name: self.create_client(kind, f"{DRIVER}/in/{name}") for name, kind in SERVICES.items()
         }
         self.calls["reset"] = self.create_client(Trigger, "/sim/reset")
+        self.calls["parameters"] = self.create_client(SetParameters, "/sim_node/set_parameters")
 
     def _listen(self, name, kind, topic):
         def keep(message):
@@ -97,11 +100,11 @@ class Probe(Node):
             lambda _: all(self.count.get(n, 0) >= start[n] + 2 for n in names), seconds
         )
 
-    def call(self, name, seconds=30.0):
+    def call(self, name, request=None, seconds=30.0):
         client = self.calls[name]
         assert client.wait_for_service(seconds), f"no service {name}"
         done = threading.Event()
-        answer = client.call_async(client.srv_type.Request())
+        answer = client.call_async(request or client.srv_type.Request())
         answer.add_done_callback(lambda _: done.set())
         assert done.wait(seconds), f"no answer from {name}"
         return answer.result()
@@ -234,6 +237,16 @@ def test_reset_begins_the_next_scene(probe):
     assert (len(state.qpos), len(state.cleaned), any(state.cleaned)) == (10, 96, False)
 
 
+def test_reset_begins_the_scene_of_a_seed_that_is_asked_for(probe):
+    """With parameter next_seed set, /sim/reset brings that scene once, then the one after it."""
+    request = SetParameters.Request()
+    request.parameters = [Parameter("next_seed", value=41).to_parameter_msg()]
+    assert probe.call("parameters", request).results[0].successful
+    assert probe.call("reset").message == "new scene, seed 41"
+    assert probe.wait(lambda newest: newest["state"].seed == 41)["state"].task == "wipe_table"
+    assert probe.call("reset").message == "new scene, seed 42"
+
+
 def test_diagnostics_report_real_time(probe):
     """Physics reports its real-time factor and late ticks once a second."""
     status = probe.fresh("diagnostics")["diagnostics"].status
@@ -259,7 +272,7 @@ def test_shipped_configuration_states_the_defaults():
 @pytest.mark.parametrize(
     ("parameter", "message"),
     [
-        ("task:=dance", "task is 'dance', allowed: one of 'carrot_to_pan'"),
+        ("task:=dance", "task is 'dance', allowed: carrot_to_pan, cube_to_plate"),
         (
             "robot_type:=j2s6s300",
             "robot_type is 'j2s6s300', allowed: one of 'j2n6s300', 'j2n6s200'",

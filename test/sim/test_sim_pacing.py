@@ -1,8 +1,10 @@
 """Real-time pacing of the physics, with time as a number."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from adp_ros.sim.shared_twin import MAX_CATCH_UP, TickPacer
+from adp_ros.sim.shared_twin import MAX_CATCH_UP, SuccessNotice, TickPacer
 
 
 def test_ticks_are_due_on_absolute_deadlines():
@@ -38,3 +40,24 @@ def test_real_time_factor_is_that_since_the_last_question():
     assert pacer.real_time_factor(1.0) == pytest.approx(0.5)
     pacer.ticks += 100
     assert pacer.real_time_factor(2.0) == pytest.approx(1.0)
+
+
+def _seen(notice, seed, done):
+    """Show a scene for some states 0.02 s apart; return what was said, with its time."""
+    said = []
+    for i, success in enumerate(done):
+        truth = SimpleNamespace(task="wipe_table", seed=seed, time=0.02 * i, success=success)
+        if line := notice.update(truth):
+            said.append((i, line))
+    return said
+
+
+def test_success_is_said_once_per_scene_and_only_when_it_lasts():
+    """A flicker says nothing; 0.2 s of success are one line with time, seed and what is next."""
+    notice = SuccessNotice()
+    assert _seen(notice, 7, [False, True, True, False, True] + [False] * 5) == []
+    ((at, line),) = _seen(notice, 8, [False] * 10 + [True] * 40)
+    assert at == 20
+    assert line.startswith("task wipe_table is done after 0.2 s (seed 8); the service /sim/reset")
+    assert "seed 9" in line and "next_seed" in line
+    assert len(_seen(notice, 8, [True] * 30)) == 1  # the same scene once more

@@ -1,5 +1,9 @@
 """Pictures of the twin from its front camera."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scenes import scene_of
@@ -142,6 +146,28 @@ def test_missing_graphics_names_the_packages(monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "vulkan")
     with pytest.raises(TwinError, match="MUJOCO_GL is 'vulkan', allowed: egl, osmesa, glfw"):
         TwinRenderer(scene_of("wipe_table", 0))
+
+
+@pytest.mark.parametrize("backend", ["nonsense", "osmesa"])
+def test_what_mujoco_refuses_at_import_is_one_line_with_the_variable(backend):
+    """MuJoCo reads MUJOCO_GL when it is imported; a wrong value ends in words, not in its trace."""
+    code = (
+        "from adp_ros.errors import TwinError\n"
+        "try:\n    import adp_ros.sim.render, adp_ros.sim.twin\n    print('drawn')\n"
+        "except TwinError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "MUJOCO_GL": backend},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line = done.stdout.strip()
+    if backend == "osmesa" and line == "drawn":
+        return  # its library is installed here
+    assert line.startswith(f"MUJOCO_GL is '{backend}', MuJoCo can't be loaded with it (")
+    assert "unset MUJOCO_GL" in line and "\n" not in line
 
 
 def test_close_may_be_called_twice(make):
