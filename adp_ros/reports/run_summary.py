@@ -4,13 +4,14 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from ..control.safety_machine import SafetyEvent
 from ..evaluation.full_vision import RunNumbers, SceneComparison
+from ..health import MachineUse
 from .numbers import stage_percentiles
 from .run_record import ComparisonRow, RunRecord, changes
 
@@ -103,6 +104,7 @@ class RunSummary:
         wipes: The task is to wipe a stain away.
         problem: What ended the run early, empty when nothing did.
         comparison: The same scene with ADP and with full vision, None where that was not run.
+        machine: What the run had of the processor, None where that was not measured.
     """
 
     task: str
@@ -120,6 +122,24 @@ class RunSummary:
     wipes: bool = False
     problem: str = ""
     comparison: SceneComparison | None = None
+    machine: MachineUse | None = None
+
+    @property
+    def too_busy(self) -> str:
+        """One line on what a run that failed lacked; empty where the machine was not busy."""
+        if self.success or self.machine is None or not self.machine.busy:
+            return ""
+        late = sum(e.cause.endswith(("_stale", "_missing")) for e in self.safety_events)
+        simulated = ""
+        if self.comparison is not None:
+            verdict = "succeeded" if self.comparison.adp.success else "failed as well"
+            simulated = f"; the same scene in simulated time {verdict}"
+        return (
+            f"the machine was too busy: {self.machine.words}, "
+            f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')} steps missed, "
+            f"{_shown(self.frame_rate, '.1f')} pictures a second, {late} stops for data that came "
+            f"late{simulated}; {self.machine.help}"
+        )
 
     @property
     def windows(self) -> int:
@@ -162,6 +182,8 @@ class RunSummary:
                 for e in events
             ],
             "problem": self.problem,
+            "machine": None if self.machine is None else asdict(self.machine),
+            "too_busy": self.too_busy,
             "comparison": None if self.comparison is None else self.comparison.to_json(),
         }
 
@@ -190,6 +212,7 @@ class RunSummary:
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]
         lines += [f"  {step}" for step in self.record.steps]
+        lines += [f"  {self.too_busy}"] if self.too_busy else []
         compared = "" if self.comparison is None else comparison_text(self.comparison)
         return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
 

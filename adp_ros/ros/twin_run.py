@@ -4,7 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +23,7 @@ from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec
 from .node_process import yield_to_others
 from .observers import RunObserver
-from .runner import NodeLog, Runner, StopRequest, child_environment, node_program
+from .runner import Attention, NodeLog, Runner, StopRequest, child_environment, node_program
 
 if TYPE_CHECKING:
     from rclpy.task import Future
@@ -159,9 +159,12 @@ def _performed(
         with joined(lambda: RunObserver(robot_type), pictures=True) as (observer, spin):
             run = _Run(runner, observer, lambda: spin(SPIN), log, request)
             run.begin(show)
+            attention = Attention(runner)
             problem = run.watch(plan.time_limit, show)
+            machine = attention.measured()
             run.end()
-            return RunResult(summarise(plan.settings, observer, problem), observer.video)
+            summary = summarise(plan.settings, observer, problem)
+            return RunResult(replace(summary, machine=machine), observer.video)
     finally:
         runner.stop(request.asked_again)
 
