@@ -187,7 +187,7 @@ class Runner:
                 )
             self._children[program.name] = child
             if program.goes_first:
-                self._precedence = go_first(child.pid).words
+                self._precedence = f"controller and twin {go_first(child.pid).words}"
             words = (program.name, child.stdout)
             reader = threading.Thread(target=self._pass_on, args=words, name=program.name)
             reader.start()
