@@ -23,8 +23,8 @@ from ..health import MachineUse
 from ..policies.checkpoints import make_small_checkpoint, small_checkpoint
 from .environment import check_environment, node_environment
 from .launch_arguments import LaunchSettings
-from .launch_table import NodeSpec, check_parameters, node_table
-from .machine import ProcessorUse, go_first, may_go_first, stop_yielding, time_waited
+from .launch_table import NodeSpec, Parameter, check_parameters, node_table
+from .machine import ProcessorUse, ask_nice, go_first, may_go_first, stop_yielding, time_waited
 
 _ERROR_MARKS = ("error: ", "ERROR ", "FATAL ")
 
@@ -87,12 +87,14 @@ class Program:
         words: Command line.
         ends_first: It is asked to end before the others, by means of which it stops something.
         goes_first: It is put before other programs where the system permits it.
+        nice: Nice value that it is given where the system permits it.
     """
 
     name: str
     words: tuple[str, ...]
     ends_first: bool = False
     goes_first: bool = False
+    nice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Ended:
 
 CONTROLLER: Final = "controller_node"
 GO_FIRST: Final = (CONTROLLER, "sim_node")  # what must be on time at 100 Hz
+CAMERA_NICE: Final = -5  # without pictures nothing is planned
 
 
 def node_program(spec: NodeSpec) -> Program:
@@ -126,6 +129,7 @@ def node_program(spec: NodeSpec) -> Program:
         command,
         ends_first=spec.executable == CONTROLLER,
         goes_first=spec.executable in GO_FIRST,
+        nice=CAMERA_NICE if spec.executable == "camera_node" else 0,
     )
 
 
@@ -153,6 +157,12 @@ class Runner:
         self._readers: list[threading.Thread] = []
         self._reader_gone = threading.Event()
         self._precedence = ""
+        self._real_time = False
+
+    @property
+    def real_time(self) -> bool:
+        """True when the programs that go first have a real-time priority."""
+        return self._real_time
 
     @property
     def precedence(self) -> str:
@@ -186,8 +196,12 @@ class Runner:
                     errors="replace",
                 )
             self._children[program.name] = child
+            if program.nice:
+                ask_nice(child.pid, program.nice)
             if program.goes_first:
-                self._precedence = f"controller and twin {go_first(child.pid).words}"
+                given = go_first(child.pid)
+                self._real_time = given.real_time
+                self._precedence = f"controller and twin {given.words}"
             words = (program.name, child.stdout)
             reader = threading.Thread(target=self._pass_on, args=words, name=program.name)
             reader.start()
@@ -397,10 +411,12 @@ def _not_idle(specs: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
 
     At idle priority a busy neighbour would leave them no time at all.
     """
+    changes: Mapping[str, Mapping[str, Parameter]] = {
+        "camera_node": {"idle": False},
+        "inference_node": {"idle": False, "nice": 0},
+    }
     return tuple(
-        replace(spec, parameters={**spec.parameters, "idle": False})
-        if spec.executable in ("camera_node", "inference_node")
-        else spec
+        replace(spec, parameters={**spec.parameters, **changes.get(spec.executable, {})})
         for spec in specs
     )
 

@@ -130,13 +130,12 @@ def test_camera_and_policy_compete_where_the_loop_goes_first(
     monkeypatch.setattr(runner_module, "may_go_first", lambda: permitted)
     share = Path(__file__).parents[2]
     specs = prepare_nodes(resolve_settings({"policy": "hold"}, share), share)
-    told = {spec.name: spec.parameters.get("idle") for spec in specs}
-    given = False if permitted else None
+    told = {spec.name: (spec.parameters.get("idle"), spec.parameters.get("nice")) for spec in specs}
     assert told == {
-        "sim_node": None,
-        "camera_node": given,
-        "controller_node": None,
-        "inference_node": given,
+        "sim_node": (None, None),
+        "camera_node": (False if permitted else None, None),
+        "controller_node": (None, None),
+        "inference_node": (False, 0) if permitted else (None, None),
     }
 
 
