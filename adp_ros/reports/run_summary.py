@@ -96,8 +96,8 @@ class RunSummary:
         progress: Share of the task that was done, 0 to 1.
         duration: From start to end of the motion, in [s].
         record: What was heard of windows and safety.
-        steps: 10 Hz policy steps that were due.
-        steps_missed: Those without an action in time.
+        steps: 10 Hz policy steps that were executed.
+        steps_missed: Those that were due and had no action in time.
         stream_on_time_share: Share of 100 Hz messages sent within 5 ms of their time.
         frame_rate: Frames per second at the inference node, in [Hz].
         transport_p50: Median time from capture to the inference node, in [ms].
@@ -125,6 +125,13 @@ class RunSummary:
     machine: MachineUse | None = None
 
     @property
+    def missed(self) -> str:
+        """Policy steps missed, of those that were due."""
+        known = self.steps is not None and self.steps_missed is not None
+        due = (self.steps or 0) + (self.steps_missed or 0) if known else None
+        return f"{_shown(self.steps_missed, '.0f')} of {_shown(due, '.0f')}"
+
+    @property
     def too_busy(self) -> str:
         """One line on what a run that failed lacked; empty where the machine was not busy."""
         if self.success or self.machine is None or not self.machine.busy:
@@ -136,7 +143,7 @@ class RunSummary:
             simulated = f"; the same scene in simulated time {verdict}"
         return (
             f"the machine was too busy: {self.machine.words}, "
-            f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')} steps missed, "
+            f"{self.missed} steps missed, "
             f"{_shown(self.frame_rate, '.1f')} pictures a second, {late} stops for data that came "
             f"late{simulated}; {self.machine.help}"
         )
@@ -200,10 +207,7 @@ class RunSummary:
             ("result", self.result),
             ("moved by", self.policy),
             ("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"),
-            (
-                "10 Hz steps missed",
-                f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}",
-            ),
+            ("10 Hz steps missed", self.missed),
             ("100 Hz messages on time", _shown(self.stream_on_time_share, ".2%")),
             ("frames at the policy", f"{_shown(self.frame_rate, '.1f')} Hz"),
             ("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"),

@@ -359,7 +359,7 @@ def test_failure_on_a_busy_machine_says_what_was_lacking() -> None:
     verdict = "succeeded" if COMPARISON.adp.success else "failed as well"
     assert failed.too_busy == (
         "the machine was too busy: other programs took 1.9 of 2 cores, the controller waited 12% "
-        "of the time for one, controller and twin at nice -10, 31 of 610 steps missed, 9.2 "
+        "of the time for one, controller and twin at nice -10, 31 of 641 steps missed, 9.2 "
         "pictures a second, 1 stops for data that came late; the same scene in simulated time "
         f"{verdict}; end other programs, or use adp-ros eval, which runs in simulated time"
     )
