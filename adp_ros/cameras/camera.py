@@ -108,9 +108,9 @@ MakeCamera = Callable[["CameraSettings", Clock, Callable[[], StateProvider]], Ca
 _BUILT_IN = MappingProxyType(
     {
         "twin": "adp_ros.cameras.twin_camera:make_twin_camera",
-        "v4l2": "adp_ros.cameras.v4l2:make_v4l2_camera",
-        "video": "adp_ros.cameras.files:make_video",
-        "images": "adp_ros.cameras.files:make_images",
+        "v4l2": "adp_ros.cameras.v4l2:V4l2Camera",
+        "video": "adp_ros.cameras.files:VideoFile",
+        "images": "adp_ros.cameras.files:ImageFolder",
     }
 )
 

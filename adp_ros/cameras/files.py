@@ -53,7 +53,7 @@ class VideoFile:
 
     live = False
 
-    def __init__(self, settings: CameraSettings, clock: Clock) -> None:
+    def __init__(self, settings: CameraSettings, clock: Clock, twin: object = None) -> None:
         """Remember what to play; nothing is opened yet."""
         self._settings = settings
         self._clock = clock
@@ -117,7 +117,7 @@ class ImageFolder:
 
     live = False
 
-    def __init__(self, settings: CameraSettings, clock: Clock) -> None:
+    def __init__(self, settings: CameraSettings, clock: Clock, twin: object = None) -> None:
         """Remember what to show; nothing is read yet."""
         self._settings = settings
         self._clock = clock
@@ -174,16 +174,6 @@ def _by_number(name: str) -> list[tuple[int, str]]:
     """Split a name into texts and numbers, so that numbers sort by value."""
     parts = re.findall(r"\d+|\D+", name)
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def make_video(settings: CameraSettings, clock: Clock, twin: object) -> VideoFile:
-    """Make the camera of a video file."""
-    return VideoFile(settings, clock)
-
-
-def make_images(settings: CameraSettings, clock: Clock, twin: object) -> ImageFolder:
-    """Make the camera of a folder of pictures."""
-    return ImageFolder(settings, clock)
 
 
 def _rgb(bgr: "cv2.typing.MatLike") -> Rgb:

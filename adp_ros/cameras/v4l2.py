@@ -6,7 +6,6 @@ than one frame period when it is handed out. OpenCV's V4L2 backend does the devi
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import cv2
 
@@ -25,7 +24,9 @@ class Drain:
     and it releases the device when the grab comes back.
     """
 
-    def __init__(self, capture: "Capture", clock: Clock, name: str, stall_timeout: float) -> None:
+    def __init__(
+        self, capture: cv2.VideoCapture, clock: Clock, name: str, stall_timeout: float
+    ) -> None:
         """Start to drain; ``stall_timeout`` in [s]."""
         self._capture = capture
         self._clock = clock
@@ -109,35 +110,7 @@ class Drain:
 Property = tuple[str, int, float]  # name, OpenCV's number, value
 
 
-class Capture(Protocol):
-    """The part of ``cv2.VideoCapture`` that is used."""
-
-    def isOpened(self) -> bool:  # noqa: N802
-        """Tell whether the device is open."""
-        ...
-
-    def set(self, propId: int, value: float) -> bool:  # noqa: N803
-        """Ask for a property."""
-        ...
-
-    def get(self, propId: int) -> float:  # noqa: N803
-        """Read a property back."""
-        ...
-
-    def grab(self) -> bool:
-        """Wait for the next buffer."""
-        ...
-
-    def retrieve(self) -> "tuple[bool, cv2.typing.MatLike]":
-        """Decode the buffer to BGR."""
-        ...
-
-    def release(self) -> None:
-        """Close the device."""
-        ...
-
-
-def open_v4l2(device: str) -> Capture:
+def open_v4l2(device: str) -> cv2.VideoCapture:
     """Open a device with OpenCV's V4L2 backend."""
     return cv2.VideoCapture(device, cv2.CAP_V4L2)
 
@@ -151,7 +124,8 @@ class V4l2Camera:
         self,
         settings: CameraSettings,
         clock: Clock,
-        open_capture: Callable[[str], Capture] = open_v4l2,
+        twin: object = None,
+        open_capture: Callable[[str], cv2.VideoCapture] = open_v4l2,
     ) -> None:
         """Remember the device; nothing is opened yet."""
         self._settings = settings
@@ -196,12 +170,7 @@ class V4l2Camera:
             self._drain = None
 
 
-def make_v4l2_camera(settings: CameraSettings, clock: Clock, twin: object) -> V4l2Camera:
-    """Make the camera at ``video_device``."""
-    return V4l2Camera(settings, clock)
-
-
-def configure(capture: Capture, settings: CameraSettings) -> tuple[str, ...]:
+def configure(capture: cv2.VideoCapture, settings: CameraSettings) -> tuple[str, ...]:
     """Ask for format, size, rate, buffers and controls, and read back.
 
     The order matters to V4L2: the format comes before the size, the size before the rate.

@@ -27,7 +27,7 @@ def opened(
     capture: FakeCapture, settings: CameraSettings = SETTINGS, clock: FakeClock | None = None
 ) -> V4l2Camera:
     """Return an open source on the fake device."""
-    source = V4l2Camera(settings, clock or FakeClock(), lambda device: capture)
+    source = V4l2Camera(settings, clock or FakeClock(), open_capture=lambda device: capture)
     source.open()
     return source
 
@@ -59,7 +59,7 @@ def test_controls_are_set_only_where_asked() -> None:
     """A fixed exposure turns the automatic one off before; what is -1 isn't touched."""
     capture = FakeCapture(grants={cv2.CAP_PROP_GAIN: 0.0})
     settings = CameraSettings(source="v4l2", exposure=157, gain=20)
-    source = V4l2Camera(settings, FakeClock(), lambda device: capture)
+    source = V4l2Camera(settings, FakeClock(), open_capture=lambda device: capture)
     assert source.open() == ("gain is 0, asked for 20",)
     assert capture.asked[5:] == [
         (cv2.CAP_PROP_GAIN, 20.0),
@@ -77,7 +77,7 @@ def test_what_the_device_did_not_take_is_reported() -> None:
             cv2.CAP_PROP_FOURCC: float(cv2.VideoWriter.fourcc(*"MJPG")),
         }
     )
-    source = V4l2Camera(SETTINGS, FakeClock(), lambda device: capture)
+    source = V4l2Camera(SETTINGS, FakeClock(), open_capture=lambda device: capture)
     assert source.open() == (
         "pixel_format is MJPG, asked for YUYV",
         "framerate is 15, asked for 30",
@@ -87,7 +87,9 @@ def test_what_the_device_did_not_take_is_reported() -> None:
 
 def test_absent_device_is_named() -> None:
     """The error says which device, and what to check."""
-    source = V4l2Camera(SETTINGS, FakeClock(), lambda device: FakeCapture(opened=False))
+    source = V4l2Camera(
+        SETTINGS, FakeClock(), open_capture=lambda device: FakeCapture(opened=False)
+    )
     with pytest.raises(CameraError, match=r"v4l2 camera /dev/v4l/by-id/stick cannot be opened"):
         source.open()
 
