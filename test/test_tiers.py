@@ -1,5 +1,7 @@
 """Every test is in exactly one of the tiers that make up the whole."""
 
+import re
+
 from tiers import (
     BESIDE,
     COLCON,
@@ -28,3 +30,12 @@ def test_tables_name_what_there_is():
     names = [path.relative_to(HERE).as_posix() for path in FILES]
     for prefix in (*LIVE_PATHS, *FAST_PATHS, *SLOW_PATHS):
         assert any(name.startswith(prefix) for name in names), prefix
+
+
+def test_mutation_testing_names_what_there_is():
+    """Modules and tests that mutmut is told of exist."""
+    text = (HERE.parent / "pyproject.toml").read_text()
+    section = text[text.index("[tool.mutmut]") :]
+    named = re.findall(r'"((?:adp_ros|test)/[^"]+\.py)"', section)
+    assert len(named) == 12
+    assert [name for name in named if not (HERE.parent / name).is_file()] == []
