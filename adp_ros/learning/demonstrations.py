@@ -1,6 +1,6 @@
 """One demonstration: what is kept of it, what is learnt from it, what it must be like."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -232,88 +232,82 @@ def check_episode(
     Raises:
         DemonstrationError: Names file and field, what is wrong and what is needed.
     """
-    check = _Check(path)
-    steps, frames = episode.steps, len(episode.frames)
-    check.that(bool(episode.instruction.strip()), "instruction", "is empty")
-    line = f"is {episode.instruction!r}, one line of text is needed"
-    check.that(episode.instruction.isprintable(), "instruction", line)
-    sources = ", ".join(SOURCES)
-    check.that(episode.source in SOURCES, "source", f"is {episode.source!r}, allowed: {sources}")
-    check.that(steps > 0, "time", "is empty")
-    check.array("time", episode.time, (steps,))
-    check.array("state", episode.state, (steps, states))
-    check.array("action", episode.action, (steps, ACTION_SIZE))
-    check.array("gripper", episode.gripper, (steps,))
-    check.rate(episode.time, step_period)
-    check.frame_steps(episode.frames, steps)
+    for problem in _problems(episode, states, step_period, pictures):
+        raise DemonstrationError(f"{path}: {problem}")
+
+
+def _problems(e: Demonstration, states: int, period: float, pictures: bool) -> Iterator[str]:
+    """Yield what is wrong; later checks rely on earlier ones, so the first is the one to tell."""
+    steps, frames = e.steps, len(e.frames)
+    if not e.instruction.strip():
+        yield "instruction is empty"
+    if not e.instruction.isprintable():
+        yield f"instruction is {e.instruction!r}, one line of text is needed"
+    if e.source not in SOURCES:
+        yield f"source is {e.source!r}, allowed: {', '.join(SOURCES)}"
+    if not steps:
+        yield "time is empty"
+    yield from _wrong_array("time", e.time, (steps,))
+    yield from _wrong_array("state", e.state, (steps, states))
+    yield from _wrong_array("action", e.action, (steps, ACTION_SIZE))
+    yield from _wrong_array("gripper", e.gripper, (steps,))
+    yield from _wrong_rate(e.time, period)
+    yield from _wrong_frame_steps(e.frames.step, steps)
     if pictures:
-        check.pictures(episode.frames)
-    if episode.chunk_label is not None:
-        length = episode.chunk_label.shape[1] if episode.chunk_label.ndim == 3 else 1
-        check.array("chunk_label", episode.chunk_label, (frames, length, ACTION_SIZE))
-    if episode.landmarks is not None:
-        check.landmarks(episode.landmarks, frames)
+        yield from _wrong_pictures(e.frames)
+    if e.chunk_label is not None:
+        length = e.chunk_label.shape[1] if e.chunk_label.ndim == 3 else 1
+        yield from _wrong_array("chunk_label", e.chunk_label, (frames, length, ACTION_SIZE))
+    if e.landmarks is not None:  # pixels may be NaN, places not
+        count = len(e.landmarks.names)
+        yield from _wrong_array("landmarks", e.landmarks.positions, (frames, count, 3))
+        yield from _wrong_shape("landmark_pixels", e.landmarks.pixels, (frames, count, 2))
 
 
-class _Check:
-    """Checks of one file."""
+def _wrong_shape(field: str, values: NDArray[Any], shape: tuple[int, ...]) -> Iterator[str]:
+    if values.shape != shape:
+        yield f"{field} has shape {values.shape}, {shape} is needed"
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
 
-    def that(self, fine: bool, field: str, problem: str) -> None:
-        """Refuse unless all is well."""
-        if not fine:
-            raise DemonstrationError(f"{self._path}: {field} {problem}")
+def _wrong_array(field: str, values: NDArray[Any], shape: tuple[int, ...]) -> Iterator[str]:
+    yield from _wrong_shape(field, values, shape)
+    if values.dtype.kind != "f":
+        yield f"{field} is of {values.dtype}, floats are needed"
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        at = tuple(int(i) for i in bad[0])
+        yield f"{field} has {values[at]} at {at} and {len(bad) - 1} more places"
 
-    def shape(self, field: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
-        """Refuse another shape."""
-        self.that(values.shape == shape, field, f"has shape {values.shape}, {shape} is needed")
 
-    def array(self, field: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:
-        """Refuse another shape, other types than floats, and numbers that are not finite."""
-        self.shape(field, values, shape)
-        self.that(values.dtype.kind == "f", field, f"is of {values.dtype}, floats are needed")
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            at = tuple(int(i) for i in bad[0])
-            self.that(False, field, f"has {values[at]} at {at} and {len(bad) - 1} more places")
+def _wrong_rate(time: FloatArray, period: float) -> Iterator[str]:
+    if len(time) < 2:
+        return
+    gaps = np.diff(time)
+    worst = int(np.argmax(np.abs(gaps - period)))
+    needed = f"the step period is {period:g} s"
+    if abs(gaps[worst] / period - 1.0) > _STEP_TOLERANCE:
+        yield f"time has {gaps[worst]:.3f} s between steps {worst} and {worst + 1}, {needed}"
+    if abs(gaps.mean() / period - 1.0) > _RATE_TOLERANCE:
+        yield f"time has steps of {gaps.mean():.4f} s on average, {needed}"
 
-    def rate(self, time: NDArray[Any], period: float) -> None:
-        """Refuse steps that do not come once per step period."""
-        if len(time) < 2:
-            return
-        gaps = np.diff(time)
-        worst = int(np.argmax(np.abs(gaps - period)))
-        wrong = abs(gaps[worst] / period - 1.0) > _STEP_TOLERANCE
-        text = f"has {gaps[worst]:.3f} s between steps {worst} and {worst + 1}"
-        self.that(not wrong, "time", f"{text}, the step period is {period:g} s")
-        mean = float(gaps.mean())
-        text = f"has steps of {mean:.4f} s on average, the step period is {period:g} s"
-        self.that(abs(mean / period - 1.0) <= _RATE_TOLERANCE, "time", text)
 
-    def frame_steps(self, frames: Frames, steps: int) -> None:
-        """Refuse pictures out of order or of no step."""
-        step = frames.step
-        self.that(step.ndim == 1 and step.dtype.kind == "i", "frame_step", "is no row of integers")
-        inside = bool(len(step) == 0 or (step.min() >= 0 and step.max() < steps))
-        self.that(inside, "frame_step", f"names steps outside of 0 to {steps - 1}")
-        self.that(bool((np.diff(step) > 0).all()), "frame_step", "is not ascending")
+def _wrong_frame_steps(step: NDArray[Any], steps: int) -> Iterator[str]:
+    if step.ndim != 1 or step.dtype.kind != "i":
+        yield "frame_step is no row of integers"
+    if len(step) and not (step.min() >= 0 and step.max() < steps):
+        yield f"frame_step names steps outside of 0 to {steps - 1}"
+    if not (np.diff(step) > 0).all():
+        yield "frame_step is not ascending"
 
-    def pictures(self, frames: Frames) -> None:
-        """Refuse pictures that are cut off."""
-        step, offset, data = frames.step, frames.offset, frames.data
-        self.that(data.dtype == np.uint8 and data.ndim == 1, "frame_data", "is no row of bytes")
-        self.shape("frame_offset", offset, (len(step) + 1,))
-        whole = offset[0] == 0 and offset[-1] == len(data) and bool((np.diff(offset) > 4).all())
-        self.that(bool(whole), "frame_offset", f"does not divide the {len(data)} bytes there are")
-        for index in range(len(step)):
-            jpeg = frames.jpeg(index)
-            good = tuple(jpeg[:2]) == _JPEG_BEGIN and tuple(jpeg[-2:]) == _JPEG_END
-            self.that(good, "frame_data", f"has no JPEG as picture {index}")
 
-    def landmarks(self, landmarks: Landmarks, frames: int) -> None:
-        """Refuse landmarks of another shape; pixels may be NaN, places not."""
-        count = len(landmarks.names)
-        self.array("landmarks", landmarks.positions, (frames, count, 3))
-        self.shape("landmark_pixels", landmarks.pixels, (frames, count, 2))
+def _wrong_pictures(frames: Frames) -> Iterator[str]:
+    offset, data = frames.offset, frames.data
+    if data.dtype != np.uint8 or data.ndim != 1:
+        yield "frame_data is no row of bytes"
+    yield from _wrong_shape("frame_offset", offset, (len(frames) + 1,))
+    if not (offset[0] == 0 and offset[-1] == len(data) and (np.diff(offset) > 4).all()):
+        yield f"frame_offset does not divide the {len(data)} bytes there are"
+    for index in range(len(frames)):
+        jpeg = frames.jpeg(index)
+        if tuple(jpeg[:2]) != _JPEG_BEGIN or tuple(jpeg[-2:]) != _JPEG_END:
+            yield f"frame_data has no JPEG as picture {index}"
