@@ -27,7 +27,7 @@ from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.cli import main as adp_ros
 from adp_ros.evaluation.bench import read_environment
 from adp_ros.learning.batch import Batch
-from adp_ros.learning.initial_model import add_lora
+from adp_ros.learning.initial_model import add_lora, recompute_activations
 from adp_ros.learning.network import TrainingNetwork, fast_attention
 from adp_ros.learning.optimisation import Optimiser
 from adp_ros.learning.recipe import LoraSettings, LossWeights, Stage
@@ -117,6 +117,7 @@ def check_lora(device: str, size: str) -> Json:
     options = PolicyOptions(device=device, dtype="bfloat16")
     policy = random_policy(SIZES[size], NewCheckpoint(state=STATES), options, time.perf_counter)
     add_lora(policy.model, LoraSettings(rank=RANK))
+    recompute_activations(policy.model, torch.device(device))
     network = TrainingNetwork(policy.model, 1).to(device)
     network.patch_heads.requires_grad_(False)
     network.readout.requires_grad_(False)
@@ -128,7 +129,8 @@ def check_lora(device: str, size: str) -> Json:
     begin = time.perf_counter()
     with torch.autocast(place.type, dtype=torch.bfloat16), fast_attention(place):
         loss = network(batch(policy, place), LossWeights())["total"]
-    optimiser.step(loss, 0)
+    loss.backward()
+    optimiser.step(0)
     seconds = time.perf_counter() - begin
     pairs = zip(before, optimiser.parameters, strict=True)
     moved = sum(not torch.equal(old, new) for old, new in pairs)

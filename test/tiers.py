@@ -35,6 +35,7 @@ SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other proc
     "cameras/test_camera_twin.py",
     "learning/test_collect.py",
     "learning/test_training_files.py",
+    "learning/test_training_large.py",
     "learning/test_training_rounds.py",
     "learning/test_training_run.py",
     "learning/test_training_trainer.py",

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import CheckpointError, ConfigError
 from ..policies.conventions import (
@@ -26,7 +28,7 @@ from ..policies.openvla.model_config import ModelConfig
 from ..policies.openvla.oft_policy import CheckpointParts
 from ..types import ACTION_SIZE
 from .dataset import DatasetInfo
-from .network import TrainingNetwork
+from .network import TrainingNetwork, fast_attention
 from .recipe import LoraSettings, Recipe, Stage
 from .run_files import writing
 
@@ -52,17 +54,21 @@ def choose_parts(policy: nn.Module, trains: Collection[str]) -> None:
         parameter.requires_grad_(part_of(name) in trains)
 
 
-def prepare_stage(network: TrainingNetwork, stage: Stage, *, adapters: bool) -> None:
+def prepare_stage(network: TrainingNetwork, stage: Stage, adapters: Collection[str] | None) -> None:
     """Let the stage's parts be trained, and those training networks that it uses.
 
     Args:
         network: Policy and training networks.
         stage: What is trained and with which losses.
-        adapters: True when low-rank adapters say what is trained in the policy.
+        adapters: With low-rank adapters, the policy's parameters that are trained at all; None
+            where the stage's parts say it.
     """
     losses = stage.losses
-    if not adapters:
+    if adapters is None:
         choose_parts(network.policy, stage.trains)
+    else:
+        for name, parameter in network.policy.named_parameters():
+            parameter.requires_grad_(name in adapters)
     network.patch_heads.requires_grad_(losses.patches > 0)
     network.readout.requires_grad_(losses.readout > 0)
     if losses.action or losses.readout:
@@ -180,7 +186,7 @@ def start_new(recipe: Recipe, info: DatasetInfo, stack: ExitStack) -> Start:
 
 
 def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock) -> Start:
-    """Load a checkpoint to fine-tune, with float32 weights on the CPU.
+    """Load a checkpoint to fine-tune, onto the CPU: in float32, or as its adapters' base.
 
     Args:
         checkpoint: Its directory.
@@ -192,7 +198,7 @@ def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock
         CheckpointError: It cannot be loaded, or its state or actions have another meaning than the
             demonstrations'.
     """
-    policy = load_checkpoint(checkpoint, PolicyOptions(dtype="float32"), clock)
+    policy = load_checkpoint(checkpoint, PolicyOptions(dtype=recipe.lora.base), clock)
     _check_meaning(checkpoint, policy.parts, info, policy.state_size)
     policy.model.requires_grad_(True)
     origin = f"fine-tuned from {checkpoint.name}"
@@ -227,9 +233,27 @@ def add_lora(model: OpenVla, settings: LoraSettings) -> nn.Module:
     wrapped = get_peft_model(model, config)
     for part in (model.action_head, model.proprio_projector):
         if part is not None:
-            part.requires_grad_(True)
+            part.float().requires_grad_(True)
     network: nn.Module = wrapped
     return network
+
+
+def recompute_activations(model: OpenVla, device: torch.device) -> None:
+    """Let each block of towers and decoder keep its inputs only, and run again when needed.
+
+    Args:
+        model: Trained from now on.
+        device: Where it will be; attention there is the same when a block runs again.
+    """
+    towers = model.vision_backbone
+    blocks = (*towers.featurizer.blocks, *towers.fused_featurizer.blocks)
+    for block in (*blocks, *model.language_model.layers):
+        block.forward = partial(
+            checkpoint,
+            block.forward,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), fast_attention(device)),
+        )
 
 
 def merge_lora(wrapped: nn.Module) -> OpenVla:

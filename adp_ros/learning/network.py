@@ -109,7 +109,7 @@ class TrainingNetwork(nn.Module):
                     folded = self.policy.fold_text(0, self._embed(text))
                     flat = patches[where].flatten(0, 1)  # (b V, D)
                     part = self.policy.score_patches(0, flat, folded)
-                    scores = scores.index_copy(0, where, part.view(len(where), -1))
+                    scores = scores.index_copy(0, where, part.view(len(where), -1).float())
         return scores
 
     def _embed(self, ids: Tensor) -> Tensor:

@@ -32,12 +32,14 @@ class Optimiser:
         ]
         self.adam = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=_BETAS)
 
-    def step(self, loss: Tensor, number: int) -> None:
-        """Take one step down a loss; ``number`` counts from 0."""
+    def begin(self) -> None:
+        """Forget the gradients of the last step."""
+        self.adam.zero_grad(set_to_none=True)
+
+    def step(self, number: int) -> None:
+        """Take one step down the gradients; ``number`` counts from 0."""
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(self._stage, number)
-        self.adam.zero_grad(set_to_none=True)
-        loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, _GRADIENT_NORM)
         self.adam.step()
 

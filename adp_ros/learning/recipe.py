@@ -79,6 +79,9 @@ class Stage:
     name: str = setting("train", "Name in logs and plots")
     samples: int = setting(100_000, "Samples that it sees, over all processes", low=1, high=10**10)
     batch: int = setting(32, "Samples per step, over all processes", low=1, high=100_000)
+    parts: int = setting(
+        1, "Parts of a process's batch, one after the other: less memory", low=1, high=100_000
+    )
     learning_rate: float = setting(5e-4, "Largest learning rate", low=1e-8, high=1.0)
     final_share: float = setting(
         0.03, "Share of the learning rate that is left at the end (cosine)", low=0.0, high=1.0
@@ -117,6 +120,10 @@ class Stage:
                 f"stage {self.name}: remember_vision is true, so trains must not have towers "
                 "or projector"
             )
+        if self.parts > self.batch:
+            raise ConfigError(
+                f"stage {self.name}: parts is {self.parts}, allowed: 1 to the batch of {self.batch}"
+            )
         _check_parts(self.trains, f"stage {self.name}: trains")
         for name, (low, high) in (("drop_keep", self.drop_keep), ("squeeze_to", self.squeeze_to)):
             if low > high:
@@ -135,6 +142,11 @@ class LoraSettings:
 
     rank: int = setting(0, "Rank; 0 trains all weights", low=0, high=1024)
     alpha: int = setting(16, "Scale: the change is alpha / rank times B A", low=1, high=4096)
+    base: str = setting(
+        "float32",
+        "Type of the weights that stay as they are; bfloat16 takes half the memory",
+        choices=("float32", "bfloat16"),
+    )
 
     def __post_init__(self) -> None:
         check_settings(self, "lora.")
@@ -168,6 +180,9 @@ class Recipe:
     relevance: str = setting(
         "Nothing but the action loss taught it.",
         "One sentence on how the text-to-patch relevance was learnt, shown beside every result",
+    )
+    recompute: bool = setting(
+        False, "Compute activations again in the backward pass: much less memory, a third slower"
     )
     lora: LoraSettings = LoraSettings()
     augmentation: Augmentation = Augmentation()

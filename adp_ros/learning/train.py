@@ -35,7 +35,14 @@ from ..policies.openvla.weight_files import (
 from .batch import Collator
 from .demonstrations import NoOpFilter
 from .examples import TrainingSet, load_training_set
-from .initial_model import Start, add_lora, merge_lora, start_from, start_new
+from .initial_model import (
+    Start,
+    add_lora,
+    merge_lora,
+    recompute_activations,
+    start_from,
+    start_new,
+)
 from .metrics import CURVES_FILE, Scores, draw_curves
 from .network import TrainingNetwork
 from .processes import Processes, joined
@@ -313,6 +320,8 @@ def _prepared(
     data.refuse_instructions(partial(_readable, start))
     network = TrainingNetwork(model, len(data.examples.instructions))
     wrapped = add_lora(model, recipe.lora) if recipe.lora.rank else None
+    if recipe.recompute:
+        recompute_activations(model, processes.device)
     statistics = _statistics(recipe, data, start)
     collator = Collator(data.examples, statistics, parts.preprocessor, parts.tokenizer)
     directory = request.out

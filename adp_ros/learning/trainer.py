@@ -1,6 +1,6 @@
 """The training loop: stages of steps, optimised, resumable after each saved state."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -87,12 +87,23 @@ class StageFeed:
         self._sampler = Sampler(collator.examples, recipe.seed, stage.corrective_share)
         self._memory = VisionMemory(collator, see) if stage.remember_vision else None
 
-    def batch(self, step: int) -> tuple[Batch, Tensor | None]:
-        """Return this process's part of a step, and its vision tokens where they are known."""
-        recipe, processes, device = self._recipe, self._processes, self._processes.device
-        drawn = self._sampler.draw(self._number, step, recipe.stages[self._number].batch)
+    def batches(self, step: int) -> Iterator[tuple[float, Batch, Tensor | None]]:
+        """Yield this process's parts of a step.
+
+        Each with its share of the process's batch, and its vision tokens where they are known.
+        """
+        recipe, processes, stage = self._recipe, self._processes, self._recipe.stages[self._number]
+        drawn = self._sampler.draw(self._number, step, stage.batch)
         indices = drawn[processes.rank :: processes.count]
         rng = np.random.default_rng([recipe.seed, self._number, step, processes.rank])
+        parts = max(1, min(stage.parts, stage.batch // processes.count))  # the same in all
+        for part in np.array_split(indices, parts):
+            yield len(part) / len(indices), *self._batch(part, rng)
+
+    def _batch(
+        self, indices: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Batch, Tensor | None]:
+        recipe, device = self._recipe, self._processes.device
         if self._memory is None:
             return self._collator.train(indices, recipe.augmentation, rng).to(device), None
         tokens = self._memory.tokens(indices, device)
@@ -212,6 +223,8 @@ class Trainer:
         log: Log,
     ) -> None:
         self._network = network.to(processes.device)
+        trained = (n for n, p in network.policy.named_parameters() if p.requires_grad)
+        self._adapters = frozenset(trained) if recipe.lora.rank else None
         self._collator = collator
         self._recipe = recipe
         self._directory = directory
@@ -240,7 +253,7 @@ class Trainer:
         state = read_state(self._directory, fingerprint)
         if state is None:
             return False
-        self._network.load_state_dict(state.network)
+        self._network.load_state_dict(state.network, strict=self._adapters is None)
         self._mean.values = {k: v.to(self._processes.device) for k, v in state.mean.items()}
         self._mean.count = state.mean_count
         self._optimiser_state = state.optimiser
@@ -268,7 +281,7 @@ class Trainer:
 
     def _run_stage(self, number: int, stage: Stage, interrupted: Callable[[], bool]) -> bool:
         network = self._network
-        prepare_stage(network, stage, adapters=self._recipe.lora.rank > 0)
+        prepare_stage(network, stage, self._adapters)
         optimiser = Optimiser(network, stage)
         if self._optimiser_state is not None:
             optimiser.adam.load_state_dict(self._optimiser_state)
@@ -293,24 +306,24 @@ class Trainer:
         return True
 
     def _step(
-        self,
-        network: nn.Module,
-        optimiser: Optimiser,
-        feed: StageFeed,
-        number: int,
+        self, network: nn.Module, optimiser: Optimiser, feed: StageFeed, number: int
     ) -> dict[str, float]:
         stage, step = self._recipe.stages[number], self._place.step
-        batch, patches = feed.batch(step)
         key = (self._recipe.seed, number, step)
         kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
         places = None if kept is not None else self._places(stage, key)
-        device = self._processes.device
-        with torch.autocast(device.type, dtype=torch.bfloat16), fast_attention(device):
-            losses = network(batch, stage.losses, kept, patches, places)
-        optimiser.step(losses["total"], step)
+        device, told = self._processes.device, dict[str, float]()
+        optimiser.begin()
+        for share, batch, patches in feed.batches(step):
+            with torch.autocast(device.type, dtype=torch.bfloat16), fast_attention(device):
+                losses = network(batch, stage.losses, kept, patches, places)
+            (share * losses["total"]).backward()
+            for name, loss in losses.items():
+                told[name] = told.get(name, 0.0) + share * float(loss.detach())
+        optimiser.step(step)
         named = self._network.named_parameters()
         self._mean.take((name, p) for name, p in named if p.requires_grad)
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return told
 
     def _places(self, stage: Stage, key: tuple[int, ...]) -> Tensor | None:
         places = squeezed_places(stage, self._network.policy.patches_per_view, key)
@@ -322,16 +335,25 @@ class Trainer:
         if not self._processes.first or not len(chosen):
             return
         network, device = self._network, self._processes.device
-        with self._mean.given(network):
+        half = self._recipe.lora.base == "bfloat16"
+        with self._mean.given(network), torch.autocast(device.type, torch.bfloat16, enabled=half):
             scores = validate(network, self._collator, chosen, device)
         self._log.validated(self._place, scores)
+
+    def _changing(self) -> dict[str, Tensor]:
+        """Return the network's tensors, without those of the policy that adapters stand beside."""
+        found = self._network.state_dict()
+        if self._adapters is not None:
+            adapters = {f"policy.{name}" for name in self._adapters}
+            found = {n: t for n, t in found.items() if n in adapters or n[:7] != "policy."}
+        return found
 
     def _save(self, optimiser: Optimiser | None) -> None:
         if not self._processes.first:
             return
         SavedState(
             fingerprint=self._fingerprint,
-            network=self._network.state_dict(),
+            network=self._changing(),
             mean=self._mean.values,
             mean_count=self._mean.count,
             optimiser=None if optimiser is None else optimiser.adam.state_dict(),
