@@ -210,4 +210,17 @@ class FingersSample:
     arrival: float
 
 
-Sample = TorqueSample | JointsSample | PoseSample | FingersSample
+@dataclass(frozen=True, slots=True)
+class EnableSample:
+    """A message of the enabling device.
+
+    Attributes:
+        held: True while a person holds it.
+        arrival: On the receiver's clock, in [s].
+    """
+
+    held: bool
+    arrival: float
+
+
+Sample = TorqueSample | JointsSample | PoseSample | FingersSample | EnableSample

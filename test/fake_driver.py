@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
+from kinova_msgs.msg import FingerPosition, JointAngles, JointVelocity, PoseVelocityWithFingers
 from kinova_msgs.srv import HomeArm, Start, Stop
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -58,6 +58,8 @@ class FakeDriver(Node):
             self._on_velocity,
             100,
         )
+        speeds = robot.topic_in("joint_velocity")
+        self.create_subscription(JointVelocity, speeds, self._on_joint_speeds, 100)
         for name, kind in (("stop", Stop), ("start", Start), ("home_arm", HomeArm)):
             self.create_service(kind, robot.topic_in(name), self._service(name))
         self._ending = threading.Event()
@@ -109,6 +111,13 @@ class FakeDriver(Node):
             twist = np.r_[linear, chain.tool.rotation @ in_tool]
             rates = np.linalg.solve(chain.jacobian(), twist)
             self.joints = self.joints + 0.01 * rates
+
+    def _on_joint_speeds(self, message):
+        m = message
+        speeds = np.radians([m.joint1, m.joint2, m.joint3, m.joint4, m.joint5, m.joint6])
+        with self._lock:
+            if not self.stopped:
+                self.joints = self.joints + 0.01 * speeds
 
     def _service(self, name):
         def answer(_request, response):

@@ -9,6 +9,7 @@ from adp_ros.robots.kinematics import Chain
 from adp_ros.types import (
     ActionConvention,
     Chunk,
+    EnableSample,
     FingersSample,
     JointsSample,
     Pose,
@@ -32,8 +33,12 @@ class SimulatedArm:
         self._rng = np.random.default_rng(seed)
 
     def move(self, command):
-        """Take one command, or none."""
+        """Take one command, or none; joint speeds come at once."""
         twist = np.zeros(6)
+        if command is not None and command.joint_speeds is not None:
+            self._queue = [np.zeros(6)] * len(self._queue)
+            self.joints = self.joints + TICK * self.share * command.joint_speeds
+            return
         if command is not None:
             twist = np.concatenate([command.twist.linear, command.twist.angular])
         self._queue.append(self.share * twist)
@@ -66,11 +71,13 @@ class Bench:
         self.now = 100.0
         self.alive = {"torque", "pose", "joints", "fingers"}
         self.opening = 1.0  # of the hand
+        self.enabled = False  # a person holds the enabling device
+        self.apart = 0.0  # [m] by which the tool pose is wrong
         self.outputs = []
         self.answer = None
         self._chunks = []
 
-    def tick(self):
+    def tick(self, asleep=0.0):
         """Advance by 10 ms; return the controller's output."""
         self.now += TICK
         if round(self.now / TICK) % 2 == 0:
@@ -78,7 +85,7 @@ class Bench:
         for chunk in [c for at, c in self._chunks if at <= self.now]:
             self.controller.offer(chunk, self.now)
         self._chunks = [(at, c) for at, c in self._chunks if at > self.now]
-        output = self.controller.tick(self.now)
+        output = self.controller.tick(self.now, asleep)
         self.arm.move(output.command)
         if output.request is not None and self.answer is not None:
             delay, actions = self.answer(output.request)
@@ -99,7 +106,10 @@ class Bench:
         if "joints" in self.alive:
             take(JointsSample("joint_state", joints, self.now, self.now))
         if "pose" in self.alive:
+            pose = Pose(pose.position + [self.apart, 0.0, 0.0], pose.rotation)
             take(PoseSample(pose, self.now, self.now))
+        if self.enabled:
+            take(EnableSample(True, self.now))
         if "fingers" in self.alive:
             take(FingersSample(self.opening, self.now))
         if "torque" in self.alive:

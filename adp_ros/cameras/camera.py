@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..doors import Door, lacks
 from ..errors import ConfigError
 from ..settings import check_settings, setting
-from ..sim.look import DISTRACTORS, LEVEL_NAMES
+from ..sim.look import LEVEL_NAMES
+from ..sim.placement import DISTRACTORS
 from ..types import FloatArray, Frame
 
 

@@ -9,12 +9,13 @@ dropped. In sync execution the first action goes into the first slot after the c
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import floor
 from typing import Final
 
 from ..errors import PolicyError
-from ..health import LatencySummary, RollingPercentiles
+from ..health import LatencySummary, RollingPercentiles, stamp_problem
 from ..types import ActionConvention, Chunk, FloatArray
-from .chunk_steps import ChunkConfig, StepGrid, action_between, check_chunk, mix_motion
+from .chunk_steps import ROUNDING, ChunkConfig, StepGrid, action_between, check_chunk, mix_motion
 
 
 class RequestClock:
@@ -229,8 +230,8 @@ class ChunkBuffer:
         if not self.requests.pending or chunk.window != self.requests.next_window:
             return Offered.UNREQUESTED
         age = now - chunk.stamp
-        if not -self._config.step_period <= age <= self._config.max_age:
-            return self._stale(f"{age:.2f} s old, allowed: up to {self._config.max_age:g} s")
+        if problem := stamp_problem(age, self._config.max_age):
+            return self._stale(problem)
         if not self._insert(chunk, now):
             return self._stale(
                 f"{age:.2f} s old, all {len(chunk.actions)} actions are past due; "
@@ -247,7 +248,8 @@ class ChunkBuffer:
         """Plan a chunk's actions; False when every one of them is past due."""
         grid, start = self._placed(chunk, now)
         first = grid.slot_for(start, self._planned_lateness)
-        count = len(chunk.actions)
+        fresh = start + self._config.frame_limit - grid.start(first)  # beyond, the frame is too old
+        count = min(len(chunk.actions), max(0, floor(fresh / grid.period + ROUNDING)))
         late = min(max(0, self._slot + 1 - first), count)
         self.counters.late_actions_dropped += late
         if late == count:

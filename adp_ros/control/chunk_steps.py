@@ -47,6 +47,21 @@ class ChunkConfig:
         low=0.1,
         high=60.0,
     )
+    frame_limit: float = setting(
+        1.0,
+        "Age of the frame at which an action that was planned from it is no longer executed, "
+        "however long the chunk; in sync execution it counts from the chunk's arrival.",
+        unit="s",
+        low=0.1,
+        high=60.0,
+    )
+    rest_limit: float = setting(
+        5.0,
+        "Time without any action to execute that stops the arm; until then it waits at rest.",
+        unit="s",
+        low=0.5,
+        high=600.0,
+    )
     max_steps: int = setting(64, "Longest chunk that is taken.", unit="actions", low=1, high=1000)
     max_translation: float = setting(
         0.1, "Longest translation of one action that is taken.", unit="m", low=0.001, high=1.0

@@ -11,6 +11,8 @@ from ..settings import Groups, check_settings, setting
 from .chunk_steps import ChunkConfig
 from .envelope import EnvelopeConfig
 from .feeds import FeedConfig, WatchConfig
+from .guard import GuardConfig
+from .homing import HomeConfig
 from .supervisor import SafetyConfig
 from .torque import TorqueConfig
 from .velocity import VelocityConfig
@@ -101,7 +103,7 @@ class StopConfig:
 
     zero_time: float = setting(
         0.5,
-        "Time over which zero velocity is sent before the driver's stop service is called.",
+        "Least time over which zero velocity is sent after a stop.",
         unit="s",
         low=0.1,
         high=5.0,
@@ -138,12 +140,14 @@ class ControllerSettings:
     safety: SafetyConfig = field(default_factory=SafetyConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
     stop: StopConfig = field(default_factory=StopConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    home: HomeConfig = field(default_factory=HomeConfig)
 
     @classmethod
     def from_groups(cls, groups: Mapping[str, Any]) -> "ControllerSettings":
         """Put together the groups of :data:`GROUPS`, each as its configuration."""
         safety = SafetyConfig(**{name: groups[name] for name in ("torque", "feed", "watch")})
-        others = ("chunk", "velocity", "envelope", "stream", "stop")
+        others = ("chunk", "velocity", "envelope", "guard", "home", "stream", "stop")
         return cls(arm=groups[""], safety=safety, **{name: groups[name] for name in others})
 
 
@@ -155,6 +159,8 @@ GROUPS: Final[Groups] = {
     "torque": TorqueConfig,
     "feed": FeedConfig,
     "watch": WatchConfig,
+    "guard": GuardConfig,
+    "home": HomeConfig,
     "stream": StreamConfig,
     "stop": StopConfig,
 }

@@ -223,8 +223,13 @@ class Envelope:
         self._upper = model.upper - config.joint_margin
         self._check_home()
 
-    def outside(self, place: Place) -> str:
-        """Name the border that a posture is beyond, empty when it is inside."""
+    def outside(self, place: Place, *, joint_motion: bool = False) -> str:
+        """Name the border that a posture is beyond, empty when it is inside.
+
+        Args:
+            place: The posture.
+            joint_motion: True for an arm that is moved joint by joint: singularities are no border.
+        """
         position, config = place.pose.position, self._config
         if np.any(position < self._box[0]) or np.any(position > self._box[1]):
             return "workspace"
@@ -232,12 +237,29 @@ class Envelope:
             return "base"
         if np.any(place.joints < self._lower) or np.any(place.joints > self._upper):
             return "joint_limit"
-        if place.condition > config.singularity_stop:
+        if place.condition > config.singularity_stop and not joint_motion:
             return "singularity"
         heights, _ = place.link_heights(np.zeros(6))
         if np.any(heights < config.table_height + config.link_clearance):
             return "link_clearance"
         return ""
+
+    def depth(self, joints: FloatArray, chain: Chain) -> float:
+        """Return how far a posture is outside, lengths in [m] and angles in [rad] added up.
+
+        Singularities are no border here: the arm is moved joint by joint.
+
+        Args:
+            joints: Shape (6,), in [rad].
+            chain: Frames at these joints.
+        """
+        position, config = chain.origin[-1], self._config
+        box = np.maximum(self._box[0] - position, position - self._box[1])
+        base = config.base_radius - hypot(position[0], position[1])
+        over = np.maximum(self._lower - joints, joints - self._upper)
+        low = config.table_height + config.link_clearance - chain.origin[_FIRST_FREE_LINK:6, 2]
+        parts: list[float] = [*box.tolist(), base, *over.tolist(), *low.tolist()]
+        return sum(max(0.0, part) for part in parts)
 
     def limit(self, twist: Twist, place: Place) -> Limited:
         """Reduce a velocity until it leads nowhere outside.

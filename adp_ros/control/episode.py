@@ -21,11 +21,14 @@ class Command:
         twist: Tool velocity in the base frame.
         opening: Gripper, 0 closed to 1 open.
         rotation: Orientation of the tool, tool -> base, shape (3, 3).
+        joint_speeds: Speeds to send in place of the twist, which they lead to, shape (6,), in
+            [rad/s]; None for the twist.
     """
 
     twist: Twist
     opening: float
     rotation: FloatArray
+    joint_speeds: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,15 @@ class Output:
     Attributes:
         command: Message for the arm; None: send nothing.
         request: Request to the policy, or None.
-        stop_driver: True when the driver's stop service is to be called.
+        stop_driver: Number of the stop for which the driver's stop service is to be called, 0 for
+            none; to be given back to :meth:`Controller.confirm_stop` with the answer.
+        clear_driver: True when the driver's queue is to be erased.
     """
 
     command: Command | None = None
     request: WindowRequest | None = None
-    stop_driver: bool = False
+    stop_driver: int = 0
+    clear_driver: bool = False
 
 
 class WindowMotion:
@@ -215,19 +221,20 @@ class Episode:
         self.motion = motion
         self.opening = 1.0
         self.starved = False
+        self.starved_since = 0.0
         self.action: StepAction | None = None  # of the present step
         self._window = WindowMotion()
         self._asked: WindowRequest | None = None
         self._slot = -1
 
-    def begin(self, opening: float | None) -> None:
-        """Start anew.
+    def begin(self, now: float, opening: float) -> None:
+        """Start an episode.
 
         Args:
-            opening: Measured gripper, 0 closed to 1 open; None when unknown.
+            now: Time in [s].
+            opening: Measured gripper, 0 closed to 1 open.
         """
-        if opening is not None:
-            self.opening = opening
+        self.opening, self.starved_since = opening, now
         self.buffer.begin()
         self.motion.halt()
         self._window.begin(None)
@@ -235,8 +242,10 @@ class Episode:
         self._asked = None
         self._slot = -1
 
-    def halt(self) -> None:
-        """Stand still at once and drop what is planned."""
+    def halt(self, opening: float | None = None) -> None:
+        """Stand still at once and drop what is planned; the hand stays at its measured opening."""
+        if opening is not None:
+            self.opening = opening
         self.motion.halt()
         self.buffer.clear()
 
@@ -248,6 +257,7 @@ class Episode:
             self._window.step(moment.place.pose.position)
         self.starved = action is None and self.buffer.slot >= 0
         if action is not None:
+            self.starved_since = moment.now
             self.opening = float(np.clip(action.action[6], 0.0, 1.0))
         return self.motion.tick(action, moment)
 

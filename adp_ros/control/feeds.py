@@ -8,6 +8,8 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..geometry import length
+from ..health import AHEAD, stamp_problem
+from ..robots.kinematics import ArmModel, Chain
 from ..settings import check_settings, setting
 from ..types import FloatArray, Pose, Twist
 
@@ -66,12 +68,23 @@ class WatchConfig:
         low=0.005,
         high=0.2,
     )
+    limit: float = setting(
+        1.0,
+        "Time of being told to move without moving that stops the arm.",
+        unit="s",
+        low=0.2,
+        high=10.0,
+    )
     moved: float = setting(
         0.003, "Displacement that counts as motion.", unit="m", low=0.0002, high=0.1
     )
 
     def __post_init__(self) -> None:
         check_settings(self, "watch.")
+        if self.limit < self.time:
+            raise ConfigError(
+                f"watch.limit is {self.limit:g}, allowed: from watch.time on, {self.time:g}"
+            )
 
 
 _REPEATS: Final = 3  # equal samples in a row before a sensor can be called frozen
@@ -107,7 +120,7 @@ class FeedMonitor:
         self._arrival = 0.0
         self._stamp: float | None = None
         self._changed = 0.0
-        self._repeats = 0
+        self.repeats = 0  # equal samples in a row, the first not counted
         self._stale_ticks = 0
         self.samples = 0
 
@@ -136,6 +149,9 @@ class FeedMonitor:
         """
         if not np.isfinite(values).all():
             self._note("nan", "has a value that is not a finite number")
+            return False
+        if stamp is not None and delay < -AHEAD:
+            self._note("future", f"is {stamp_problem(delay, self._config.stale)}")
             return False
         if stamp is not None and self._stamp is not None and stamp < self._stamp:
             late = 1e3 * (self._stamp - stamp)
@@ -168,7 +184,7 @@ class FeedMonitor:
 
     def unchanged(self, now: float) -> float:
         """Return for how long the samples have been equal, in [s]; 0 while they are not."""
-        return now - self._changed if self._repeats >= _REPEATS else 0.0
+        return now - self._changed if self.repeats >= _REPEATS else 0.0
 
     def frozen(self, unchanged: float) -> Fault:
         """Make the fault of a dead sensor."""
@@ -177,7 +193,7 @@ class FeedMonitor:
 
     def _keep(self, values: FloatArray, arrival: float) -> None:
         same = self._values is not None and np.array_equal(values, self._values)
-        self._repeats = self._repeats + 1 if same else 0
+        self.repeats = self.repeats + 1 if same else 0
         if not same:
             self._changed = arrival
         self._values, self._arrival = np.array(values), arrival
@@ -198,12 +214,14 @@ class Feedback:
         self._expected_speed = watch.commanded_speed
         self.torque = FeedMonitor("torque", config)
         self.tool = FeedMonitor("pose", config)
+        self.fingers = FeedMonitor("fingers", config)
         self.joint_sources: dict[str, FeedMonitor] = {}
         self.pose: Pose | None = None
         self.pose_at = 0.0
         self.joints: FloatArray | None = None
         self.opening: float | None = None  # of the hand, 0 closed to 1 open
         self._commanded_since: float | None = None
+        self._chain: tuple[FloatArray, Chain] | None = None
 
     def take_pose(self, pose: Pose, arrival: float, stamp: float | None, delay: float) -> None:
         """Take the tool pose, its stamp and the stamp's age on arrival, in [s]."""
@@ -232,9 +250,24 @@ class Feedback:
         if feed.take(joints, arrival, stamp, delay):
             self.joints = np.array(joints)
 
+    def chain(self, model: ArmModel) -> Chain | None:
+        """Return the frames at the newest joint angles, None while there are none."""
+        if self.joints is None:
+            return None
+        if self._chain is None or self._chain[0] is not self.joints:
+            self._chain = self.joints, Chain.at(model, self.joints)
+        return self._chain[1]
+
+    def take_opening(self, opening: float, arrival: float) -> None:
+        """Take the measured opening of the hand, 0 closed to 1 open."""
+        if self.fingers.take(np.array([opening]), arrival):
+            self.opening = opening
+
     def ages(self, now: float) -> dict[str, float]:
         """Return source -> age of its newest sample in [s], infinite when there is none."""
         ages = {"torque": self.torque.age(now), "pose": self.tool.age(now)}
+        if self.fingers.seen:
+            ages["fingers"] = self.fingers.age(now)
         return ages | {name: feed.age(now) for name, feed in self.joint_sources.items()}
 
     def fault(self, now: float, commanded: Twist | None, *, moving: bool) -> Fault | None:
@@ -246,12 +279,19 @@ class Feedback:
             moving: True while the policy moves the arm.
         """
         faults = [fault for feed in self._feeds() if (fault := feed.poll(now)) is not None]
+        if (fault := self.fingers.poll(now)) is not None and fault.cause != "fingers_missing":
+            faults.append(fault)
         if not self.joint_sources:
             faults.append(Fault("joints_missing", "joints has not been received"))
         return faults[0] if faults else self._frozen(now, commanded, moving=moving)
 
     def _feeds(self) -> list[FeedMonitor]:
-        return [self.torque, self.tool, *self.joint_sources.values()]
+        return [self.torque, *self.places]
+
+    @property
+    def places(self) -> list[FeedMonitor]:
+        """Sources that tell where the arm is."""
+        return [self.tool, *self.joint_sources.values()]
 
     def _frozen(self, now: float, commanded: Twist | None, *, moving: bool) -> Fault | None:
         """Find a dead sensor: torque is never constant, the others not while the arm moves.
@@ -265,7 +305,7 @@ class Feedback:
             return self.torque.frozen(torque) if watched and torque >= limits.frozen_rest else None
         if torque >= limits.frozen:
             return self.torque.frozen(torque)
-        places = self._feeds()[1:]
+        places = self.places
         still = [feed for feed in places if feed.unchanged(now) >= limits.frozen]
         if still and len(still) < len(places):
             return still[0].frozen(still[0].unchanged(now))
@@ -289,10 +329,12 @@ class MotionWatch:
     def __init__(self, config: WatchConfig) -> None:
         self._config = config
         self._past: deque[tuple[float, float, FloatArray]] = deque()
+        self._resting_since: float | None = None
 
     def reset(self) -> None:
         """Forget the past, for instance while somebody else moves the arm."""
         self._past.clear()
+        self._resting_since = None
 
     def take(self, now: float, speed: float, position: FloatArray) -> None:
         """Note one tick.
@@ -305,6 +347,15 @@ class MotionWatch:
         self._past.append((now, speed, np.array(position)))
         while now - self._past[0][0] > self._config.time:
             self._past.popleft()
+        if self.verdict() != "not_moving":
+            self._resting_since = None
+        elif self._resting_since is None:
+            self._resting_since = self._past[0][0]
+
+    def ignored(self, now: float) -> float:
+        """Return for how long the arm has ignored commands, in [s]; 0 when that is allowed."""
+        time = now - self._resting_since if self._resting_since is not None else 0.0
+        return time if time > self._config.limit else 0.0
 
     def verdict(self) -> str:
         """Return ``not_moving``, ``moving_uncommanded`` or an empty text.

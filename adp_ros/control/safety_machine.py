@@ -7,6 +7,15 @@ from types import MappingProxyType
 from typing import Final
 
 ASKED_STOPS: Final = ("stop_called", "shutdown")  # causes of stops that somebody wanted
+# Causes that neither samples nor chunks show: a replay takes them from the recorded states.
+OUTSIDE_STOPS: Final = (
+    *ASKED_STOPS,
+    "node_lost",
+    "time_gap",
+    "second_publisher",
+    "enable_lost",
+    "home_failed",
+)
 
 
 class Status(IntEnum):
@@ -17,9 +26,15 @@ class Status(IntEnum):
     RUNNING = 2  # the policy moves the arm
     SLOWED = 3  # the same at reduced speed
     STOPPED = 4  # latched until reset
+    HOMING = 5  # on a checked way home
 
     @property
     def moving(self) -> bool:
+        """True while anything of ours moves the arm."""
+        return self in (Status.RUNNING, Status.SLOWED, Status.HOMING)
+
+    @property
+    def executing(self) -> bool:
         """True while the policy moves the arm."""
         return self in (Status.RUNNING, Status.SLOWED)
 
@@ -33,7 +48,10 @@ class Event(str, Enum):
     TORQUE_CLEAR = "torque_clear"  # below it for long enough
     TORQUE_STOP = "torque_stop"  # residual torque over the stop level
     NODE_LOST = "node_lost"  # a process that the motion depends on has ended
+    GUARD = "guard"  # motion may not go on: paused, starved, not enabled, not alone on its lines
     START = "start"  # asked for by a person
+    HOME = "home"  # asked for by a person
+    ARRIVED = "arrived"  # home is reached
     STOP = "stop"  # asked for by a person, or the node ends
     RESET = "reset"  # asked for by a person, after all is quiet
 
@@ -48,15 +66,18 @@ def _table() -> dict[tuple[Status, Event], Status]:
         (s.ARMED, e.FEEDBACK_BAD): s.DISARMED,  # nothing moves yet, so nothing is to be stopped
         (s.ARMED, e.TORQUE_STOP): s.STOPPED,
         (s.ARMED, e.START): s.RUNNING,
+        (s.ARMED, e.HOME): s.HOMING,
+        (s.HOMING, e.ARRIVED): s.ARMED,
         (s.RUNNING, e.TORQUE_SLOW): s.SLOWED,
         (s.SLOWED, e.TORQUE_CLEAR): s.RUNNING,
         (s.STOPPED, e.RESET): s.DISARMED,  # armed again by good feedback, moved by start alone
     }
-    for moving in (s.RUNNING, s.SLOWED):
+    for moving in (s.RUNNING, s.SLOWED, s.HOMING):
         table[moving, e.FEEDBACK_BAD] = s.STOPPED
         table[moving, e.TORQUE_STOP] = s.STOPPED
         table[moving, e.NODE_LOST] = s.STOPPED
-    for unlatched in (s.DISARMED, s.ARMED, s.RUNNING, s.SLOWED):
+        table[moving, e.GUARD] = s.STOPPED
+    for unlatched in (s.DISARMED, s.ARMED, s.RUNNING, s.SLOWED, s.HOMING):
         table[unlatched, e.STOP] = s.STOPPED
     return table
 

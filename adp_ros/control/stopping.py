@@ -17,35 +17,35 @@ from .velocity import TwistRamp, VelocityConfig
 
 
 class StopSequence:
-    """Progress of one stop. Times are in [s]."""
+    """Progress of one stop: zeros, and the driver's stop service in the same tick. Times in [s]."""
 
     def __init__(self, config: StopConfig) -> None:
         self._config = config
         self._begun: float | None = None
         self._asks_at = 0.0
         self._asked: float | None = None
+        self.number = 0
         self.answered = False
         self.attempts = 0
 
-    def begin(self, now: float, *, at_once: bool = False, longer: float = 0.0) -> None:
+    def begin(self, now: float, wait: float = 0.0) -> None:
         """Start with zeros.
 
         Args:
             now: Time in [s].
-            at_once: True to ask the driver without delay: it moves the arm by itself and zero
-                velocity does not hold it up.
-            longer: Time in [s] by which the driver is asked later than the zero time.
+            wait: Time in [s] before the driver's stop is called: it would end a retreat.
         """
+        self.number += 1
         self._begun, self._asked, self.answered, self.attempts = now, None, False, 0
-        self._asks_at = now if at_once else now + self._config.zero_time + longer
+        self._asks_at = now + wait
 
     def end(self) -> None:
         """Nothing more is to be done: the latch was cleared."""
         self._begun = None
 
-    def confirm(self) -> None:
-        """Note that the driver has stopped."""
-        self.answered = True
+    def confirm(self, number: int) -> None:
+        """Note that the driver has stopped; an answer to an earlier stop counts for nothing."""
+        self.answered = self.answered or number == self.number
 
     def sends_zero(self, now: float) -> bool:
         """Tell whether zero velocity is to be sent now."""
@@ -53,15 +53,22 @@ class StopSequence:
             not self.answered or now - self._begun < self._config.zero_time
         )
 
-    def asks_driver(self, now: float) -> bool:
-        """Tell, once per attempt, that the driver's stop service is to be called now."""
+    def asks_driver(self, now: float) -> int:
+        """Return, once per attempt, the number of the stop that the driver is to be told of now.
+
+        0 when it is not to be asked.
+        """
         if self._begun is None or self.answered or now < self._asks_at:
-            return False
+            return 0
         if self._asked is not None and now - self._asked < self._config.retry_time:
-            return False
+            return 0
         self._asked = now
         self.attempts += 1
-        return True
+        return self.number
+
+    def clears_driver(self, now: float) -> bool:
+        """Tell, in the first tick, that the driver's queue is to be erased ahead of its stop."""
+        return self._begun == now and self._asks_at > now
 
 
 _SLACK: Final = 0.5  # [s] longer than the way takes at its speed: ramps
@@ -156,6 +163,7 @@ class AfterStop:
         self.retreat = Retreat(config, velocity, envelope)
         self._model = model
         self._supervisor = supervisor
+        self._zero_time = config.zero_time
         self._stops = 0
 
     def note(self, now: float, *, homing: bool) -> bool:
@@ -163,7 +171,7 @@ class AfterStop:
 
         Args:
             now: Time in [s].
-            homing: True while the driver moves the arm by itself.
+            homing: True when the arm was on its way home.
 
         Returns:
             True when the arm has been stopped since the last call.
@@ -174,8 +182,8 @@ class AfterStop:
             retreats = self._supervisor.stopped_by_torque and not homing
             if retreats:
                 self.retreat.begin(now)
-            longer = self.retreat.duration if retreats else 0.0
-            self.sequence.begin(now, at_once=homing, longer=longer)
+            wait = self._zero_time + self.retreat.duration if self.retreat.pending else 0.0
+            self.sequence.begin(now, wait)
             return True
         if machine.status is not Status.STOPPED:
             self.sequence.end()

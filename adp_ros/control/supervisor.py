@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from ..errors import SafetyError
-from ..robots.kinematics import ArmModel, Chain
-from ..types import FloatArray, JointsSample, PoseSample, Sample, TorqueSample, Twist
+from ..robots.kinematics import ArmModel
+from ..types import FingersSample, FloatArray, JointsSample, PoseSample, Sample, TorqueSample, Twist
 from .feeds import Fault, Feedback, FeedConfig, WatchConfig
 from .safety_machine import Event, Machine, Status
 from .torque import TorqueConfig, TorqueLevel, TorqueMonitor
@@ -62,15 +62,14 @@ class Supervisor:
             feedback.take_joints(
                 sample.source, sample.joints, sample.arrival, sample.stamp, sample.delay
             )
-        else:
-            feedback.opening = sample.opening
+        elif isinstance(sample, FingersSample):
+            feedback.take_opening(sample.opening, sample.arrival)
 
     def take_torque(self, measured: FloatArray, arrival: float) -> None:
         """Take joint torques, shape (6,), in [N m]; an overload stops the arm at once."""
-        joints = self.feedback.joints
-        if not self.feedback.torque.take(measured, arrival) or joints is None:
+        joints, chain = self.feedback.joints, self.feedback.chain(self._model)
+        if not self.feedback.torque.take(measured, arrival) or joints is None or chain is None:
             return
-        chain = Chain.at(self._model, joints)  # a load changes masses, no lengths
         gravity = chain.gravity_torque(self._model)
         allowance = chain.gravity_torque(self._loaded) - gravity if self.holding else None
         level = self.torque.take(measured, gravity, joints, arrival, allowance)
@@ -79,15 +78,16 @@ class Supervisor:
         if level is not TorqueLevel.OK:
             self._unquiet_at = arrival
 
-    def check(self, now: float, commanded: Twist | None) -> None:
+    def check(self, now: float, commanded: Twist | None, apart: Fault | None = None) -> None:
         """Judge everything once per tick.
 
         Args:
             now: Time in [s].
             commanded: Velocity that the arm was last told, None when nothing reaches it.
+            apart: What samples and commands do not agree on, None when they do.
         """
         moving = self.machine.status.moving
-        self._fault = self.feedback.fault(now, commanded, moving=moving)
+        self._fault = self.feedback.fault(now, commanded, moving=moving) or apart
         fire = self.machine.fire
         if self._fault is not None:
             self._unquiet_at = now
@@ -100,14 +100,33 @@ class Supervisor:
             fire(Event.TORQUE_CLEAR, now)
 
     def start(self, now: float) -> None:
-        """Begin to move.
+        """Let the policy move the arm.
 
         Raises:
             SafetyError: Says why not.
         """
-        self.require_armed("start")
+        self._begin(Event.START, now)
+
+    def home(self, now: float) -> None:
+        """Begin the way home.
+
+        Raises:
+            SafetyError: Says why not.
+        """
+        self._begin(Event.HOME, now)
+
+    def arrive(self, now: float) -> None:
+        """End the way home, or do nothing when it has ended otherwise."""
+        self.machine.fire(Event.ARRIVED, now)
+
+    def trip(self, now: float, cause: str, message: str) -> None:
+        """Stop and latch if the arm moves."""
+        self.machine.fire(Event.GUARD, now, cause, message)
+
+    def _begin(self, event: Event, now: float) -> None:
+        self.require_armed(str(event))
         self.torque.capture_tare(now)
-        self.machine.fire(Event.START, now)
+        self.machine.fire(event, now)
 
     def tare(self, now: float) -> FloatArray:
         """Take what the resting arm feels now for the offset of its sensors.
@@ -154,6 +173,8 @@ class Supervisor:
             return
         if status is Status.STOPPED:
             raise SafetyError(f"{request} refused: stopped ({self._reason()}), reset first")
+        if status is Status.HOMING:
+            raise SafetyError(f"{request} refused: the arm is on its way home")
         if status.moving:
             raise SafetyError(f"{request} refused: running, stop first")
         text = self._fault.message if self._fault else "no feedback from the arm yet"

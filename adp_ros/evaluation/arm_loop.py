@@ -159,7 +159,7 @@ class ArmLoop:
             self.twin.driver.send(self._point(output.command))
         if output.stop_driver:
             self.twin.driver.stop()
-            self.controller.confirm_stop()
+            self.controller.confirm_stop(output.stop_driver)
         return output
 
     def _sample(self) -> None:

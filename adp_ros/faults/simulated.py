@@ -122,7 +122,7 @@ class TwinBench:
     def _send(self, output: Output) -> None:
         if output.stop_driver:
             self.twin.driver.stop()
-            self.controller.confirm_stop()
+            self.controller.confirm_stop(output.stop_driver)
         if output.command is not None:
             twist, rotation = output.command.twist, output.command.rotation
             angular = angular_for_driver(twist, rotation, "tool")

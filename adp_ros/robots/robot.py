@@ -62,6 +62,10 @@ class ArmMessages(Protocol):
         """
         ...
 
+    def joint_velocity_message(self, speeds: FloatArray) -> Any:
+        """Make the driver's command of joint speeds, shape (6,), in [rad/s]."""
+        ...
+
 
 class Robot(Protocol):
     """One kind of arm with its hand, and its driver's names."""

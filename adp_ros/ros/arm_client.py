@@ -7,19 +7,21 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from geometry_msgs.msg import PoseStamped
-from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
-from kinova_msgs.srv import HomeArm, Start, Stop
+from kinova_msgs.msg import FingerPosition, JointAngles, JointVelocity, PoseVelocityWithFingers
+from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop
 from rclpy.callback_groups import CallbackGroup
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 
 from ..control.controller import Controller
 from ..control.episode import Command
 from ..errors import ArmError
 from ..robots.robot import Robot, robot_named
+from ..types import EnableSample
 
 _KINDS: Final[Mapping[str, type]] = MappingProxyType(
     {
@@ -30,6 +32,7 @@ _KINDS: Final[Mapping[str, type]] = MappingProxyType(
         "finger_position": FingerPosition,
     }
 )
+ENABLE_TOPIC: Final = "/adp/enable"
 _LOG_PERIOD = 1.0  # [s] between lines about unreadable messages
 # Best effort takes what reliable publishers send as well, and an old sample is not worth waiting.
 _SAMPLES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -50,18 +53,36 @@ class ArmLink:
         self._lock = lock
         self._frame = controller.settings.arm.angular_frame
         self.robot = robot_named(controller.settings.arm.robot_type)
+        self.heard: list[str] = []  # full names of the driver's topics
         for name, kind in _KINDS.items():
             topic = self.robot.topic_out(name)
-            node.create_subscription(kind, topic, self._taking(name), _SAMPLES)
+            taken = node.create_subscription(kind, topic, self._taking(name), _SAMPLES)
+            self.heard.append(taken.topic_name)
         self._velocity = node.create_publisher(
             PoseVelocityWithFingers, self.robot.topic_in("cartesian_velocity_with_fingers"), 1
         )
+        self._joints = node.create_publisher(
+            JointVelocity, self.robot.topic_in("joint_velocity"), 1
+        )
+        node.create_subscription(Bool, ENABLE_TOPIC, self._on_enable, 10)
 
     def send(self, command: Command) -> None:
         """Send one velocity message."""
+        if command.joint_speeds is not None:
+            self._joints.publish(self.robot.messages.joint_velocity_message(command.joint_speeds))
+            return
         make = self.robot.messages.velocity_message
         message = make(command.twist, command.opening, command.rotation, self._frame)
         self._velocity.publish(message)
+
+    @property
+    def spoken(self) -> list[str]:
+        """Full names of the topics on which the arm is commanded."""
+        return [self._velocity.topic_name, self._joints.topic_name]
+
+    def _on_enable(self, msg: Bool) -> None:
+        with self._lock:
+            self._controller.take(EnableSample(bool(msg.data), time.monotonic()))
 
     def _taking(self, topic: str) -> Callable[[Any], None]:
         def take(msg: Any) -> None:
@@ -105,6 +126,7 @@ class ArmServices:
         self._stop = client(Stop, "stop")
         self._start = client(Start, "start")
         self._home = client(HomeArm, "home_arm")
+        self._clear = client(ClearTrajectories, "clear_trajectories")
         self._stopping: Future | None = None
 
     @property
@@ -112,8 +134,12 @@ class ArmServices:
         """True when the driver offers its start service."""
         return bool(self._start.service_is_ready())
 
+    def clear(self) -> None:
+        """Ask the driver to erase its queue."""
+        self._clear.call_async(ClearTrajectories.Request())
+
     def stop(self, answered: Callable[[], None]) -> None:
-        """Ask the driver to stop.
+        """Ask the driver to stop; an answer to an earlier call is no longer waited for.
 
         Args:
             answered: Called when it has.

@@ -17,6 +17,7 @@ from ..msg import ActionChunk, ChunkRequest
 from .arm_client import ArmLink
 from .controller_services import (
     ControllerServices,
+    LineWatch,
     NodeWatch,
     SafetyPublisher,
     declare_controller_settings,
@@ -27,6 +28,7 @@ from .node_process import Worker, collect_young, prepare_loop_thread, restore_pr
 from .parameters import refuse_unknown_parameters
 
 _COLLECT_PERIOD = 1.0  # [s]
+CAMERA_TOPICS = ("/camera/image_raw", "/camera/image_raw/compressed")
 _LAST_ZEROS = 0.2  # [s] of zero velocity before the node ends
 
 
@@ -60,9 +62,12 @@ class ControllerNode(Node):
         self._states = SafetyPublisher(self)
         self._nodes = NodeWatch(self, self._controller, self._lock)
         events = self._nodes.chunk_events
-        self.create_subscription(
+        chunks = self.create_subscription(
             ActionChunk, "/adp/action_chunk", self._on_chunk, 1, event_callbacks=events
         )
+        lines = [*self._arm.spoken, *self._arm.heard, chunks.topic_name, *CAMERA_TOPICS]
+        lines.append(self._requests.topic_name)
+        self._lines = LineWatch(self, self._controller, self._lock, lines, self._nodes.ended)
         report = ControllerReport(self._controller, self._pacer, time.monotonic)
         components = {name: self._locked(ask) for name, ask in report.components().items()}
         robot_type = self._settings.arm.robot_type
@@ -72,14 +77,16 @@ class ControllerNode(Node):
         self._loop.start()
 
     def destroy_node(self) -> None:
-        """End the loop, send zero velocity if the arm was moving, then end the node."""
+        """End the loop, stop the driver, then end the node."""
         with self._lock:
-            was_moving = self._controller.status.moving
+            heard = self._controller.supervisor.feedback.pose is not None
             self._controller.stop(time.monotonic(), "shutdown", "the controller node ends")
         self._loop.stop()
         self._nodes.close()
+        self._task_services.close()
         restore_process()
-        if was_moving and self.context.ok():
+        if heard and not self._dry_run and self.context.ok():
+            self._task_services.stop_driver(self._controller.stop_number)
             self._send_last_zeros()
         super().destroy_node()
 
@@ -97,7 +104,7 @@ class ControllerNode(Node):
         """
         time.sleep(self._pacer.wait(time.monotonic()))
         with self._lock:
-            output = self._controller.tick(time.monotonic())
+            output = self._controller.tick(time.monotonic(), _time_asleep())
         self._send(output)
         now = time.monotonic()
         if now >= self._collect_at:
@@ -116,8 +123,10 @@ class ControllerNode(Node):
             self._pacer.note(now, sent=sends)
         if output.request is not None:
             self._ask(output.request)
+        if output.clear_driver and not self._dry_run:
+            self._task_services.clear_driver()
         if output.stop_driver and not self._dry_run:
-            self._task_services.stop_driver()
+            self._task_services.stop_driver(output.stop_driver)
 
     def _ask(self, request: WindowRequest) -> None:
         message = ChunkRequest(
@@ -148,11 +157,16 @@ class ControllerNode(Node):
         return answer
 
     def _send_last_zeros(self) -> None:
-        """Send zero velocity for a moment, so that the arm ends at rest and not mid-ramp."""
+        """Send zero velocity while the request to stop is on its way to the driver."""
         end = time.monotonic() + _LAST_ZEROS
         while time.monotonic() < end and not self._dry_run:
             self._arm.send(self._controller.standstill())
             time.sleep(self._settings.stream.period)
+
+
+def _time_asleep() -> float:
+    """Return for how long the machine has been suspended since its start, in [s]."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -37,7 +37,7 @@ from .stamps import seconds, time_message
 SERVICES: Final = ("start", "stop", "reset", "tare")
 _KEPT: Final = 6000  # messages of each kind: a minute
 _LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_NAMES: Final = ("disarmed", "armed", "running", "slowed", "stopped")
+_NAMES: Final = tuple(status.name.lower() for status in Status)
 
 
 class FaultObserver(Node):

@@ -282,7 +282,10 @@ class Driver:
         return np.full(3, speed)
 
     def stop(self) -> None:
-        """Erase all points, stand still and ignore commands until :meth:`start`."""
+        """Erase all points, stand still and ignore commands until :meth:`start`.
+
+        The fingers stay where they are.
+        """
         self._stopped, self._homing = True, None
         self._queue.clear()
 
@@ -318,7 +321,9 @@ class Driver:
         )
         ahead = self._joints + rates * TICK - state.joints
         self._joints = state.joints + np.clip(ahead, -_MAX_LEAD, _MAX_LEAD)
-        if point.fingers is not None:
+        if self._stopped:
+            self._fingers = state.fingers.copy()
+        elif point.fingers is not None:
             self._move_fingers(point.fingers, state.fingers)
         return Reference(self._joints.copy(), rates, self._fingers.copy())
 

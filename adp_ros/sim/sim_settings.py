@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..settings import check_settings, setting
-from .look import DISTRACTORS, LEVEL_NAMES
+from .look import LEVEL_NAMES
+from .placement import DISTRACTORS
 
 MAX_SEED: Final = 2**31 - 1
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from adp_ros.control.chunk_buffer import ChunkBuffer, Offered
 from adp_ros.control.chunk_steps import ChunkConfig, StepGrid, check_chunk
 from adp_ros.errors import ConfigError, PolicyError
+from adp_ros.health import AHEAD
 from adp_ros.types import ActionConvention, Chunk
 
 TICK = 0.01
@@ -243,10 +244,10 @@ def test_nothing_remains_of_a_dropped_plan():
 
 
 def test_age_of_a_frame_at_its_limits_is_allowed():
-    """One step ahead of the clock, and two seconds behind it, to the last digit."""
+    """A tenth of a second ahead of the clock, and two behind it, to the last digit."""
     for stamp, outcome in (
-        (1.125, Offered.ACCEPTED),
-        (1.126, Offered.STALE),
+        (1.0 + AHEAD - 1e-9, Offered.ACCEPTED),
+        (1.0 + AHEAD + 1e-9, Offered.STALE),
         (-1.0, Offered.ACCEPTED),
         (-1.001, Offered.STALE),
     ):

@@ -166,20 +166,22 @@ def test_overload_is_zero_with_the_next_tick():
     assert not first.command.twist.angular.any()
 
 
-def test_stop_sends_zeros_for_half_a_second_then_asks_the_driver_once_per_second():
-    """Zeros at every tick until the driver has answered, then silence."""
+def test_stop_asks_the_driver_in_the_same_tick_and_once_per_second():
+    """Zeros at every tick until the driver has answered, then silence; the hand stays as it is."""
     bench = Bench().started()
-    bench.answer = _policy([0.0, -0.1, 0.0], opening=0.3)
+    bench.answer = _policy([0.0, -0.1, 0.0], opening=0.0)
     bench.run(2.0)
+    bench.opening = 0.3
+    bench.run(0.1)
     bench.controller.stop(bench.now)
     bench.outputs.clear()
     bench.run(2.0)
     assert not speeds(bench.outputs).any()
     assert all(o.command is not None for o in bench.outputs)
-    assert {o.command.opening for o in bench.outputs} == {0.3}  # what the hand holds is not dropped
+    assert {o.command.opening for o in bench.outputs} == {0.3}  # measured, not what was wanted
     asked = [0.01 * (i + 1) for i, o in enumerate(bench.outputs) if o.stop_driver]
-    np.testing.assert_allclose(asked, [0.51, 1.51], atol=0.011)
-    bench.controller.confirm_stop()
+    np.testing.assert_allclose(asked, [0.01, 1.01], atol=0.011)
+    bench.controller.confirm_stop(bench.controller.stop_number)
     bench.outputs.clear()
     bench.run(1.0)
     assert all(o.command is None and not o.stop_driver for o in bench.outputs)
@@ -195,7 +197,7 @@ def test_reset_does_not_move_the_arm_and_start_begins_anew():
     bench.run(2.0)
     bench.controller.stop(bench.now)
     bench.run(0.7)
-    bench.controller.confirm_stop()
+    bench.controller.confirm_stop(bench.controller.stop_number)
     bench.run(0.7)
     bench.controller.reset(bench.now)
     bench.outputs.clear()
@@ -275,35 +277,42 @@ def test_dry_run_computes_everything_and_trusts_no_motion():
     bench.controller.reset(bench.now)
     bench.run(0.1)
     with pytest.raises(SafetyError, match="home refused: dry_run is true"):
-        bench.controller.begin_homing(bench.now)
+        bench.controller.home(bench.now, bench.controller.plan_home())
 
 
-def test_arm_that_ignores_commands_is_reported():
-    """The torque lives, the pose does not change: reported after half a second, not stopped."""
+@pytest.mark.parametrize("noise", [True, False])
+def test_arm_that_ignores_commands_is_stopped(noise):
+    """Told to move and not moving: latched within a second, whether its sensors rustle or not."""
     bench = Bench(share=0.0).started()
-    bench.answer = _policy([0.0, -0.08, 0.0])
-    bench.run(2.0)
+    bench.answer = _policy([0.0, -0.04, 0.0])
+    if not noise:
+        measured = bench.arm.measure()
+        bench.arm.measure = lambda: (bench.arm._rng.normal(0, 0.02, 6) + measured[0], *measured[1:])
+    bench.run(0.3)
     assert bench.status is Status.RUNNING
-    report = ControllerReport(bench.controller, Pacer(StreamConfig(), 0.0), lambda: bench.now)
-    health = report.motion()
-    assert health.level is Level.WARN and "commanded but not moving" in health.message
+    bench.run(1.1)
+    assert bench.status is Status.STOPPED
+    causes = ("not_moving", "motion_disagrees") if noise else ("position_frozen",)
+    assert bench.controller.snapshot().cause in causes
 
 
-def test_way_home_belongs_to_the_driver():
-    """While it lasts start is refused, motion is no surprise, and the torque monitor watches."""
+def test_driver_may_bring_the_arm_home_when_it_is_asked_to():
+    """While it lasts nothing is sent, start is refused, and the torque monitor watches."""
     bench = Bench().run(0.8)
-    bench.controller.begin_homing(bench.now)
-    with pytest.raises(SafetyError, match="start refused: the driver is moving the arm home"):
+    bench.controller.home(bench.now, None)
+    assert bench.status is Status.HOMING
+    with pytest.raises(SafetyError, match="start refused: the arm is on its way home"):
         bench.controller.start(bench.now)
     for _ in range(100):
         bench.arm.joints = bench.arm.joints + [0.003, 0, 0, 0, 0, 0]
-        bench.tick()
+        assert bench.tick().command is None
     assert bench.controller.watch.verdict() == ""
     bench.arm.push[0] = 6.0
     bench.run(0.1)
     assert bench.status is Status.STOPPED and bench.outputs[-1].command is not None
-    assert any(o.stop_driver for o in bench.outputs[-10:])  # zeros alone do not hold it up
-    bench.controller.end_homing()
+    assert any(o.stop_driver for o in bench.outputs[-10:])
+    bench.controller.end_homing(bench.now)
+    assert bench.status is Status.STOPPED
 
 
 def test_lost_node_is_latched_while_the_arm_moves():
@@ -359,7 +368,7 @@ def test_tare_is_refused_while_the_arm_moves_or_is_stopped():
         bench.controller.tare(bench.now)
     bench.controller.reset(bench.now)
     bench.run(0.1)
-    bench.controller.begin_homing(bench.now)
+    bench.controller.home(bench.now, bench.controller.plan_home())
     with pytest.raises(SafetyError, match="tare refused: the arm moves"):
         bench.controller.tare(bench.now)
 
@@ -472,11 +481,32 @@ def test_stop_sequence_waits_for_the_answer():
     sequence = StopSequence(StopConfig())
     assert not sequence.sends_zero(0.0) and not sequence.asks_driver(0.0)
     sequence.begin(1.0)
-    sequence.confirm()
+    sequence.confirm(1)
     assert sequence.sends_zero(1.4) and not sequence.asks_driver(1.6)
     assert not sequence.sends_zero(1.6)
     sequence.end()
     assert not sequence.sends_zero(1.1)
+
+
+def test_late_answer_to_an_earlier_stop_confirms_nothing():
+    """The driver answered to the first stop after the second: the second is asked on."""
+    bench = Bench().started()
+    bench.controller.stop(bench.now)
+    bench.tick()
+    first = bench.outputs[-1].stop_driver
+    bench.run(1.2)
+    bench.controller.reset(bench.now)
+    bench.controller.stop(bench.now)
+    bench.tick()
+    second = bench.outputs[-1].stop_driver
+    assert first and second and first != second
+    bench.controller.confirm_stop(first)
+    assert not bench.controller.stop_confirmed
+    bench.run(1.0)
+    assert bench.outputs[-1].command is not None
+    assert any(o.stop_driver == second for o in bench.outputs[-10:])
+    bench.controller.confirm_stop(second)
+    assert bench.controller.stop_confirmed
 
 
 def test_stream_faster_than_its_gap_is_refused():

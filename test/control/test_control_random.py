@@ -16,7 +16,7 @@ from adp_ros.control.envelope import Envelope, EnvelopeConfig
 from adp_ros.control.safety_machine import Status
 from adp_ros.errors import SafetyError
 from adp_ros.robots.jaco2.arms import arm_model
-from adp_ros.types import TorqueSample
+from adp_ros.types import EnableSample, TorqueSample
 
 RUNS = int(os.environ.get("ADP_ROS_RUNS", "4"))
 EVENTS = int(os.environ.get("ADP_ROS_EVENTS", "150"))
@@ -45,6 +45,8 @@ class _Chaos:
         self.rng = np.random.default_rng(seed)
         self.bench = Bench(SETTINGS, seed=seed)
         self.bench.answer = self._answer
+        self.asleep = 0.0
+        self.homed = False  # joint by joint, singularities are no border
         self.allowed = False  # a start has been accepted since the last stop
         self.violations = []
         self._checked = None
@@ -52,8 +54,9 @@ class _Chaos:
 
     def act(self):
         event = self.rng.choice(
-            ["run"] * 12 + ["start"] * 4 + ["reset"] * 3 + ["stop", "push", "spike", "silence"]
-            + ["calm"] * 6 + ["nan", "rogue", "confirm", "home"]
+            ["run"] * 16 + ["start"] * 6 + ["reset"] * 5 + ["stop", "push", "spike", "silence"]
+            + ["calm"] * 9 + ["nan", "rogue", "confirm", "home", "home", "pause", "obstruct"]
+            + ["enable", "jump", "lose", "lean", "lean"]
         )  # fmt: skip
         getattr(self, f"_{event}")()
         self._ticks(int(self.rng.integers(1, 12)))
@@ -94,7 +97,12 @@ class _Chaos:
             self.violations.append("reset moved the arm")
 
     def _push(self):
-        self.bench.arm.push = self.rng.normal(0.0, 4.0, 6)
+        self.bench.arm.push = self.rng.normal(0.0, self.rng.choice([1.2, 4.0]), 6)
+
+    def _lean(self):
+        self.bench.arm.push = np.array([0.0, 4.3, 0.0, 0.0, 0.0, 0.0])
+        self._ticks(12)
+        self.bench.arm.push = np.zeros(6)
 
     def _spike(self):
         self.bench.arm.push[int(self.rng.integers(6))] = self.rng.choice([-1, 1]) * 40.0
@@ -117,15 +125,45 @@ class _Chaos:
         self.bench.controller.offer(chunk, self.bench.now)
 
     def _confirm(self):
-        self.bench.controller.confirm_stop()
+        self.bench.controller.confirm_stop(self.bench.controller.stop_number)
 
     def _home(self):
         try:
-            self.bench.controller.begin_homing(self.bench.now)
+            controller = self.bench.controller
+            driver = self.rng.random() < 0.2
+            self.homed = True
+            controller.home(self.bench.now, None if driver else controller.plan_home())
+            self.allowed = True
         except SafetyError:
             return
-        self._ticks(20)
-        self.bench.controller.end_homing()
+        self._ticks(int(self.rng.integers(5, 200)))
+        if driver:
+            controller.end_homing(self.bench.now)
+
+    def _pause(self):
+        if self.rng.random() < 0.3:
+            self.bench.now += self.rng.uniform(0.3, 100.0)
+        else:
+            self.asleep += self.rng.uniform(0.3, 100.0)
+
+    def _obstruct(self):
+        words = str(self.rng.choice(["two publishers", ""]))
+        self.bench.controller.obstruct("second_publisher", words, self.bench.now)
+        self._ticks(3)
+        self.bench.controller.obstruct("second_publisher", "", self.bench.now)
+
+    def _enable(self):
+        held = bool(self.rng.random() < 0.7)
+        self.bench.controller.take(EnableSample(held, self.bench.now))
+        self.bench.enabled = held and self.rng.random() < 0.8
+
+    def _jump(self):
+        self.bench.apart = float(self.rng.choice([0.0, 0.3]))
+        self._ticks(6)
+        self.bench.apart = 0.0
+
+    def _lose(self):
+        self.bench.controller.lose_node("camera_node", "camera_node has ended", self.bench.now)
 
     def _ticks(self, count):
         for _ in range(count):
@@ -134,7 +172,7 @@ class _Chaos:
     def _tick(self):
         bench = self.bench
         before, latched = bench.now, bench.status is Status.STOPPED
-        output = bench.tick()
+        output = bench.tick(self.asleep)
         self.seen.add(bench.status)
         moving = bench.status.moving
         if bench.status is Status.STOPPED:
@@ -147,7 +185,7 @@ class _Chaos:
             self._check_command(output.command.twist, moving)
         if bench.arm.joints is not self._checked:  # an arm that has not moved is where it was
             self._checked = bench.arm.joints
-            if outside := WIDER.outside(bench.place()):
+            if outside := WIDER.outside(bench.place(), joint_motion=self.homed):
                 self.violations.append(f"outside: {outside} at {before:.2f}")
 
     def _check_command(self, twist, moving):

@@ -5,16 +5,20 @@ import pytest
 from adp_ros.control.safety_machine import TRANSITIONS, Event, Machine, Status
 
 D, A, R, S, X = Status.DISARMED, Status.ARMED, Status.RUNNING, Status.SLOWED, Status.STOPPED
+H = Status.HOMING
 # Rows: state; columns: event. What is not here must not change the state.
 EXPECTED = {
     Event.FEEDBACK_GOOD: {D: A},
-    Event.FEEDBACK_BAD: {A: D, R: X, S: X},
+    Event.FEEDBACK_BAD: {A: D, R: X, S: X, H: X},
     Event.TORQUE_SLOW: {R: S},
     Event.TORQUE_CLEAR: {S: R},
-    Event.TORQUE_STOP: {A: X, R: X, S: X},
+    Event.TORQUE_STOP: {A: X, R: X, S: X, H: X},
     Event.START: {A: R},
-    Event.STOP: {D: X, A: X, R: X, S: X},
-    Event.NODE_LOST: {R: X, S: X},
+    Event.STOP: {D: X, A: X, R: X, S: X, H: X},
+    Event.NODE_LOST: {R: X, S: X, H: X},
+    Event.GUARD: {R: X, S: X, H: X},
+    Event.HOME: {A: H},
+    Event.ARRIVED: {H: A},
     Event.RESET: {X: D},
 }
 
@@ -22,7 +26,7 @@ EXPECTED = {
 @pytest.mark.parametrize("event", list(Event), ids=str)
 @pytest.mark.parametrize("status", list(Status), ids=lambda s: s.name)
 def test_every_pair_of_state_and_event_does_what_the_table_says(status, event):
-    """All 45 pairs, those without transition included."""
+    """All 72 pairs, those without transition included."""
     machine = Machine()
     machine.status = status
     target = EXPECTED[event].get(status)
@@ -47,17 +51,18 @@ def test_table_has_no_other_transition():
     assert dict(TRANSITIONS) == {(s, e): t for e, row in EXPECTED.items() for s, t in row.items()}
 
 
-def test_only_reset_leaves_the_latch_and_only_start_leads_to_motion():
+def test_only_reset_leaves_the_latch_and_only_start_and_home_lead_to_motion():
     """Read off the table itself."""
     assert {e for (s, e) in TRANSITIONS if s is X} == {Event.RESET}
     into_motion = {(s, e) for (s, e), t in TRANSITIONS.items() if t.moving and not s.moving}
-    assert into_motion == {(A, Event.START)}
+    assert into_motion == {(A, Event.START), (A, Event.HOME)}
 
 
 def test_states_are_numbered_as_in_the_message():
-    """0 disarmed to 4 stopped; motion is running and slowed."""
-    assert [s.value for s in (D, A, R, S, X)] == [0, 1, 2, 3, 4]
-    assert [s.moving for s in (D, A, R, S, X)] == [False, False, True, True, False]
+    """0 disarmed to 4 stopped, 5 homing; the policy moves the arm while running and slowed."""
+    assert [s.value for s in (D, A, R, S, X, H)] == [0, 1, 2, 3, 4, 5]
+    assert [s.moving for s in (D, A, R, S, X, H)] == [False, False, True, True, False, True]
+    assert [s.executing for s in (D, A, R, S, X, H)] == [False, False, True, True, False, False]
     machine = Machine()
     assert machine.status is D and not machine.latched
     machine.fire(Event.STOP, 0.0)

@@ -15,24 +15,31 @@ import rclpy
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from fake_driver import FakeDriver
+from kinova_msgs.msg import PoseVelocityWithFingers
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from spinner import Spinner
+from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
 from adp_ros.control.chunk_steps import ChunkConfig
 from adp_ros.control.controller_settings import ArmConfig, StopConfig, StreamConfig
 from adp_ros.control.envelope import EnvelopeConfig
 from adp_ros.control.feeds import FeedConfig, WatchConfig
+from adp_ros.control.guard import GuardConfig
+from adp_ros.control.homing import HomeConfig
 from adp_ros.control.torque import TorqueConfig
 from adp_ros.control.velocity import VelocityConfig
 from adp_ros.msg import ActionChunk, ChunkRequest, SafetyState
+from adp_ros.robots.jaco2.arms import arm_model
 from adp_ros.ros.controller_node import ControllerNode, main
 from adp_ros.ros.lifeline import Lifeline, lifeline_address
 from adp_ros.settings import config_from_mapping
 
+HOMING = 5
+HOME = arm_model("j2n6s300").home
 CONFIG = Path(__file__).parents[2] / "config" / "controller.yaml"
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENCE = 10.0  # [s] on a busy machine
@@ -229,16 +236,17 @@ def test_never_more_than_one_message_per_10_ms(rig, monkeypatch):
 
 
 def test_stop_is_zero_then_the_drivers_stop_then_latched(rig):
-    """Zeros at once, the driver's service after 0.5 s, silence after its answer, then reset."""
+    """Zeros and the driver's service at once; success when it has answered; then reset."""
     rig.moving()
-    assert rig.person.call("stop") == (True, "stopped, latched until reset")
     moment = time.monotonic()
+    assert rig.person.call("stop") == (True, "stopped, latched until reset")
+    assert "stop" in rig.driver.calls
     state = rig.person.wait_status(SafetyState.STOPPED)
     assert (state.cause, state.latched, state.armed) == ("stop_called", True, False)
     assert rig.person.call("start")[0] is False
-    rig.until(lambda: "stop" in rig.driver.calls, "the driver's stop")
-    sent = rig.driver.since(moment + 0.05)
-    assert len(sent) > 10 and not any(m.twist_linear_y for m in sent)
+    rig.until(lambda: len(rig.driver.since(moment + 0.1)) > 10, "zeros")
+    sent = rig.driver.since(moment + 0.1)
+    assert not any(m.twist_linear_y for m in sent)
     assert not any(m.twist_angular_z or m.twist_linear_x for m in sent)
     rig.until(lambda: rig.person.call("reset")[0], "reset")
     rig.person.wait_status(SafetyState.ARMED)
@@ -345,24 +353,131 @@ def test_policy_that_nobody_publishes_any_more_stops_the_arm(rig):
     )
 
 
-def test_home_goes_through_the_driver(rig):
-    """Start is refused meanwhile; the answer comes when the driver's does; a stop spoils it."""
-    rig.person.wait_status(SafetyState.ARMED)
-    rig.until(lambda: rig.person.call("home") == (True, "home"), "home")
-    assert rig.driver.calls[-2:] == ["start", "home_arm"]
+def test_stop_that_the_driver_does_not_confirm_is_no_success(rig):
+    """Latched at once, and the answer says what is not known; asked again until it answers."""
+    rig.moving()
     rig.driver.may_answer.clear()
-    rig.driver.calls.clear()
-    answer = rig.person.call_later("home")
-    rig.until(lambda: rig.driver.calls == ["start"], "the driver's start")
-    assert rig.person.call("start") == (
-        False,
-        "start refused: the driver is moving the arm home",
-    )
-    assert rig.person.call("stop")[0]
+    success, message = rig.person.call("stop")
+    assert not success
+    assert message == "stop is latched until reset, but the driver has not confirmed it"
+    assert rig.person.states[-1].status == SafetyState.STOPPED
     rig.driver.may_answer.set()
-    rig.until(answer.done, "the answer to home")
-    assert not answer.result().success
-    assert answer.result().message.startswith("home refused: stopped")
+    rig.until(lambda: rig.person.call("stop")[0], "the driver's answer")
+
+
+def test_home_is_driven_by_our_own_stream(rig):
+    """The driver's home_arm is not called; start is refused meanwhile; a stop spoils it."""
+    rig.person.wait_status(SafetyState.ARMED)
+    away = HOME + np.array([0.15, 0.1, 0.1, 0.1, 0.1, 0.1])
+    rig.driver.joints = away
+
+    def is_home():
+        answer = rig.person.call("home")
+        return answer == (True, "home") and np.abs(rig.driver.joints - HOME).max() < 0.03
+
+    rig.until(is_home, "home")
+    assert "home_arm" not in rig.driver.calls
+    rig.person.wait_status(SafetyState.ARMED)
+    rig.driver.joints = away
+    answers = []
+
+    def homing():
+        if not answers or answers[-1].done():
+            answers.append(rig.person.call_later("home"))
+        return rig.person.states[-1].status == HOMING
+
+    rig.until(homing, "the way home")
+    assert rig.person.call("start") == (False, "start refused: the arm is on its way home")
+    assert rig.person.call("stop")[0]
+    rig.until(answers[-1].done, "the answer to home")
+    assert not answers[-1].result().success
+    assert answers[-1].result().message.startswith("stopped on the way home")
+
+
+def test_driver_brings_the_arm_home_when_it_is_named():
+    """Start is refused meanwhile; the answer comes when the driver's does; a stop spoils it."""
+    rig = Rig(**{"home.mover": "driver"})
+    try:
+        rig.person.wait_status(SafetyState.ARMED)
+        rig.until(lambda: rig.person.call("home") == (True, "home"), "home")
+        assert rig.driver.calls[-2:] == ["start", "home_arm"]
+        rig.person.wait_status(SafetyState.ARMED)
+        rig.driver.may_answer.clear()
+        answer = rig.person.call_later("home")
+        rig.person.wait_status(HOMING)
+        assert rig.person.call("start")[1] == "start refused: the arm is on its way home"
+        stop = rig.person.call_later("stop")
+        rig.person.wait_status(SafetyState.STOPPED)
+        rig.driver.may_answer.set()
+        rig.until(answer.done, "the answer to home")
+        assert not answer.result().success
+        rig.until(stop.done, "the answer to stop")
+    finally:
+        rig.close()
+
+
+def test_second_publisher_is_refused_and_stops(rig):
+    """On the velocity topic and on the chunks': named, latched; gone, the arm may start."""
+    rig.moving()
+    rogue = Node("rogue", context=rig.context)
+    topic = "/j2n6s300_driver/in/cartesian_velocity_with_fingers"
+    publisher = rogue.create_publisher(PoseVelocityWithFingers, topic, 1)
+    state = rig.person.wait_cause("second_publisher")
+    assert state.status == SafetyState.STOPPED and "/rogue" in state.message
+    rig.until(lambda: rig.person.call("reset")[0], "reset")
+    rig.person.wait_status(SafetyState.ARMED)
+    success, message = rig.person.call("start")
+    assert not success and "has 2 publishers, one is allowed" in message and "/rogue" in message
+    rogue.destroy_publisher(publisher)
+    rig.until(lambda: rig.person.call("start")[0], "start")
+    rogue.create_publisher(ActionChunk, "/adp/action_chunk", 1)
+    rig.person.wait(
+        lambda: rig.person.states[-1].message.startswith("/adp/action_chunk has 2"), "the latch"
+    )
+    rogue.destroy_node()
+
+
+def test_enabling_topic_of_another_type_is_named(rig):
+    """A String on /adp/enable: start is refused."""
+    rig.person.wait_status(SafetyState.ARMED)
+    context = rclpy.Context()
+    context.init(domain_id=_domain())
+    other = Node("other", context=context)
+    other.create_publisher(String, "/adp/enable", 1)
+
+    def refused():
+        success, message = rig.person.call("start")
+        return not success and "/adp/enable is a std_msgs/msg/String" in message
+
+    rig.until(refused, "the refusal")
+    other.destroy_node()
+    context.shutdown()
+
+
+def test_enabling_device_is_watched():
+    """Required: start needs it; 0.25 s without is a latched stop."""
+    rig = Rig(**{"guard.enable": "required"})
+    held = Node("button", context=rig.context)
+    try:
+        rig.person.wait_status(SafetyState.ARMED)
+        success, message = rig.person.call("start")
+        assert not success and message == "start refused: the enabling device is not held"
+        button = held.create_publisher(Bool, "/adp/enable", 1)
+        ending = threading.Event()
+
+        def hold():
+            while not ending.wait(0.05):
+                button.publish(Bool(data=True))
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        rig.until(lambda: rig.person.call("start")[0], "start")
+        ending.set()
+        thread.join()
+        rig.person.wait_cause("enable_lost")
+    finally:
+        held.destroy_node()
+        rig.close()
 
 
 def test_diagnostics_name_every_component(rig):
@@ -370,6 +485,8 @@ def test_diagnostics_name_every_component(rig):
     rig.moving()
     names = [f"controller_node: {c}" for c in
              ("safety", "feedback", "steps", "stream", "motion", "driver", "nodes")]  # fmt: skip
+    rig.person.health.clear()
+    rig.until(lambda: len(rig.driver.since(0.0)) > 20, "a stream")
     rig.person.health.clear()
     rig.person.wait(lambda: set(names) <= set(rig.person.health), "diagnostics")
     health = rig.person.health
@@ -491,6 +608,8 @@ def test_parameter_file_holds_every_setting_at_its_default():
         "torque": TorqueConfig,
         "feed": FeedConfig,
         "watch": WatchConfig,
+        "guard": GuardConfig,
+        "home": HomeConfig,
         "stream": StreamConfig,
         "stop": StopConfig,
     }

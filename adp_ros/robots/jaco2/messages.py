@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from kinova_msgs.msg import FingerPosition, JointAngles, PoseVelocityWithFingers
+from kinova_msgs.msg import FingerPosition, JointAngles, JointVelocity, PoseVelocityWithFingers
 from sensor_msgs.msg import JointState
 
 from ...errors import ArmError
@@ -196,3 +196,9 @@ def velocity_message(
         twist_angular_z=float(angular[2]),
         fingers_closure_percentage=closure_from_opening(opening),
     )
+
+
+def joint_velocity_message(speeds: FloatArray) -> JointVelocity:
+    """Make ``in/joint_velocity`` (degrees per second) from joint speeds, shape (6,), in [rad/s]."""
+    names = ("joint1", "joint2", "joint3", "joint4", "joint5", "joint6")
+    return JointVelocity(**{n: float(v) for n, v in zip(names, np.degrees(speeds), strict=True)})
