@@ -6,14 +6,31 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from adp_ros.errors import TwinError
+from adp_ros.evaluation.chunkers import opening_of
 from adp_ros.evaluation.conditions import load_config
 from adp_ros.evaluation.episodes import EpisodeResult, Plan
 from adp_ros.evaluation.results import Identity
+from adp_ros.policies.window import Window
 
 CONFIG = Path(__file__).parents[1] / "config"
 LOOP = {"robot_type": "j2n6s300"}
 IDENTITY = Identity("sampled-sha256:abc", LOOP, "/models/one", "It was taught by labels.")
+
+
+class HoldChunker:
+    """Stands still; the gripper stays as it is."""
+
+    def begin(self, config):
+        """Nothing is to be prepared."""
+
+    def plan(self, view):
+        """Return zeros and the gripper's present opening."""
+        actions = np.zeros((8, 7))
+        actions[:, 6] = opening_of(view)
+        return Window(window=view.window, actions=actions)
 
 
 def chance(*words):

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..adp.adp_settings import AdpSettings
-from ..policies.planner import WindowPlanner
 from ..policies.policy import load_policy
 from ..policies.setup import PolicySetup, declare_policy
 from ..policies.window import Window
 from ..robots.jaco2.interface import CLOSED_TICKS, RADIANS_PER_TICK, opening_from_ticks
-from ..sim.kinds.motion import STEPS
 from ..sim.task import Expert, make_expert
 from ..types import FloatArray, Observation
 from .rollout_result import Chunker, RolloutConfig, SceneView
@@ -126,19 +124,6 @@ class ExpertChunker:
         return Window(window=view.window, actions=actions)
 
 
-class HoldChunker:
-    """Stands still; the gripper stays as it is."""
-
-    def begin(self, config: RolloutConfig) -> None:
-        """Nothing is to be prepared."""
-
-    def plan(self, view: SceneView) -> Window:
-        """Return zeros and the gripper's present opening."""
-        actions = np.zeros((STEPS, 7))
-        actions[:, 6] = opening_of(view)
-        return Window(window=view.window, actions=actions)
-
-
 def opening_of(view: SceneView) -> float:
     """Return the measured opening of the hand, 0 closed to 1 open."""
     ticks = np.clip(view.arm.fingers / RADIANS_PER_TICK, 0.0, CLOSED_TICKS)
@@ -148,47 +133,24 @@ def opening_of(view: SceneView) -> float:
 class PolicyChunker:
     """Plans with a checkpoint from the front camera's picture."""
 
-    def __init__(
-        self, setup: PolicySetup, adp: AdpSettings | None = None, mover: Chunker | None = None
-    ) -> None:
+    def __init__(self, setup: PolicySetup, adp: AdpSettings | None = None) -> None:
         """Prepare.
 
         Args:
             setup: The checkpoint; loaded once, it serves any number of chunkers.
             adp: Settings of gate and pruning, None for those of the setup.
-            mover: Somebody else whose actions are executed while the checkpoint plans in shadow,
-                None for the checkpoint's own.
 
         Raises:
             ConfigError: The pruner's settings are not allowed.
         """
         self._setup = setup if adp is None else setup.with_adp(adp)
-        self._mover = mover
-        self._planner: WindowPlanner | None = None
+        self._planner = self._setup.planner(self._setup.convention)
         self._instruction = ""
 
-    @classmethod
-    def load(
-        cls,
-        checkpoint: Path,
-        adp: AdpSettings,
-        device: str = "cpu",
-        mover: Chunker | None = None,
-    ) -> "PolicyChunker":
-        """Load a checkpoint.
-
-        Raises:
-            CheckpointError: It is unusable, or does not declare what moving an arm needs.
-            ConfigError: A setting does not fit it.
-        """
-        return cls(load_setup(checkpoint, adp, device, moves_arm=mover is None), mover=mover)
-
     def begin(self, config: RolloutConfig) -> None:
-        """Take the task's instruction; gate and pruner start anew."""
+        """Take the task's instruction; gate and pruner begin again with window 0."""
         self._instruction = config.scene.task.instruction
-        self._planner = None
-        if self._mover is not None:
-            self._mover.begin(config)
+        self._planner = self._setup.planner(self._setup.convention)
 
     def plan(self, view: SceneView) -> Window:
         """Plan one window.
@@ -197,37 +159,25 @@ class PolicyChunker:
             ObservationError: Picture or state does not fit the checkpoint.
             PolicyError: The checkpoint failed.
         """
-        setup = self._setup
-        executed = None if self._mover is None else self._mover.plan(view)
-        convention = setup.convention if executed is None else executed.convention
-        if self._planner is None:
-            self._planner = setup.planner(convention)
-        return self._planner.plan(
-            Observation((view.rgb(),), self._instruction, setup.state(lambda: view.arm)),
-            view.window,
-            view.measured,
-            None if executed is None else executed.actions,
-        )
+        state = self._setup.state(lambda: view.arm)
+        observation = Observation((view.rgb(),), self._instruction, state)
+        return self._planner.plan(observation, view.window, view.measured)
 
 
-def load_setup(
-    checkpoint: Path, adp: AdpSettings, device: str = "cpu", *, moves_arm: bool = True
-) -> PolicySetup:
+def load_setup(checkpoint: Path, adp: AdpSettings, device: str = "cpu") -> PolicySetup:
     """Load a checkpoint once for any number of chunkers.
 
     Args:
         checkpoint: Its directory.
         adp: Settings of gate and pruning.
         device: ``cpu`` or ``cuda``.
-        moves_arm: False lets what it does not declare be assumed.
 
     Raises:
         CheckpointError: It is unusable, or does not declare what moving an arm needs.
         ConfigError: A setting does not fit it.
     """
     directory = checkpoint.expanduser()
-    policy = load_policy(directory, device=device)
-    return declare_policy(policy, directory, adp, moves_arm=moves_arm)
+    return declare_policy(load_policy(directory, device=device), directory, adp)
 
 
 _STREAM: Final = 0x_A0_1  # of random numbers, apart from the scene's

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from evaluation_fakes import HoldChunker
 
 from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.errors import ConfigError, TwinError
-from adp_ros.evaluation.chunkers import ExpertChunker, HoldChunker, NoisyExpert, RelievedPolicy
+from adp_ros.evaluation.chunkers import ExpertChunker, NoisyExpert, RelievedPolicy
 from adp_ros.evaluation.rollout import run_rollout
 from adp_ros.evaluation.rollout_result import Ending, RolloutConfig
 from adp_ros.policies.window import Window

@@ -6,7 +6,6 @@ import os
 from dataclasses import replace
 
 from adp_ros.cli import demo
-from adp_ros.evaluation.chunkers import HoldChunker
 from adp_ros.evaluation.full_vision import RunNumbers, compare_with_full_vision
 from adp_ros.evaluation.rollout import run_rollout
 from adp_ros.evaluation.rollout_result import RolloutConfig
