@@ -4,6 +4,12 @@ OpenVLA-OFT decodes a whole chunk in one pass, so attention has no mask at all. 
 one row per action number; what it does not read is not computed: no logits, no attention maps,
 and in the last layer queries, attention output and MLP only at those rows.
 
+A bias on the keys (merged tokens, :mod:`adp_ros.adp.merging`) goes to
+``scaled_dot_product_attention`` as an additive mask of shape (1, 1, 1, S). PyTorch's math,
+memory-efficient and cuDNN kernels and those of the CPU add it to the logits; its flash kernel for
+CUDA takes none and is passed over for such calls. The mask has the queries' type: in bfloat16
+log n is rounded to 8 bits, so that a token of weight n weighs up to 1.6 % more or less.
+
 Parameter names are those of the checkpoint below ``language_model.model``.
 """
 
