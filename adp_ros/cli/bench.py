@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,13 +130,15 @@ def _policy(arguments: argparse.Namespace) -> "Policy":
         dtype = None if arguments.dtype == "auto" else arguments.dtype
         key = arguments.unnorm_key or None
         return load_policy(arguments.checkpoint, arguments.device, dtype, key)
-    from ..policies.openvla.create import SIZES, NewCheckpoint, random_policy
-    from ..policies.openvla.load import PolicyOptions
+    from ..policies.openvla.kind import random_policy
 
-    options = PolicyOptions(device=arguments.device, dtype=arguments.dtype)
-    sizes = replace(SIZES[arguments.size], views=arguments.views)
-    new = NewCheckpoint(seed=arguments.seed)
-    return random_policy(sizes, new, options, time.perf_counter)
+    return random_policy(
+        arguments.size,
+        views=arguments.views,
+        seed=arguments.seed,
+        device=arguments.device,
+        dtype=arguments.dtype,
+    )
 
 
 def _observations(arguments: argparse.Namespace, policy: "Policy") -> tuple[Observation, ...]:

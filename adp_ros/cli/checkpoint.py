@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
-from ..policies.openvla.describe import Description, describe
+from ..policies.openvla.describe import describe
 from ..policies.openvla.lora import merge_lora
 from ..settings import setting_info
 from .output import complete
-
-_LISTED = 5  # keys spelled out in the text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,44 +88,9 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
         "directory": str(arguments.directory),
         "complete": description.complete,
     }
-    _print(values, _text(description), arguments.json)
+    _print(values, description.text, arguments.json)
     return 0 if description.complete else 1
 
 
 def _print(values: dict[str, Any], text: str, as_json: bool) -> None:
     sys.stdout.write((json.dumps(values, indent=2) if as_json else text) + "\n")
-
-
-def _text(d: Description) -> str:
-    llm, dino, siglip = d.model.llm, d.model.dino, d.model.siglip
-    types = ", ".join(f"{count} {name}" for name, count in d.dtypes.items())
-    sets = ", ".join(f"{s.name} (state {s.state_size})" for s in d.datasets)
-    rows = [
-        ("weights", f"{d.weight_bytes / 1e9:.2f} GB in {len(d.shards)} files ({types})"),
-        ("parameters", f"{d.parameters / 1e6:.1f} M"),
-        ("decoder", f"hidden {llm.hidden_size}, MLP {llm.intermediate_size}, "
-                    f"{llm.num_hidden_layers} layers, {llm.num_attention_heads} heads"),
-        ("towers", f"DINOv2 {dino.width} x {dino.depth}, SigLIP {siglip.width} x {siglip.depth}"),
-        ("views", str(d.model.views or "not declared")),
-        ("chunk", f"{d.model.chunk_length} actions of {d.action_size} numbers"),
-        ("state", f"{d.state_size} numbers" if d.state_size else "none"),
-        ("data sets", sets),
-        ("convention", _convention(d)),
-        ("prompt", f"{d.prompt_length} tokens for 'wipe the table'"),
-        ("unused keys", f"{len(d.unused)} (last tower blocks, norms, pool, lm_head)"),
-        ("missing keys", _keys(d.missing)),
-        ("misshapen keys", _keys(d.misshapen)),
-        ("unknown keys", _keys(d.unknown)),
-    ]  # fmt: skip
-    return "\n".join([str(d.directory), *(f"  {name:<15}{value}" for name, value in rows)])
-
-
-def _convention(d: Description) -> str:
-    if d.convention is None:
-        return "not declared (action_convention.json)"
-    return ", ".join(f"{name} {value}" for name, value in asdict(d.convention).items())
-
-
-def _keys(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more if names else "none"

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ from .tensor_layout import (
 )
 from .tokenizer import PromptTokenizer
 from .weight_files import ACTION_HEAD, PROPRIO_PROJECTOR, CheckpointFiles, load_component
+
+_LISTED = 5  # keys spelled out in the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,42 @@ class Description:
     def complete(self) -> bool:
         """True when every tensor is there in the right shape."""
         return not (self.missing or self.misshapen)
+
+    @property
+    def text(self) -> str:
+        """Everything in words, one line each."""
+        llm, dino, siglip = self.model.llm, self.model.dino, self.model.siglip
+        types = ", ".join(f"{count} {name}" for name, count in self.dtypes.items())
+        sets = ", ".join(f"{s.name} (state {s.state_size})" for s in self.datasets)
+        convention = "not declared (action_convention.json)"
+        if self.convention is not None:
+            told = asdict(self.convention).items()
+            convention = ", ".join(f"{name} {value}" for name, value in told)
+        rows = [
+            ("weights", f"{self.weight_bytes / 1e9:.2f} GB in {len(self.shards)} files ({types})"),
+            ("parameters", f"{self.parameters / 1e6:.1f} M"),
+            ("decoder", f"hidden {llm.hidden_size}, MLP {llm.intermediate_size}, "
+                        f"{llm.num_hidden_layers} layers, {llm.num_attention_heads} heads"),
+            ("towers", f"DINOv2 {dino.width} x {dino.depth}, "
+                       f"SigLIP {siglip.width} x {siglip.depth}"),
+            ("views", str(self.model.views or "not declared")),
+            ("chunk", f"{self.model.chunk_length} actions of {self.action_size} numbers"),
+            ("state", f"{self.state_size} numbers" if self.state_size else "none"),
+            ("data sets", sets),
+            ("convention", convention),
+            ("prompt", f"{self.prompt_length} tokens for 'wipe the table'"),
+            ("unused keys", f"{len(self.unused)} (last tower blocks, norms, pool, lm_head)"),
+            ("missing keys", _keys(self.missing)),
+            ("misshapen keys", _keys(self.misshapen)),
+            ("unknown keys", _keys(self.unknown)),
+            *(("assumed", line) for line in self.model.assumed),
+        ]  # fmt: skip
+        return "\n".join([str(self.directory), *(f"  {name:<15}{value}" for name, value in rows)])
+
+
+def _keys(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more if names else "none"
 
 
 def describe(directory: Path) -> Description:

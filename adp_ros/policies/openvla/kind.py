@@ -1,6 +1,7 @@
 """OpenVLA-OFT fine-tunes as a kind of policy; torch is imported when one is loaded."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,24 @@ def load(
     chosen = options | {"dtype": dtype or "auto", "unnorm_key": unnorm_key or ""}
     settings = config_from_mapping(PolicyOptions, chosen | {"device": device}, "policy")
     return load_checkpoint(directory, settings, time.perf_counter)
+
+
+def random_policy(size: str, *, views: int, seed: int, device: str, dtype: str) -> Policy:
+    """Make a policy with random weights, to time and to test with; its actions mean nothing.
+
+    Args:
+        size: One of :data:`.create.SIZES`.
+        views: Pictures per observation.
+        seed: Seed of the weights.
+        device: Such as ``cpu`` or ``cuda``.
+        dtype: ``auto``, ``float32`` or ``bfloat16``.
+
+    Raises:
+        ConfigError: The device is unknown or not there.
+    """
+    from .create import SIZES, NewCheckpoint, random_policy
+    from .load import PolicyOptions
+
+    options = PolicyOptions(device=device, dtype=dtype)
+    sizes = replace(SIZES[size], views=views)
+    return random_policy(sizes, NewCheckpoint(seed=seed), options, time.perf_counter)
