@@ -378,9 +378,8 @@ def add_flags(
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["type"] = kind.element
-            options["choices"] = [choice for choice in info.choices if choice is not None] or None
             options["nargs"] = "+" if kind.sequence else None
-            options["metavar"] = None if info.choices else _metavar(kind)
+            options["metavar"] = _metavar(kind, info)
         parser.add_argument(f"--{item.name.replace('_', '-')}", **options)
 
 
@@ -388,7 +387,9 @@ def _shown(default: Any) -> str:
     return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
-def _metavar(kind: Kind) -> str:
+def _metavar(kind: Kind, info: SettingInfo) -> str:
+    if info.choices:  # a wrong word is refused with the configuration, in one line
+        return f"{{{','.join(str(choice) for choice in info.choices if choice is not None)}}}"
     return {int: "N", float: "X"}.get(kind.element, "TEXT")
 
 

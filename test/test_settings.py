@@ -182,8 +182,9 @@ def test_flags_carry_type_choices_range_and_default(capsys: pytest.CaptureFixtur
     assert given == {"count": 5, "on": False, "pair": [0.5, 0.5], "limit": 3.0}
     assert Example(**given).pair == (0.5, 0.5)
     assert given_flags(parser.parse_args([]), Example) == {}
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--word", "c"])
+    with pytest.raises(ConfigError, match="word is 'c', allowed: one of 'a', 'b'"):
+        Example(**given_flags(parser.parse_args(["--word", "c"]), Example))
     said = " ".join(parser.format_help().split())
     assert "A limit, or none, 1 to inf [s]" in said
     assert "A count, 1 to 9 (default: 3)" in said
+    assert "--word {a,b}" in said

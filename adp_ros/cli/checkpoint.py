@@ -10,7 +10,7 @@ from typing import Any
 from ..policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
 from ..policies.openvla.describe import describe
 from ..policies.openvla.lora import merge_lora
-from ..settings import setting_info
+from ..settings import add_flags, given_flags
 from .output import complete
 
 
@@ -35,11 +35,7 @@ def _add_new(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     parser.add_argument(
         "--views", type=int, choices=(1, 2), default=1, help="pictures (default: 1)"
     )
-    for item in ("seed", "state", "dataset"):
-        field = NewCheckpoint.__dataclass_fields__[item]
-        info = setting_info(field)
-        text = f"{info.description} Default: {field.default}."
-        parser.add_argument(f"--{item}", type=type(field.default), default=field.default, help=text)
+    add_flags(parser, NewCheckpoint, "seed", "state", "dataset")
 
 
 def _add_inspect(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -65,7 +61,7 @@ def _action(
 
 
 def _run_new(arguments: argparse.Namespace) -> int:
-    settings = NewCheckpoint(seed=arguments.seed, state=arguments.state, dataset=arguments.dataset)
+    settings = NewCheckpoint(**given_flags(arguments, NewCheckpoint))
     create_checkpoint(
         arguments.directory, replace(SIZES[arguments.size], views=arguments.views), settings
     )

@@ -13,13 +13,19 @@ from rich.table import Table
 
 from ..errors import ConfigError
 from ..reports.progress import progress_shown
-from ..settings import share_directory
+from ..settings import add_flags, given_flags, share_directory
 from ..sim.tasks import task_names
 from .output import write_json
 
 if TYPE_CHECKING:
     from ..learning.collection import Collected, CollectPlan, CollectSettings
     from ..reports.progress import Show
+
+
+_FLAGS = (
+    *("keep_every", "noise", "start_spread", "expert_share", "pruned_share"),
+    *("time_limit", "robot_type", "randomisation", "distractors"),
+)
 
 
 class CollectTally:
@@ -70,29 +76,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
+    from ..learning.collection import CollectSettings
+
     group = parser.add_argument_group("how episodes are made")
-    group.add_argument(
-        "--keep-every", type=int, default=1, metavar="K", help="keep each Kth picture, 10 a second"
-    )
+    add_flags(group, CollectSettings, *_FLAGS)
     group.add_argument(
         "--mix",
         default="clean:1",
         metavar="KIND:N,...",
         help="shares of undisturbed and disturbed experts, such as clean:1,noisy:2",
     )
-    group.add_argument("--noise", type=float, default=1.0, help="strength of the disturbances")
-    group.add_argument(
-        "--start-spread", type=float, default=0.06, help="of the joints around home, in [rad]"
-    )
-    group.add_argument(
-        "--expert-share", type=float, default=0.0, help="of windows, beside a checkpoint"
-    )
-    group.add_argument("--pruned-share", type=float, default=0.0, help="of a checkpoint's windows")
     group.add_argument("--adp", type=Path, help="how they are pruned; default: config/adp.yaml")
-    group.add_argument("--time-limit", type=float, metavar="S", help="of an episode, in [s]")
-    group.add_argument("--robot-type", default="j2n6s300", help="kind of arm; default: %(default)s")
-    group.add_argument("--randomisation", default="default", help="none, default or strong")
-    group.add_argument("--distractors", default="auto", help="auto, always or never")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -139,20 +133,8 @@ def _settings(arguments: argparse.Namespace) -> "CollectSettings":
             raise ConfigError(f"policy is {policy!r}, 'expert' or a checkpoint's folder is needed")
         policy = str(Path(policy).expanduser().resolve())
     clean, noisy = _mix(arguments.mix)
-    return CollectSettings(
-        policy=policy,
-        clean=clean,
-        noisy=noisy,
-        keep_every=arguments.keep_every,
-        noise=arguments.noise,
-        start_spread=arguments.start_spread,
-        expert_share=arguments.expert_share,
-        pruned_share=arguments.pruned_share,
-        time_limit=arguments.time_limit,
-        robot_type=arguments.robot_type,
-        randomisation=arguments.randomisation,
-        distractors=arguments.distractors,
-    )
+    given = given_flags(arguments, CollectSettings) | {"policy": policy}
+    return CollectSettings(clean=clean, noisy=noisy, **given)
 
 
 def _mix(text: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, Final
 
 from rich import box
@@ -21,7 +21,7 @@ from ..adp.cost_tables import (
     deviations,
 )
 from ..adp.roofline import GPUS, Gpu, find_gpu, forward_stages, roofline
-from ..settings import setting_info
+from ..settings import add_flags, given_flags
 from .output import write_json
 
 TEXT_LAYERS: Final = (0, 1, 2, 4, 8, 16, 31)
@@ -77,21 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="tables",
         help="how a layer is counted, see above; default: %(default)s",
     )
-    _add_sizes(parser)
-
-
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    for item in fields(Geometry):
-        info = setting_info(item)
-        text = f"{info.description} Default: {item.default}."
-        name = f"--{item.name}"
-        parser.add_argument(name, type=int, default=item.default, metavar="N", help=text)
+    add_flags(parser, Geometry)
     parser.add_argument("--gpu", metavar="NAME", help=f"roofline of: {', '.join(GPUS)}")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables."""
-    geometry = Geometry(**{item.name: vars(arguments)[item.name] for item in fields(Geometry)})
+    geometry = Geometry(**given_flags(arguments, Geometry))
     query = TableQuery(
         geometry=geometry,
         ratios=arguments.keep,

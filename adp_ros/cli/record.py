@@ -5,14 +5,12 @@ import os
 import sys
 from pathlib import Path
 
-from ..bags.recorder import FRAMES
+from ..bags.recorder import RecordSettings
 from ..errors import ConfigError
 from ..health import Level
-from ..ros.launch_table import NodeSpec, Parameter, check_parameters
-from ..settings import share_directory
+from ..ros.launch_table import NodeSpec, check_parameters
+from ..settings import add_flags, given_flags, share_directory
 from .output import write_json
-
-_OPTIONS = ("directory", "frames", "compression", "min_free_space")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,24 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Record every topic, all parameters and the origin of the code into a bag "
         "for adp-ros replay and ros2 bag, until Ctrl-C. launch record:=true does the same."
     )
-    parser.add_argument("--directory", help="folder of the recordings (default: bags)")
-    parser.add_argument("--frames", choices=FRAMES, help="pictures (default: jpeg+used)")
-    parser.add_argument("--compression", choices=("none", "lz4", "zstd"))
-    parser.add_argument(
-        "--min-free-space", type=float, metavar="GB", help="end when less is left on the disk"
-    )
+    add_flags(parser, RecordSettings, "directory", "frames", "compression", "min_free_space")
     parser.add_argument("--config", type=Path, help="parameter file (default: config/record.yaml)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Record until Ctrl-C; return 1 when the recording ended before."""
-    given = vars(arguments)
     file = arguments.config or share_directory(os.environ) / "config" / "record.yaml"
-    parameters: dict[str, Parameter] = {
-        name: given[name] for name in _OPTIONS if given[name] is not None
-    }
     spec = NodeSpec(
-        name="record_node", executable="record_node", parameter_file=file, parameters=parameters
+        name="record_node",
+        executable="record_node",
+        parameter_file=file,
+        parameters=given_flags(arguments, RecordSettings),
     )
     check_parameters([spec])
     try:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..learning.recipe import load_recipe
-from ..settings import share_directory
+from ..settings import refuse_unknown, share_directory
 
 if TYPE_CHECKING:
     from ..learning.train import TrainingOutcome
@@ -61,7 +61,9 @@ def _recipe_file(name: str) -> Path:
     path = Path(name)
     if path.suffix in (".yaml", ".yml") or path.exists():
         return path
-    return share_directory(os.environ) / "config" / "train" / f"{name}.yaml"
+    folder = share_directory(os.environ) / "config" / "train"
+    refuse_unknown([name], sorted(file.stem for file in folder.glob("*.yaml")), "unknown recipe")
+    return folder / f"{name}.yaml"
 
 
 @contextmanager

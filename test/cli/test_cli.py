@@ -211,3 +211,18 @@ def test_output_that_cannot_show_a_path_is_no_error(tmp_path: Path) -> None:
     refused = adp_ros("launch", "jaco2_task", f"adp:={folder}/none.yaml", PYTHONIOENCODING="ascii")
     assert refused.returncode == 2 and refused.stderr.startswith("error: ")
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("twin_quik", "unknown recipe 'twin_quik', did you mean 'twin_quick'?"),
+        ("zzz", "unknown recipe 'zzz', known: twin, twin_corrected, twin_dropping, twin_quick"),
+    ],
+)
+def test_unknown_recipe_names_the_known_ones(
+    name: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``train`` with a name that is no recipe of the package says which there are."""
+    assert main(["train", name, "--data", "nowhere", "--out", "nowhere"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {words}")
