@@ -53,10 +53,10 @@ test: setup
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/ruff format --check . || status=1; \
 	$(BIN)/mypy || status=1; \
-	if test -n '$(value ARGS)'; then $(PYTEST) $(ARGS) || status=1; else \
+	$(if $(ARGS), \
+	  $(PYTEST) $(ARGS) || status=1;, \
 	  $(PYTEST) $(AT_A_TIME) --tier beside || status=1; \
-	  $(PYTEST) --tier live || status=1; \
-	fi; \
+	  $(PYTEST) --tier live || status=1;) \
 	exit $$status
 
 # Neither ROS nor the twin.
