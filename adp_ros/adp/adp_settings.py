@@ -245,7 +245,7 @@ def _part(cls: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _own_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of single pruners; refuse what nobody knows."""
+    """Return the settings of single pruners; refuse unknown ones."""
     parts = (PruningSettings, OverlaySettings, GateSwitches, GateConfig, ReleasedGateSettings)
     known = {*RUN_NAMES, *(name for part in parts for name in setting_names(part))}
     own = {name: value for name, value in values.items() if name not in known}

@@ -178,7 +178,7 @@ class ExponentialMeanRule:
 
 
 class PeriodicRule:
-    """Full windows, then pruned ones, again and again (baseline of the paper's ablation)."""
+    """Full windows, then pruned ones, in turn (baseline of the paper's ablation)."""
 
     def __init__(self, config: GateConfig, episode: int) -> None:
         self._full = config.periodic_full

@@ -31,7 +31,7 @@ RUN_NAMES: Final = (
     "video_fps",
 )
 UNREAD_NAMES: Final = ("L_eff", "min_delta_rot", "hysteresis_up", "hysteresis_down", "tol_equal")
-_UNREAD: Final = "Accepted, read by nobody."
+_UNREAD: Final = "Accepted, without effect."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

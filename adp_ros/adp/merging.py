@@ -4,7 +4,7 @@ Attention's softmax weighs a token by exp(q . k / sqrt(d)). The mean token of n 
 with log(n) added to its logits, has the weight of n copies of it: the rows that attend see nearly
 the mass that they saw before anything was dropped (proportional attention, Bolya et al., ICLR
 2023). A group that lost no patch has the bias -inf: its token is there, so that shapes stay, and
-nobody sees it.
+nothing attends to it.
 """
 
 from dataclasses import dataclass

@@ -260,8 +260,8 @@ class Pruner(Budget, ABC):
     """Chooses the patches that go on.
 
     Attributes:
-        positions: ``reindexed`` numbers the remaining tokens anew, ``kept`` leaves each at the
-            position it has in the full sequence.
+        positions: ``reindexed`` numbers the remaining tokens from the start, ``kept`` leaves each
+            at the position it has in the full sequence.
         name: Name for messages, tables and logs.
         file_names: Setting -> its name in ``config/adp.yaml``, for those that pruners share; any
             other has the name ``<pruner>_<setting>`` there.

@@ -177,7 +177,7 @@ def check_messages(_subject: Subject) -> Finding:
     """The messages are built and their libraries load."""
     _, reason = run_apart(IMPORTS)
     if reason:
-        fix = "mend the environment, then run 'make' in the source tree or source the workspace"
+        fix = "repair the environment, then run 'make' in the source tree or source the workspace"
         return Finding("messages", Verdict.FAIL, reason, fix)
     return Finding("messages", Verdict.OK, "rclpy, adp_ros.msg and kinova_msgs.msg import")
 
@@ -250,13 +250,13 @@ def check_driver(subject: Subject) -> Finding:
     topic = f"/{subject.robot_type}_driver/out/joint_state"
     said, reason = run_apart(GRAPH, topic, str(LISTEN))
     if reason:
-        fix = "mend what 'environment' and 'messages' say above"
+        fix = "do what 'environment' and 'messages' say above"
         return Finding("driver", Verdict.FAIL, f"ROS doesn't start: {reason}", fix)
     if "publishers 0" not in said:
         return Finding("driver", Verdict.OK, f"{topic} is published")
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
     fix = "start the Kinova driver in the same ROS domain; with robot:=sim the twin stands in"
-    return Finding("driver", Verdict.NOTE, f"nobody publishes {topic} in domain {domain}", fix)
+    return Finding("driver", Verdict.NOTE, f"no node publishes {topic} in domain {domain}", fix)
 
 
 def check_checkpoint(subject: Subject) -> Finding:

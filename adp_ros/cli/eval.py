@@ -28,7 +28,7 @@ class EvalTally:
     """Shows successes so far, per condition."""
 
     def __init__(self, show: "Show") -> None:
-        """Start at nothing."""
+        """Start at zero."""
         self._show = show
         self._done: Counter[str] = Counter()
         self._successes: Counter[str] = Counter()
@@ -214,7 +214,7 @@ def _scene(config: "EvalConfig", name: str, arguments: argparse.Namespace) -> "S
 
 
 def _checkpoint(arguments: argparse.Namespace, plan: "Plan") -> Path | None:
-    """Return the checkpoint; None where nobody asks a policy."""
+    """Return the checkpoint; None where no policy is asked."""
     if all(condition.expert for condition in plan.conditions):
         return None
     if arguments.checkpoint is None:

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instruction", required=True, help="what the policy is told")
     parser.add_argument("--output", type=Path, default=Path("importance"), help="folder for plots")
     parser.add_argument(
-        "--frames", type=int, default=16, metavar="N", help="at most so many, evenly chosen"
+        "--frames", type=int, default=16, metavar="N", help="at most N, evenly chosen"
     )
     parser.add_argument(
         "--weights",

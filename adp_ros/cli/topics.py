@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rate = complete(actions.add_parser("hz", help="rate and regularity"), _rate)
     for action in (echo, rate):
         action.add_argument("topic", help="such as /adp/safety_state")
-        action.add_argument("--duration", type=_seconds, help="end after so long in [s]")
-    echo.add_argument("--count", type=int, help="end after so many messages")
+        action.add_argument("--duration", type=_seconds, help="end after this time in [s]")
+    echo.add_argument("--count", type=int, help="end after this number of messages")
     echo.add_argument("--full", action="store_true", help="long arrays whole")
 
 

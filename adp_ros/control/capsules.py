@@ -85,7 +85,7 @@ class Clearances:
     names: tuple[str, ...]
 
     def words(self, index: int) -> str:
-        """Say which two things a distance is between, and how far they are apart."""
+        """Say which two bodies a distance is between, and how far they are apart."""
         first, second = self.pairs[index]
         away = 1e3 * self.distance[index]
         return f"{self.names[first]} {away:.0f} mm from {self.names[second]}"

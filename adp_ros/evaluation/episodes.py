@@ -1,4 +1,4 @@
-"""Which episodes an evaluation consists of, in which order, and what came of each."""
+"""Which episodes an evaluation consists of, in which order, and the result of each."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -65,7 +65,7 @@ class EpisodeJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeResult:
-    """What came of an episode.
+    """Result of an episode.
 
     Attributes:
         success: The task was done in time.
@@ -82,7 +82,7 @@ class EpisodeResult:
         forward_pruned: Wall time of each pruned one, in [s].
         candidates: Items in view that could be taken, receptacles not counted; 0 where the task
             names no item.
-        distractors: Things of another task lay on the table.
+        distractors: Items of another task lay on the table.
         taken: ``named``, ``other`` or ``nothing``; empty where the task names no item.
         stop: Why the arm was stopped, empty when it was not.
         wall: Time that the episode took to compute, in [s].
@@ -241,7 +241,7 @@ PUSHED: Final = 0.015  # [m] from its start
 
 
 class TakenWatch:
-    """Sees where the items are, again and again, and remembers what happened first."""
+    """Sees repeatedly where the items are, and remembers what happened first."""
 
     def __init__(self, named: str, starts: Mapping[str, FloatArray]) -> None:
         """Begin an episode.

@@ -28,8 +28,8 @@ class StepView:
     """One policy step at its very beginning.
 
     Attributes:
-        step: Number of the step in the episode, from 0; a number that is left out was missed
-            wholly.
+        step: Number of the step in the episode, from 0; a number that does not occur was a
+            missed step.
         view: Scene and arm at this instant, not those of the camera's last picture.
         action: What is executed, None when no action was due and the arm comes to rest.
         opening: Gripper that is commanded, 0 closed to 1 open.
@@ -70,7 +70,7 @@ def run_rollout(
     Args:
         config: What is run.
         chunker: Who plans.
-        observer: Who watches, None for nobody.
+        observer: Who watches, or None.
         make_camera: Makes what draws the pictures, when the first one is asked for; for a camera
             that stands elsewhere.
 
@@ -167,7 +167,7 @@ class _Rollout:
             self._arriving = None
 
     def _ask(self, request: WindowRequest) -> None:
-        """Plan at once; the chunk arrives later. Nobody is asked twice for one window."""
+        """Plan at once; the chunk arrives later. No window is asked for twice."""
         ticks, loop = self._loop.ticks, self._loop
         taken, truth = self._camera.newest(ticks)
         view = SceneView(

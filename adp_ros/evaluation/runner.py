@@ -41,7 +41,7 @@ class RolloutWatch:
 
     Attributes:
         taken: Which item was taken.
-        distractors: Things of another task lie on the table.
+        distractors: Items of another task lie on the table.
     """
 
     def __init__(self, config: RolloutConfig, video: VideoLog | None, caption: str) -> None:
@@ -272,7 +272,7 @@ class SessionProgress:
         left: Episodes still to run.
         known: Episodes whose results were there before.
         episode: The one that ended last, None at the start.
-        result: What came of it.
+        result: Its result.
     """
 
     done: int

@@ -161,7 +161,7 @@ class EpisodeGroup:
         scene: Variant of the scene.
         condition: How the policy was used.
         task: Name of the task, or ``all``.
-        view: ``all`` scenes, those with the task's things ``alone``, or ``with distractors``.
+        view: ``all`` scenes, those with the task's items ``alone``, or ``with distractors``.
         measures: Its numbers.
         against_full: Against full vision in the same scenes; None for full vision itself and
             where no scene was run both ways.

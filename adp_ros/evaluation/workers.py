@@ -92,7 +92,7 @@ def run_jobs(
 ) -> Generator[tuple[JobT, ResultT], None, None]:
     """Run episodes; give each as it ends, in any order.
 
-    Close the generator to end early: workers end, what they have at hand is lost and nothing
+    Close the generator to end early: workers end, what they are working on is lost and nothing
     else. One worker is this process itself.
 
     Args:

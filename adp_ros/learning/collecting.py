@@ -28,7 +28,7 @@ from .demonstrations import LANDMARKS, Demonstration, Frames, Landmarks
 
 
 class Recorder:
-    """Keeps every step, and each so many a picture with the expert's answer to it.
+    """Keeps every step, and every few steps a picture with the expert's answer to it.
 
     Args:
         config: The rollout that is watched.
@@ -119,7 +119,7 @@ class Worker:
         self._policy = None if settings.checkpoint is None else _Policy(settings, adp_file)
 
     def run(self, job: Job) -> Collected:
-        """Make one episode and write it; an error is told, not raised."""
+        """Make one episode and write it; an error is returned, not raised."""
         began = time.perf_counter()
         try:
             collected = self._run(job)
@@ -192,9 +192,9 @@ Show = Callable[[Collected | None, int, int], None]
 def collect(
     plan: CollectPlan, dataset: Dataset, adp_file: Path, workers: int, show: Show
 ) -> list[Collected]:
-    """Make the episodes that are missing; return what came of them, in the order they ended.
+    """Make the episodes that are missing; return their results, in the order they ended.
 
-    An interruption loses the episodes at hand and nothing else.
+    An interruption loses the episodes being made and nothing else.
 
     Args:
         plan: All episodes.

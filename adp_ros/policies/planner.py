@@ -86,7 +86,7 @@ class WindowPlanner:
         """Plan one window.
 
         A window that is asked for again (its chunk was lost, or the policy failed) is planned
-        anew from the gate's state at the first time.
+        again from the gate's state at the first time.
 
         Args:
             observation: What the policy sees.

@@ -65,7 +65,7 @@ class Prediction:
         vision_tokens: Patches of all views together (V); 0 for a policy without such tokens.
         flops: Language model and choice of the patches, 2 FLOPs a multiply-accumulate.
         flops_full: The same forward pass with full vision.
-        merge_grid: Dropped patches became mean tokens, so many by so many per view; 0: none did.
+        merge_grid: Dropped patches became mean tokens, this number squared per view; 0: none did.
     """
 
     actions: FloatArray
@@ -254,7 +254,7 @@ class PolicyKind(Protocol):
     """How checkpoints of one kind are told apart and loaded."""
 
     def recognises(self, directory: Path) -> bool:
-        """Tell whether a directory holds a checkpoint of this kind, in no time."""
+        """Tell whether a directory holds a checkpoint of this kind, without reading its weights."""
         ...
 
     def inspect(self, directory: Path) -> PolicyInfo:
@@ -291,7 +291,7 @@ POLICIES: Final[Door[PolicyKind]] = Door(
 def policy_kind(directory: Path) -> PolicyKind:
     """Return the kind of a checkpoint.
 
-    What nobody recognises is taken for an OpenVLA-OFT fine-tune, which says what it lacks.
+    What no kind recognises is taken for an OpenVLA-OFT fine-tune, which says what it lacks.
 
     Raises:
         CheckpointError: Several kinds recognise it.

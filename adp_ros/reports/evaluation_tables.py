@@ -118,7 +118,7 @@ def _by_task(summary: EvaluationSummary, scene: str) -> TextTable:
 
 def _views(summary: EvaluationSummary, scene: str) -> TextTable:
     columns = [("alone", ALL, ALONE), ("with distractors", ALL, DISTRACTORS)]
-    return _crossed(summary, scene, "Success with another task's things on the table", columns)
+    return _crossed(summary, scene, "Success with another task's items on the table", columns)
 
 
 def _crossed(

@@ -225,7 +225,7 @@ class WindowLog:
     """Joins the parts of each window, which come as several messages.
 
     Args:
-        most: Older windows than so many are forgotten; None keeps all.
+        most: Number of windows that are kept, the newest ones; None keeps all.
     """
 
     def __init__(self, most: int | None = None) -> None:

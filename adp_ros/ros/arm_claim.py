@@ -60,7 +60,7 @@ def claim_arm(arm: str, environ: Mapping[str, str] = os.environ) -> ArmClaim:
 
 
 def _answers(address: str) -> bool:
-    """Tell whether somebody listens there; an unnamed connection means nothing to a controller."""
+    """Tell whether a process listens there; an unnamed connection means nothing to a controller."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
         return probe.connect_ex("\0" + address) == 0
 

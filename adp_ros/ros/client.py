@@ -26,7 +26,7 @@ from .node_process import complete_environment
 
 N = TypeVar("N", bound=Node)
 Spin = Callable[[float], None]
-"""Handles what arrives for at most so many seconds."""
+"""Handles what arrives for at most a number of seconds."""
 
 DISCOVERY: Final = 3.0  # [s] within which whoever is there is known
 _QUIET: Final = 0.5  # [s] without anything new, after which the graph is taken for complete
@@ -76,7 +76,7 @@ def call_trigger(name: str, timeout: float) -> tuple[bool, str]:
         Whether it succeeded, and what it said.
 
     Raises:
-        ConfigError: Nobody offers the service, or there is no answer in time.
+        ConfigError: No node offers the service, or there is no answer in time.
     """
     with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
         client = node.create_client(Trigger, name)
@@ -84,7 +84,7 @@ def call_trigger(name: str, timeout: float) -> tuple[bool, str]:
         while not client.service_is_ready():
             if time.monotonic() > deadline:
                 raise ConfigError(
-                    f"nobody offers {name} in {domain()}; start the nodes first, e.g. with "
+                    f"no node offers {name} in {domain()}; start the nodes first, e.g. with "
                     "adp-ros launch jaco2_task, in the same domain"
                 )
             spin(_SLICE)
@@ -152,7 +152,7 @@ def listening(topic: str, take: Callable[[Any], None]) -> Iterator[Spin]:
         take: Gets each message.
 
     Raises:
-        ConfigError: Nobody publishes it, or its type is not installed.
+        ConfigError: No node publishes it, or its type is not installed.
     """
     name = topic if topic.startswith("/") else f"/{topic}"
     with joined(lambda: rclpy.create_node("adp_ros_client"), pictures=True) as (node, spin):
@@ -161,7 +161,7 @@ def listening(topic: str, take: Callable[[Any], None]) -> Iterator[Spin]:
             if time.monotonic() > deadline:
                 published = (s.name for s in _settled(node, spin) if s.publishers)
                 hint = nearest(name, published)
-                raise ConfigError(f"nobody publishes {name} in {domain()}, {hint}")
+                raise ConfigError(f"no node publishes {name} in {domain()}, {hint}")
             spin(_SLICE)
         policies = [offer.qos_profile for offer in offers]
         profile = QoSProfile(depth=10)

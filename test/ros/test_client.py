@@ -92,7 +92,7 @@ def test_service_that_nobody_offers(server: None) -> None:
     """Status 2 and one line that names service, domain and what to start."""
     result = adp_ros("tare")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"error: nobody offers /adp/tare in ROS domain {DOMAIN}; ")
+    assert result.stderr.startswith(f"error: no node offers /adp/tare in ROS domain {DOMAIN}; ")
     assert "adp-ros launch" in result.stderr and result.stderr.count("\n") == 1
 
 
@@ -140,7 +140,7 @@ def test_unknown_topic_names_the_nearest(server: None) -> None:
     """A misspelled topic is refused with the one that may be meant."""
     result = adp_ros("topics", "echo", "/jiont")
     assert (result.returncode, result.stdout) == (2, "")
-    assert "nobody publishes /jiont" in result.stderr and "'/joints'" in result.stderr
+    assert "no node publishes /jiont" in result.stderr and "'/joints'" in result.stderr
 
 
 def test_interrupt_is_130(server: None) -> None:

@@ -357,7 +357,7 @@ def shorten(model: OpenVla, hidden: Tensor, kept: Tensor, cut: Cut) -> Shortened
     none = merged.bias.new_zeros(behind.shape[1])
     bias = torch.cat([none[:1], merged.bias, none])  # (S',)
     if cut.positions == "reindexed":
-        places = (bias > -torch.inf).long().cumsum(0) - 1  # (S',), one that nobody sees has none
+        places = (bias > -torch.inf).long().cumsum(0) - 1  # (S',), one that is never seen has none
     else:
         tail = torch.arange(1 + patches, full, device=kept.device)
         places = torch.cat([tail.new_zeros(1), merged.places + 1, tail])  # (S',)

@@ -145,7 +145,7 @@ def fill(
         model: Built on the meta device.
         files: Files of the checkpoint.
         components: Tensors of its ``.pt`` files; emptied, so that their memory is free early.
-        device: Where the parameters shall live.
+        device: Where the parameters are to live.
         dtype: Type of the parameters.
 
     Returns:

@@ -99,7 +99,7 @@ class Pruned:
         kept: Indices of the patches, in the order they went on, shape (k,).
         cut_layer: Layer in front of which the others were dropped; 0 is before the model.
         keep_positions: True when tokens stay at the positions of the full sequence.
-        merge_grid: The others became mean tokens, so many by so many per view; 0: none did.
+        merge_grid: The others became mean tokens, this number squared per view; 0: none did.
         views: Number of views.
         weighted: Each mean token counts for as many as it stands for; False: for one.
     """
