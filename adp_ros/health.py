@@ -215,3 +215,42 @@ class DurationMeter:
         """Return the statistics in the unit that was added."""
         with self._lock:
             return self._values.summary()
+
+
+_BUSY: Final = 0.25  # share of the cores that others may take without a word
+_WAITED: Final = 0.05  # share of the time that the controller may wait for a core
+
+
+@dataclass(frozen=True, slots=True)
+class MachineUse:
+    """What a run had of the processor.
+
+    Attributes:
+        cores: Processors that it might use.
+        taken: How many of them other programs took, on the average.
+        waited: Share of the time in which the controller was ready and had no core.
+        precedence: How controller and twin run beside other programs, in words.
+    """
+
+    cores: int
+    taken: float
+    waited: float
+    precedence: str
+
+    @property
+    def busy(self) -> bool:
+        """True when other programs took so much that a live run may suffer."""
+        return self.taken > _BUSY * self.cores or self.waited > _WAITED
+
+    @property
+    def words(self) -> str:
+        """What was lacking."""
+        return (
+            f"other programs took {self.taken:.1f} of {self.cores} cores, the controller waited "
+            f"{self.waited:.0%} of the time for one, {self.precedence}"
+        )
+
+    @property
+    def help(self) -> str:
+        """What can be done about it."""
+        return "end other programs, or use adp-ros eval, which runs in simulated time"

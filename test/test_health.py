@@ -13,6 +13,7 @@ from adp_ros.health import (
     DurationMeter,
     Health,
     Level,
+    MachineUse,
     RateMeter,
     RollingPercentiles,
     Steady,
@@ -138,3 +139,17 @@ def test_meters_are_read_while_they_are_fed() -> None:
         rate.rate(0.3)
     feeder.join()
     assert rate.count == 3000 and durations.summary().count == 300
+
+
+@pytest.mark.parametrize(
+    ("taken", "waited", "busy"),
+    [(0.1, 0.01, False), (0.5, 0.0, False), (0.6, 0.0, True), (0.0, 0.06, True)],
+)
+def test_busy_machine_is_told_from_a_free_one(taken, waited, busy):
+    """More than a quarter of the cores, or 5 % of the time without one, is too much."""
+    use = MachineUse(cores=2, taken=taken, waited=waited, precedence="at normal priority")
+    assert use.busy is busy
+    assert use.words == (
+        f"other programs took {taken:.1f} of 2 cores, the controller waited {waited:.0%} of the "
+        "time for one, at normal priority"
+    )

@@ -1,12 +1,14 @@
-"""What a bag notes of its origin: parameters of nodes, settings files, the checkpoint."""
+"""What a bag notes of its origin: parameters, settings files, checkpoint and launch arguments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from ..errors import BagError, ConfigError
+from ..policies.checkpoints import checkpoint_fingerprint
 from ..settings import mapping_in
 
 ORIGIN: Final = "adp_ros/origin"
@@ -76,3 +78,35 @@ class BagNotes:
 
     def _notes(self, name: str) -> list[Mapping[str, str]]:
         return [values for entry, values in self.records if entry == name]
+
+
+def recorded_launch(notes: BagNotes, path: Path, other_checkpoint: bool) -> dict[str, str]:
+    """Return the launch arguments with which a bag was recorded, as far as it holds them.
+
+    Args:
+        notes: Of the bag.
+        path: Of the bag, for messages.
+        other_checkpoint: The user has named a checkpoint: the recorded one is not needed.
+
+    Raises:
+        BagError: It does not tell the checkpoint, or its arguments can't be read.
+        CheckpointError: The recorded checkpoint can't be read.
+        ConfigError: It is not there any more, or another by now.
+    """
+    launch = settings_in(notes.origin.get("launch", ""), "launch arguments in the bag")
+    known: dict[str, str] = {
+        name: str(launch[name]) for name in ("task", "robot_type") if name in launch
+    }
+    if Path(adp := str(launch.get("adp", ""))).is_file():
+        known["adp"] = adp
+    if other_checkpoint:
+        return known
+    directory, fingerprint = notes.checkpoint
+    if not directory:
+        raise BagError(f"bag {path} does not tell its checkpoint: give checkpoint:=DIRECTORY")
+    if not Path(directory).is_dir() or checkpoint_fingerprint(Path(directory)) != fingerprint:
+        raise ConfigError(
+            f"bag {path} was recorded with checkpoint {directory}, which is not there or has "
+            "changed since: give checkpoint:=DIRECTORY"
+        )
+    return known | {"checkpoint": directory}

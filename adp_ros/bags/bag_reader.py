@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from rosbags.interfaces import Qos
 
 from ..errors import AdpError, BagError
-from .bag_files import bag_files
+from .bag_files import McapFile, bag_files
 from .bag_order import order_messages
-from .bag_topics import PICTURE_TYPE, TopicInfo, read_qos
-from .decoder import Decoder
-from .mcap_file import McapFile
+from .bag_topics import PICTURE_TYPE, Decoder, TopicInfo, read_qos
 
 _HELD_UP: Final = 1_000_000_000  # [ns] from sending to receiving; more is another clock
 _OLDEST: Final = 60_000_000_000  # [ns] from a stamp to the message that carries it

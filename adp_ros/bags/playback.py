@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from ..control.safety_machine import Status
 from ..errors import BagError
-from .arm_samples import is_of_driver
 from .bag_reader import BagReader, Stored, problem_words
 from .bag_topics import JPEG_SUFFIX, JPEG_TYPE, PICTURE_TYPE, SAFETY_TOPIC, TopicInfo
+from .contents import is_of_driver
 from .pictures import stamp_of
 
 CLOCK: Final = "/clock"

@@ -19,12 +19,13 @@ from ..types import ActionConvention
 from .bag_notes import settings_in
 from .compare import ComparedChunk, PhaseDifference, action_difference
 from .contents import OFT, Bag, Contents
-from .controller_process import ControllerProcess, Replay
 from .controller_replay import (
     ControllerLog,
+    ControllerProcess,
     ControllerReplay,
     Planned,
     PlannedActions,
+    Replay,
     controller_settings,
 )
 from .window_replay import ReplayedWindow, ReplayPlan, StandIn, WindowReplay, set_threads

@@ -16,8 +16,7 @@ from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
 from ..policies.window import Window, decision_columns
 from ..types import FloatArray, Observation, Rgb
-from .arm_samples import arm_state
-from .contents import OFT, Bag, RecordedWindow
+from .contents import OFT, Bag, RecordedWindow, arm_state
 from .pictures import one_ahead
 
 _NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ..doors import Door, lacks
 from ..errors import ConfigError
 from ..settings import check_settings, setting
-from ..sim.look import LEVEL_NAMES
-from ..sim.placement import DISTRACTORS
+from ..sim.look import DISTRACTORS, LEVEL_NAMES
 from ..types import FloatArray, Frame
 
 

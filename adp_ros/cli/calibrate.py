@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _motion(arguments: argparse.Namespace) -> "FreeMotion":
     if arguments.live is None:
-        from ..bags.arm_samples import read_free_motion
+        from ..bags.contents import read_free_motion
 
         return read_free_motion(arguments.bag, arguments.robot_type)
     return _listen(arguments.robot_type, arguments.live)

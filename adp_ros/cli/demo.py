@@ -29,6 +29,7 @@ from ..ros.twin_run import (
 )
 from ..settings import number_between, share_directory
 from ..sim.tasks import find_task, task_names
+from . import INTERRUPTED
 
 if TYPE_CHECKING:
     from ..evaluation.full_vision import SceneComparison
@@ -99,6 +100,8 @@ def run(arguments: argparse.Namespace) -> int:
     text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
     sys.stdout.write(text)
     sys.stderr.write(f"results in {directory}\n")
+    if request.asked:
+        return INTERRUPTED
     return 0 if summary.success else 1
 
 

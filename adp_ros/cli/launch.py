@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         runner = Runner([node_program(spec) for spec in specs], child_environment(), write_line)
         runner.start()
         try:
-            ended = run_until_end(runner, request)
+            ended = run_until_end(runner, request, lambda line: write_line("launch", line))
         finally:
             killed = runner.stop(request.asked_again)
     if ended is not None:

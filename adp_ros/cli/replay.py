@@ -14,8 +14,7 @@ from typing import Any, Final
 from ..adp.registry import PRUNERS
 from ..bags.compare import WindowCheck, check_windows, count
 from ..bags.contents import Bag, Contents, open_bag
-from ..bags.controller_process import ControllerProcess, controller_process
-from ..bags.controller_replay import ControllerLog, decisions
+from ..bags.controller_replay import ControllerLog, ControllerProcess, controller_process, decisions
 from ..bags.replay import (
     GATES,
     Overrides,

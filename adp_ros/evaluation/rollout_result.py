@@ -15,8 +15,7 @@ from ..errors import ConfigError
 from ..policies.conventions import ArmState
 from ..policies.window import MeasuredMotion, Window
 from ..settings import check_settings, setting
-from ..sim.look import LEVEL_NAMES
-from ..sim.placement import DISTRACTORS
+from ..sim.look import DISTRACTORS, LEVEL_NAMES
 from ..sim.sim_settings import DriverConfig, SensorConfig
 from ..sim.task import SceneConfig
 from ..sim.tasks import find_task

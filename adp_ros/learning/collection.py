@@ -11,8 +11,7 @@ from ..adp.adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..evaluation.rollout_result import RolloutConfig
 from ..settings import check_settings, setting
-from ..sim.look import LEVEL_NAMES
-from ..sim.placement import DISTRACTORS
+from ..sim.look import DISTRACTORS, LEVEL_NAMES
 from ..sim.tasks import find_task
 from .run_files import append_line, read_lines
 

@@ -4,13 +4,14 @@ import json
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
 from ..control.safety_machine import SafetyEvent
 from ..evaluation.full_vision import RunNumbers, SceneComparison
+from ..health import MachineUse
 from .numbers import stage_percentiles
 from .run_record import ComparisonRow, RunRecord, changes
 
@@ -95,14 +96,15 @@ class RunSummary:
         progress: Share of the task that was done, 0 to 1.
         duration: From start to end of the motion, in [s].
         record: What was heard of windows and safety.
-        steps: 10 Hz policy steps that were due.
-        steps_missed: Those without an action in time.
+        steps: 10 Hz policy steps that were executed.
+        steps_missed: Those that were due and had no action in time.
         stream_on_time_share: Share of 100 Hz messages sent within 5 ms of their time.
         frame_rate: Frames per second at the inference node, in [Hz].
         transport_p50: Median time from capture to the inference node, in [ms].
         wipes: The task is to wipe a stain away.
         problem: What ended the run early, empty when nothing did.
         comparison: The same scene with ADP and with full vision, None where that was not run.
+        machine: What the run had of the processor, None where that was not measured.
     """
 
     task: str
@@ -120,6 +122,31 @@ class RunSummary:
     wipes: bool = False
     problem: str = ""
     comparison: SceneComparison | None = None
+    machine: MachineUse | None = None
+
+    @property
+    def missed(self) -> str:
+        """Policy steps missed, of those that were due."""
+        known = self.steps is not None and self.steps_missed is not None
+        due = (self.steps or 0) + (self.steps_missed or 0) if known else None
+        return f"{_shown(self.steps_missed, '.0f')} of {_shown(due, '.0f')}"
+
+    @property
+    def too_busy(self) -> str:
+        """One line on what a run that failed lacked; empty where the machine was not busy."""
+        if self.success or self.machine is None or not self.machine.busy:
+            return ""
+        late = sum(e.cause.endswith(("_stale", "_missing")) for e in self.safety_events)
+        simulated = ""
+        if self.comparison is not None:
+            verdict = "succeeded" if self.comparison.adp.success else "failed as well"
+            simulated = f"; the same scene in simulated time {verdict}"
+        return (
+            f"the machine was too busy: {self.machine.words}, "
+            f"{self.missed} steps missed, "
+            f"{_shown(self.frame_rate, '.1f')} pictures a second, {late} stops for data that came "
+            f"late{simulated}; {self.machine.help}"
+        )
 
     @property
     def windows(self) -> int:
@@ -162,6 +189,8 @@ class RunSummary:
                 for e in events
             ],
             "problem": self.problem,
+            "machine": None if self.machine is None else asdict(self.machine),
+            "too_busy": self.too_busy,
             "comparison": None if self.comparison is None else self.comparison.to_json(),
         }
 
@@ -178,10 +207,7 @@ class RunSummary:
             ("result", self.result),
             ("moved by", self.policy),
             ("windows pruned", f"{self.windows_pruned} of {self.windows} ({share})"),
-            (
-                "10 Hz steps missed",
-                f"{_shown(self.steps_missed, '.0f')} of {_shown(self.steps, '.0f')}",
-            ),
+            ("10 Hz steps missed", self.missed),
             ("100 Hz messages on time", _shown(self.stream_on_time_share, ".2%")),
             ("frames at the policy", f"{_shown(self.frame_rate, '.1f')} Hz"),
             ("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"),
@@ -190,6 +216,7 @@ class RunSummary:
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]
         lines += [f"  {step}" for step in self.record.steps]
+        lines += [f"  {self.too_busy}"] if self.too_busy else []
         compared = "" if self.comparison is None else comparison_text(self.comparison)
         return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
 

@@ -25,7 +25,6 @@ from ..msg import SafetyState
 from ..robots.robot import Robot
 from .arm_client import ENABLE_TOPIC, ArmServices, Pause
 from .lifeline import LifelineWatch
-from .messages import safety_message
 from .node_process import node_lifeline
 from .parameters import declare_groups
 
@@ -145,6 +144,20 @@ class LineWatch:
 
 _PERIOD = 0.1  # [s]
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def safety_message(state: SafetySnapshot) -> SafetyState:
+    """Pack the safety state; the header is left to the caller."""
+    return SafetyState(
+        status=int(state.status),
+        cause=state.cause,
+        message=state.message,
+        residual_torque=state.residual.tolist(),
+        slow_torque=state.slow.tolist(),
+        stop_torque=state.stop.tolist(),
+        armed=state.status in (Status.ARMED, Status.RUNNING, Status.SLOWED),
+        latched=state.status is Status.STOPPED,
+    )
 
 
 class SafetyPublisher:

@@ -243,9 +243,12 @@ def _as_recorded(given: Mapping[str, str]) -> dict[str, str]:
             f"bag is {given['bag']!r} with robot:={given.get('robot', 'sim')}: a bag is played "
             "where there is no arm, allowed with robot:=none only"
         )
-    from ..bags.recorded_launch import recorded_launch
+    from ..bags.bag_notes import BagNotes, recorded_launch
+    from ..bags.bag_reader import BagReader
 
-    return {**recorded_launch(Path(given["bag"]).expanduser(), "checkpoint" in given), **given}
+    path = Path(given["bag"]).expanduser()
+    notes = BagNotes(BagReader(path).notes)
+    return {**recorded_launch(notes, path, "checkpoint" in given), **given}
 
 
 def _use_sim_time(value: str, robot: str) -> bool:

@@ -116,11 +116,18 @@ _NICE: Final = -10
 
 
 def _ask_nice(pid: int) -> str:
-    try:
-        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-    except OSError:
+    if not ask_nice(pid, _NICE):
         return "at normal priority: 'rtprio 1' in /etc/security/limits.conf would let it go first"
     return f"at nice {_NICE}"
+
+
+def ask_nice(pid: int, nice: int) -> bool:
+    """Give a process a nice value; False where the system does not permit it."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+    except OSError:
+        return False
+    return True
 
 
 def may_go_first() -> bool:

@@ -8,11 +8,9 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from ..adp.gate_rules import Decision
-from ..control.safety_machine import Status
-from ..control.supervisor import SafetySnapshot
 from ..errors import PolicyError
 from ..health import LatencySummary
-from ..msg import ActionChunk, GateState, InferenceLatency, PruneState, SafetyState
+from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
 from ..policies.window import STAGES, TokenAudit, Window, WindowTimes, decision_columns
 from ..types import ACTION_SIZE, ActionConvention, Chunk
 from .stamps import seconds
@@ -62,20 +60,6 @@ def chunk_from_message(msg: ActionChunk, clock_offset: float) -> Chunk:
         step_period=float(msg.step_period),
         convention=convention,
         pruned=bool(msg.pruned),
-    )
-
-
-def safety_message(state: SafetySnapshot) -> SafetyState:
-    """Pack the safety state; the header is left to the caller."""
-    return SafetyState(
-        status=int(state.status),
-        cause=state.cause,
-        message=state.message,
-        residual_torque=state.residual.tolist(),
-        slow_torque=state.slow.tolist(),
-        stop_torque=state.stop.tolist(),
-        armed=state.status in (Status.ARMED, Status.RUNNING, Status.SLOWED),
-        latched=state.status is Status.STOPPED,
     )
 
 

@@ -4,6 +4,7 @@ Stands in for ``ros2 launch`` where ROS 2 came from wheels. Must be used from th
 the kernel ties the children to the thread that started them.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -12,17 +13,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from types import FrameType
 from typing import IO, Final, TextIO
 
+from ..health import MachineUse
 from ..policies.checkpoints import make_small_checkpoint, small_checkpoint
 from .environment import check_environment, node_environment
 from .launch_arguments import LaunchSettings
-from .launch_table import NodeSpec, check_parameters, node_table
-from .machine import stop_yielding
+from .launch_table import NodeSpec, Parameter, check_parameters, node_table
+from .machine import ProcessorUse, ask_nice, go_first, may_go_first, stop_yielding, time_waited
 
 _ERROR_MARKS = ("error: ", "ERROR ", "FATAL ")
 
@@ -60,6 +62,7 @@ def node_log(path: Path, echo: TextIO | None = None) -> Iterator[NodeLog]:
         yield NodeLog(file, echo)
 
 
+LOOK_PERIOD: Final = 10.0  # [s] over which other programs are watched
 POLL_PERIOD: Final = 0.05  # [s]
 STOP_STEPS: Final = (
     (signal.SIGINT, 6.0),
@@ -83,11 +86,15 @@ class Program:
         name: Put before each line that it writes.
         words: Command line.
         ends_first: It is asked to end before the others, by means of which it stops something.
+        goes_first: It is put before other programs where the system permits it.
+        nice: Nice value that it is given where the system permits it.
     """
 
     name: str
     words: tuple[str, ...]
     ends_first: bool = False
+    goes_first: bool = False
+    nice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +115,22 @@ class Ended:
         return f"{self.name} ended with exit status {self.status}"
 
 
+CONTROLLER: Final = "controller_node"
+GO_FIRST: Final = (CONTROLLER, "sim_node")  # what must be on time at 100 Hz
+CAMERA_NICE: Final = -5  # without pictures nothing is planned
+
+
 def node_program(spec: NodeSpec) -> Program:
     """Return the process of one row of the node table."""
     process = (sys.executable, "-m", "adp_ros.ros.entry", str(os.getpid()))
     command = (*process, f"adp_ros.ros.{spec.executable}", *spec.ros_arguments())
-    return Program(spec.name, command, ends_first=spec.executable == "controller_node")
+    return Program(
+        spec.name,
+        command,
+        ends_first=spec.executable == CONTROLLER,
+        goes_first=spec.executable in GO_FIRST,
+        nice=CAMERA_NICE if spec.executable == "camera_node" else 0,
+    )
 
 
 class Runner:
@@ -138,6 +156,22 @@ class Runner:
         self._children: dict[str, subprocess.Popen[str]] = {}
         self._readers: list[threading.Thread] = []
         self._reader_gone = threading.Event()
+        self._precedence = ""
+        self._real_time = False
+
+    @property
+    def real_time(self) -> bool:
+        """True when the programs that go first have a real-time priority."""
+        return self._real_time
+
+    @property
+    def precedence(self) -> str:
+        """How the programs that go first run, in words; empty before the start."""
+        return self._precedence
+
+    def pids(self) -> dict[str, int]:
+        """Return the process of each program that was started."""
+        return {name: child.pid for name, child in self._children.items()}
 
     @property
     def reader_gone(self) -> bool:
@@ -162,6 +196,12 @@ class Runner:
                     errors="replace",
                 )
             self._children[program.name] = child
+            if program.nice:
+                ask_nice(child.pid, program.nice)
+            if program.goes_first:
+                given = go_first(child.pid)
+                self._real_time = given.real_time
+                self._precedence = f"controller and twin {given.words}"
             words = (program.name, child.stdout)
             reader = threading.Thread(target=self._pass_on, args=words, name=program.name)
             reader.start()
@@ -249,6 +289,35 @@ class Runner:
                     self._reader_gone.set()
 
 
+class Attention:
+    """Watches what a run has of the processor, from now on.
+
+    Args:
+        runner: Whose processes have started.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        pids = runner.pids()
+        self._precedence = runner.precedence
+        self._controller = pids.get(CONTROLLER)
+        self._use = ProcessorUse(pids.values())
+        self._began = time.monotonic()
+        self._waited = self._wait_so_far()
+
+    def measured(self) -> MachineUse:
+        """Return the means since the start."""
+        wall = max(time.monotonic() - self._began, 1e-3)
+        return MachineUse(
+            cores=self._use.cores,
+            taken=self._use.by_others(),
+            waited=max(0.0, self._wait_so_far() - self._waited) / wall,
+            precedence=self._precedence,
+        )
+
+    def _wait_so_far(self) -> float:
+        return 0.0 if self._controller is None else time_waited(self._controller)
+
+
 class StopRequest:
     """Ctrl-C, SIGTERM and SIGHUP as a flag, while the context lasts."""
 
@@ -283,9 +352,24 @@ class StopRequest:
         self._count += 1
 
 
-def run_until_end(runner: Runner, request: StopRequest) -> Ended | None:
-    """Wait until a stop is asked for (None) or a process ends by itself (which one)."""
+def run_until_end(
+    runner: Runner, request: StopRequest, say: Callable[[str], None] = lambda _: None
+) -> Ended | None:
+    """Wait until a stop is asked for (None) or a process ends by itself (which one).
+
+    Args:
+        runner: The processes.
+        request: What asks for the end.
+        say: Gets one line, once, when the machine turns out to be too busy.
+    """
+    attention, looked = Attention(runner), time.monotonic()
     while not request.asked and not runner.reader_gone:
+        if time.monotonic() - looked > LOOK_PERIOD:
+            use = attention.measured()
+            if use.busy:
+                say(f"the machine is busy: {use.words}; {use.help}")
+            looked = math.inf if use.busy else time.monotonic()
+            attention = Attention(runner)
         ended = runner.ended()
         if ended is not None:
             return ended
@@ -319,7 +403,22 @@ def prepare_nodes(settings: LaunchSettings, share: Path) -> tuple[NodeSpec, ...]
     check_parameters(specs)
     if settings.checkpoint is None:
         make_small_checkpoint(os.environ)
-    return specs
+    return _not_idle(specs) if may_go_first() else specs
+
+
+def _not_idle(specs: tuple[NodeSpec, ...]) -> tuple[NodeSpec, ...]:
+    """Let camera and policy compete with other programs, where the control loop goes first anyway.
+
+    At idle priority a busy neighbour would leave them no time at all.
+    """
+    changes: Mapping[str, Mapping[str, Parameter]] = {
+        "camera_node": {"idle": False},
+        "inference_node": {"idle": False, "nice": 0},
+    }
+    return tuple(
+        replace(spec, parameters={**spec.parameters, **changes.get(spec.executable, {})})
+        for spec in specs
+    )
 
 
 def child_environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,9 +21,9 @@ from .client import joined
 from .environment import transport_environment
 from .launch_arguments import LaunchSettings
 from .launch_table import NodeSpec
-from .node_process import yield_to_others
+from .node_process import step_back
 from .observers import RunObserver
-from .runner import NodeLog, Runner, StopRequest, child_environment, node_program
+from .runner import Attention, NodeLog, Runner, StopRequest, child_environment, node_program
 
 if TYPE_CHECKING:
     from rclpy.task import Future
@@ -90,6 +90,7 @@ START_PERIOD: Final = 1.0  # [s] between two tries to start
 ANSWER_TIMEOUT: Final = 5.0  # [s]
 LAST_NEWS_TIMEOUT: Final = 2.5  # [s]; diagnostics come once a second
 SPIN: Final = 0.05  # [s]
+OBSERVER_NICE: Final = 5  # where controller and twin go first anyway
 STEPS: Final = "controller_node: steps"
 STREAM: Final = "controller_node: stream"
 FRAMES: Final = "inference_node: camera"
@@ -154,14 +155,24 @@ def _performed(
 ) -> RunResult:
     runner.start()
     try:
-        yield_to_others()  # after the start: the nodes would inherit it
+        attention = Attention(runner)
+        step_back(idle=not runner.real_time, nice=OBSERVER_NICE)  # now: the nodes would inherit it
         robot_type = plan.settings.robot_type
         with joined(lambda: RunObserver(robot_type), pictures=True) as (observer, spin):
             run = _Run(runner, observer, lambda: spin(SPIN), log, request)
-            run.begin(show)
+            try:
+                run.begin(show)
+            except RunError as error:
+                use = attention.measured()
+                if not use.busy:
+                    raise
+                raise RunError(f"{error}; the machine is busy: {use.words}; {use.help}") from error
+            attention = Attention(runner)
             problem = run.watch(plan.time_limit, show)
+            machine = attention.measured()
             run.end()
-            return RunResult(summarise(plan.settings, observer, problem), observer.video)
+            summary = summarise(plan.settings, observer, problem)
+            return RunResult(replace(summary, machine=machine), observer.video)
     finally:
         runner.stop(request.asked_again)
 

@@ -195,6 +195,7 @@ LEVELS: Final[Mapping[str, Level | None]] = MappingProxyType(
     }
 )
 LEVEL_NAMES: Final = tuple(LEVELS)
+DISTRACTORS: Final = ("auto", "always", "never")  # when another task's items are on the table
 
 
 @dataclass(frozen=True, slots=True)

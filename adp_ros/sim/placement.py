@@ -14,13 +14,13 @@ import numpy as np
 from ..errors import TwinError
 from ..types import FloatArray
 from .items import DISTRACTOR_SETS, Item, Receptacle
+from .look import DISTRACTORS
 from .task import SceneConfig, Task
 
 AREA_LOW: Final = (-0.25, -0.62)  # [m], base frame
 AREA_HIGH: Final = (0.25, -0.32)
 TABLE_LOW: Final = (-0.46, -0.74)  # [m], where items may lie that need not be reached
 TABLE_HIGH: Final = (0.46, -0.24)
-DISTRACTORS: Final = ("auto", "always", "never")
 _HAND: Final = 0.09  # [m] around a stain that the wiping hand needs
 _GAP: Final = 0.012  # [m] between neighbours
 _FINGERS: Final = 0.115  # [m] from an item's middle that the open hand's fingers sweep

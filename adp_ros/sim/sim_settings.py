@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..settings import check_settings, setting
-from .look import LEVEL_NAMES
-from .placement import DISTRACTORS
+from .look import DISTRACTORS, LEVEL_NAMES
 
 MAX_SEED: Final = 2**31 - 1
 

@@ -1,4 +1,7 @@
-"""What the controller saw is found in a bag: its own arm's samples, and each chunk's window."""
+"""What the controller saw is found in a bag, and replayed in a process of its own."""
+
+import gc
+import os
 
 from kinova_msgs.msg import JointTorque
 from recorded_run import BagMaker, still_chunk
@@ -6,7 +9,12 @@ from std_msgs.msg import String
 
 from adp_ros.bags.bag_reader import BagReader
 from adp_ros.bags.contents import read_contents
-from adp_ros.bags.controller_replay import ControllerReplay, PlannedActions
+from adp_ros.bags.controller_replay import (
+    ControllerLog,
+    ControllerReplay,
+    PlannedActions,
+    controller_process,
+)
 from adp_ros.control.controller_settings import ControllerSettings
 
 TORQUES = "/j2n6s300_driver/out/joint_torques"
@@ -49,3 +57,39 @@ def test_a_chunk_that_is_none_does_not_shift_the_others(tmp_path):
     log, asked = replay(tmp_path / "bag")
     assert asked == [0, 1]
     assert [line["time"] for line in log.lines if line["kind"] == "chunk"] == [0.0, 2.0]
+
+
+class Left:
+    """Garbage that tells who frees it."""
+
+    def __init__(self, file):
+        self.file = file
+        self.itself = self
+
+    def __del__(self):
+        with self.file.open("a") as stream:
+            stream.write(f"{os.getpid()}\n")
+
+
+def test_the_other_process_frees_nothing_of_this_one(tmp_path):
+    """Nodes that ended here may wait to be freed; a fork lacks their threads and would crash."""
+
+    def replay(_planned):
+        gc.collect()
+        log = ControllerLog()
+        log.note(str(os.getpid()))
+        return log
+
+    file = tmp_path / "freed"
+    gc.collect()
+    gc.disable()
+    try:
+        Left(file)
+        with controller_process(replay) as process:
+            other = process.log().problems
+        assert not file.exists()
+        gc.collect()
+    finally:
+        gc.enable()
+    assert file.read_text() == f"{os.getpid()}\n"
+    assert str(os.getpid()) not in other

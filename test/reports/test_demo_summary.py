@@ -13,6 +13,7 @@ import simplejpeg
 
 from adp_ros.evaluation.full_vision import RunNumbers, SceneComparison
 from adp_ros.evaluation.video import CAPTION_HEIGHT, FRAME_RATE, VideoLog
+from adp_ros.health import MachineUse
 from adp_ros.policies.window import TokenAudit, Window, WindowTimes
 from adp_ros.reports.progress import progress_display
 from adp_ros.reports.run_record import RunRecord, SafetyRecord, WindowLog
@@ -338,3 +339,39 @@ def test_runs_never_share_a_directory(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, 3, 4, 5)
     names = [new_directory(tmp_path / "runs", now).name for _ in range(3)]
     assert names == ["20260102-030405", "20260102-030405-1", "20260102-030405-2"]
+
+
+BUSY = MachineUse(cores=2, taken=1.9, waited=0.12, precedence="controller and twin at nice -10")
+
+
+def test_failure_on_a_busy_machine_says_what_was_lacking() -> None:
+    """One line: what others took, what was late, what simulated time gave, what helps."""
+    stale = SafetyRecord(time=2.0, status="stopped", cause="torque_stale", message="180 ms old")
+    failed = replace(
+        SUMMARY,
+        success=False,
+        machine=BUSY,
+        steps_missed=31,
+        frame_rate=9.2,
+        record=run([101.0] * 3, (stale,)),
+        comparison=COMPARISON,
+    )
+    verdict = "succeeded" if COMPARISON.adp.success else "failed as well"
+    assert failed.too_busy == (
+        "the machine was too busy: other programs took 1.9 of 2 cores, the controller waited 12% "
+        "of the time for one, controller and twin at nice -10, 31 of 641 steps missed, 9.2 "
+        "pictures a second, 1 stops for data that came late; the same scene in simulated time "
+        f"{verdict}; end other programs, or use adp-ros eval, which runs in simulated time"
+    )
+    assert f"  {failed.too_busy}\n" in failed.to_text()
+    assert failed.to_json()["too_busy"] == failed.too_busy
+    assert failed.to_json()["machine"]["taken"] == 1.9
+
+
+def test_success_and_a_free_machine_need_no_excuse() -> None:
+    """Nothing is said where the run succeeded, or where the machine was free."""
+    assert replace(SUMMARY, machine=BUSY).too_busy == ""
+    failed = replace(SUMMARY, success=False, problem="time limit of 6 s")
+    assert failed.too_busy == ""
+    free = replace(BUSY, taken=0.1, waited=0.0)
+    assert replace(failed, machine=free).too_busy == ""

@@ -11,10 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from adp_ros.health import MachineUse
 from adp_ros.ros import runner as runner_module
+from adp_ros.ros.launch_arguments import resolve_settings
 from adp_ros.ros.launch_table import NodeSpec
 from adp_ros.ros.machine import may_go_first
-from adp_ros.ros.runner import Ended, Program, Runner, StopRequest, node_program, run_until_end
+from adp_ros.ros.runner import (
+    Attention,
+    Ended,
+    Program,
+    Runner,
+    StopRequest,
+    node_program,
+    prepare_nodes,
+    run_until_end,
+)
 
 DEADLINE = 20.0  # [s], generous: the machine may be busy
 BEGIN = "import os, signal; os.setpgid(0, 0); signal.pthread_sigmask(signal.SIG_UNBLOCK, {2})\n"
@@ -92,6 +103,55 @@ def test_processes_that_give_way_compete_again_to_end() -> None:
     permitted = may_go_first()
     assert runner.stop() == ()
     assert lines[1] == ("a", str(os.SCHED_OTHER if permitted else os.SCHED_IDLE))
+
+
+def test_who_must_be_on_time_goes_first() -> None:
+    """Controller and twin are put before other programs where that is permitted, others never."""
+    lines = Lines()
+    say = BEGIN + "print(os.sched_getscheduler(0), flush=True)\nimport time; time.sleep(60)"
+    words = (sys.executable, "-u", "-c", say)
+    programs = [Program("first", words, goes_first=True), Program("other", words)]
+    runner = Runner(programs, os.environ, lines)
+    assert runner.precedence == ""
+    runner.start()
+    wait_until(lambda: len(lines) == 2)
+    permitted = may_go_first()
+    expected = os.SCHED_RR if permitted else os.SCHED_OTHER
+    assert dict(lines) == {"first": str(expected), "other": str(os.SCHED_OTHER)}
+    assert ("real-time" in runner.precedence) == permitted
+    runner.stop()
+
+
+@pytest.mark.parametrize("permitted", [True, False])
+def test_camera_and_policy_compete_where_the_loop_goes_first(
+    permitted: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At idle priority a busy neighbour leaves them nothing; without permission they stay there."""
+    monkeypatch.setattr(runner_module, "may_go_first", lambda: permitted)
+    share = Path(__file__).parents[2]
+    specs = prepare_nodes(resolve_settings({"policy": "hold"}, share), share)
+    told = {spec.name: (spec.parameters.get("idle"), spec.parameters.get("nice")) for spec in specs}
+    assert told == {
+        "sim_node": (None, None),
+        "camera_node": (False if permitted else None, None),
+        "controller_node": (None, None),
+        "inference_node": (False, 0) if permitted else (None, None),
+    }
+
+
+def test_busy_machine_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A launch says in one line what it lacks and what helps, and goes on."""
+    monkeypatch.setattr(runner_module, "LOOK_PERIOD", 0.2)
+    use = MachineUse(cores=2, taken=1.9, waited=0.2, precedence="at normal priority")
+    monkeypatch.setattr(Attention, "measured", lambda _: use)
+    said: list[str] = []
+    code = f"import time; {READY}; time.sleep(1.5)"
+    runner = Runner([python("a", code)], os.environ, Lines())
+    runner.start()
+    ended = run_until_end(runner, StopRequest(), said.append)
+    assert ended == Ended("a", 0)
+    runner.stop()
+    assert said == [f"the machine is busy: {use.words}; {use.help}"]
 
 
 def test_controller_ends_before_what_it_needs() -> None:
