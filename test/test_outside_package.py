@@ -150,6 +150,16 @@ assert "pot_to_white" in TASKS.usable()
     assert len(lines) == len(expected) + len(taken)
 
 
+def test_doctor_names_what_is_wrong_and_what_is_there(both, kit):
+    """``doctor`` has a line for each unusable entry point; without any it lists what was added."""
+    found = json.loads(_adp_ros(both, "doctor", "--only", "packages", "--json").stdout)
+    assert {finding["verdict"] for finding in found} == {"note"}
+    assert any("package broken-kit, entry point adp_ros.tasks: crash" in f["found"] for f in found)
+    good = json.loads(_adp_ros(kit, "doctor", "--only", "packages", "--json").stdout)
+    assert [finding["verdict"] for finding in good] == ["ok"]
+    assert "nudge, corners, stripes, pot_to_white" in good[0]["found"]
+
+
 def test_asking_for_a_wrong_thing_is_one_line_and_others_go_on(both, nudge, tmp_path):
     """A command that names the broken thing ends with its line; the good ones still run."""
     crash = _adp_ros(both, "launch", "jaco2_task", "task:=crash")

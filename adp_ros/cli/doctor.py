@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from ..doors import Door
 from ..errors import AdpError
 from ..policies.checkpoints import make_small_checkpoint, shipped_policy, small_checkpoint
 from ..robots.robot import ROBOTS
@@ -173,6 +174,25 @@ def check_python(_subject: Subject) -> Finding:
     return Finding("python", Verdict.FAIL, version, "use Python 3.10 to 3.13")
 
 
+def check_packages(_subject: Subject) -> list[Finding]:
+    """What other packages add at the doors can be used."""
+    from ..adp.registry import PRUNERS
+    from ..cameras.camera import CAMERAS
+    from ..policies.policy import POLICIES
+    from ..robots.robot import ROBOTS
+    from ..sim.tasks import TASKS
+
+    doors: tuple[Door[Any], ...] = (POLICIES, PRUNERS, CAMERAS, ROBOTS, TASKS)
+    findings = [
+        Finding("packages", Verdict.NOTE, line, "repair or uninstall that package")
+        for door in doors
+        for line in door.problems()
+    ]
+    added = [name for door in doors for name in door.usable() if name not in door.built_in]
+    found = f"other packages add {', '.join(added)}" if added else "no other package adds anything"
+    return findings or [Finding("packages", Verdict.OK, found)]
+
+
 def check_messages(_subject: Subject) -> Finding:
     """The messages are built and their libraries load."""
     _, reason = run_apart(IMPORTS)
@@ -277,6 +297,7 @@ def check_checkpoint(subject: Subject) -> Finding:
 
 CHECKS: tuple[Check, ...] = (
     check_python,
+    check_packages,
     check_environment,
     check_folders,
     check_messages,
