@@ -5,6 +5,8 @@ import json
 import os
 from dataclasses import replace
 
+from evaluation_fakes import HoldChunker
+
 from adp_ros.cli import demo
 from adp_ros.evaluation.full_vision import RunNumbers, compare_with_full_vision
 from adp_ros.evaluation.rollout import run_rollout
