@@ -16,7 +16,7 @@ CLOCK: Final = "/clock"
 _CAMERA: Final = ("sensor_msgs/msg/CameraInfo", PICTURE_TYPE, JPEG_TYPE)
 
 
-class Act(Enum):
+class Operation(Enum):
     """What is done with a message."""
 
     SEND = auto()
@@ -24,43 +24,43 @@ class Act(Enum):
     START = auto()  # the recorded arm began to move here
 
 
-class Cue(NamedTuple):
+class Scheduled(NamedTuple):
     """One message and its time.
 
     Attributes:
         due: In [s] since the beginning; never goes back.
         message: Where it lies.
-        act: What is done with it.
+        operation: What is done with it.
     """
 
     due: float
     message: Stored
-    act: Act = Act.SEND
+    operation: Operation = Operation.SEND
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class Schedule:
     """What is played, in order.
 
     Attributes:
-        cues: The messages.
+        messages: The messages.
         topics: That are played, by name.
         problems: What is wrong with the bag or can't be played, in words.
     """
 
-    cues: Sequence[Cue]
+    messages: Sequence[Scheduled]
     topics: Mapping[str, TopicInfo]
     problems: Sequence[str]
 
     @property
     def duration(self) -> float:
         """From the first to the last message, in [s]."""
-        return self.cues[-1].due
+        return self.messages[-1].due
 
     @property
     def starts(self) -> int:
         """How often the recorded arm began to move."""
-        return sum(cue.act is Act.START for cue in self.cues)
+        return sum(scheduled.operation is Operation.START for scheduled in self.messages)
 
 
 def is_sensed(topic: TopicInfo) -> bool:
@@ -75,9 +75,9 @@ def is_any(topic: TopicInfo) -> bool:
     return topic.name != CLOCK
 
 
-def read_score(
+def read_schedule(
     reader: BagReader, wanted: Callable[[TopicInfo], bool], refused: Callable[[TopicInfo], str]
-) -> Score:
+) -> Schedule:
     """Put what is to be played in order.
 
     Args:
@@ -98,13 +98,15 @@ def read_score(
         names = ", ".join(sorted(reader.topics)) or "none"
         why = "; ".join(problems)
         raise BagError(f"nothing to play; topics: {names}" + (f"; {why}" if why else ""))
-    lossy = _without_picture(reader, sent)
-    acts = [(start, Act.START) for start in starts]
-    acts += [(stored, Act.UNPACK if stored in lossy else Act.SEND) for stored in sent]
-    acts.sort(key=lambda item: item[0].elapsed)
-    begun = acts[0][0].elapsed
-    cues = [Cue(1e-9 * (stored.elapsed - begun), stored, act) for stored, act in acts]
-    return Score(cues, topics, problems)
+    unpacked = _without_picture(reader, sent)
+    begun = min(stored.elapsed for stored in (*starts[:1], sent[0]))
+
+    def scheduled(stored: Stored, operation: Operation) -> Scheduled:
+        return Scheduled(1e-9 * (stored.elapsed - begun), stored, operation)
+
+    messages = [scheduled(start, Operation.START) for start in starts]
+    messages += [scheduled(s, Operation.UNPACK if s in unpacked else Operation.SEND) for s in sent]
+    return Schedule(sorted(messages, key=lambda message: message.due), topics, problems)
 
 
 def _starts(reader: BagReader) -> tuple[list[Stored], list[str]]:

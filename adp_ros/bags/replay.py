@@ -28,7 +28,7 @@ from .controller_replay import (
     Replay,
     controller_settings,
 )
-from .window_replay import ReplayedWindow, ReplayPlan, StandIn, WindowReplay, set_threads
+from .window_replay import ReplayedWindow, ReplayPlan, ReplayPolicy, WindowReplay, set_threads
 
 GATES = ("adjacent", "mean", "periodic", "random", "always", "never")
 
@@ -197,7 +197,7 @@ def plan_windows(
     """Replay through the policy; each chunk goes on to the controller."""
     contents, pictures = bag.contents, bag.pictures
     settings, setup = prepared.settings, prepared.setup
-    policy = StandIn(setup.policy)
+    policy = ReplayPolicy(setup.policy)
     own = prepared.other or contents.windows[0].policy == OFT
     convention = setup.convention if own else contents.windows[0].convention
     planner = WindowPlanner(policy, setup.pruner, Gate(setup.gate_config), convention)
@@ -273,7 +273,7 @@ def decide_windows(
         raise ConfigError("--checkpoint and --decisions-only exclude each other")
     contents = bag.contents
     adp = adp_settings(contents, overrides)
-    policy, gate = StandIn(None), Gate(gate_config(adp))
+    policy, gate = ReplayPolicy(None), Gate(gate_config(adp))
     convention = contents.windows[0].convention
     planner = WindowPlanner(policy, adp.pruning.make_pruner(), gate, convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)

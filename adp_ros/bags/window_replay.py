@@ -23,7 +23,7 @@ _NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 _PATCHES: Final = 256  # of one view
 
 
-class StandIn:
+class ReplayPolicy:
     """Passes on to the real policy, unless a recorded window is to be repeated.
 
     Args:
@@ -137,8 +137,8 @@ class WindowReplay:
 
     Args:
         bag: The bag.
-        planner: Built on the stand-in.
-        policy: The stand-in.
+        planner: Built on the replay policy.
+        policy: The replay policy.
         plan: How to go about it.
     """
 
@@ -146,7 +146,7 @@ class WindowReplay:
         self,
         bag: Bag,
         planner: WindowPlanner,
-        policy: StandIn,
+        policy: ReplayPolicy,
         plan: ReplayPlan,
     ) -> None:
         self._reader = bag.reader

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..bags.bag_reader import BagReader
-from ..bags.playback import is_any, is_sensed, read_score
+from ..bags.playback import is_any, is_sensed, read_schedule
 from ..errors import ConfigError
 from .output import write_json
 
@@ -49,21 +49,25 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigError(f"playing needs ROS 2: {error}") from error
     reader = BagReader(arguments.bag)
-    score = read_score(reader, is_any if arguments.all else is_sensed, Playable().refused)
+    schedule = read_schedule(reader, is_any if arguments.all else is_sensed, Playable().refused)
     settings = PlaySettings(rate=arguments.rate, starts=arguments.start, patience=arguments.wait)
     if arguments.all:
         settings = PlaySettings(
-            rate=arguments.rate, listeners=tuple(score.topics), patience=arguments.wait
+            rate=arguments.rate, listeners=tuple(schedule.topics), patience=arguments.wait
         )
-    for problem in score.problems:
+    for problem in schedule.problems:
         sys.stderr.write(f"bag: {problem}\n")
-    if arguments.start and not score.starts:
+    if arguments.start and not schedule.starts:
         raise ConfigError("--start: the bag does not say when the arm was started")
-    played = play(reader, score, settings, lambda text: _say(text, arguments.json))
+    played = play(reader, schedule, settings, lambda text: _say(text, arguments.json))
     for problem in played.problems:
         sys.stderr.write(f"bag: {problem}\n")
     if arguments.json:
-        values = {**asdict(played), "topics": sorted(score.topics), "duration": score.duration}
+        values = {
+            **asdict(played),
+            "topics": sorted(schedule.topics),
+            "duration": schedule.duration,
+        }
         write_json(values)
     else:
         for answer in played.answers:

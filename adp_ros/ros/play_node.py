@@ -29,7 +29,7 @@ from ..bags.bag_topics import (
     TopicInfo,
 )
 from ..bags.pictures import rgb_from_jpeg
-from ..bags.playback import CLOCK, Act, Cue, Score
+from ..bags.playback import CLOCK, Operation, Schedule, Scheduled
 from ..control.safety_machine import Status
 from ..errors import BagError, ConfigError
 from ..msg import SafetyState
@@ -79,20 +79,20 @@ class PlayTopics:
         }
         self.sent = 0
 
-    def send(self, cue: Cue) -> None:
+    def send(self, scheduled: Scheduled) -> None:
         """Publish one message.
 
         Raises:
             BagError: A picture can't be unpacked.
         """
-        publisher = self._publishers.get(cue.message.topic)
+        publisher = self._publishers.get(scheduled.message.topic)
         if publisher is None:
             return
-        data = self._reader.data(cue.message)
+        data = self._reader.data(scheduled.message)
         publisher.publish(data)
         self.sent += 1
-        if cue.act is Act.UNPACK:
-            self._send_unpacked(cue.message.topic, deserialize_message(data, CompressedImage))
+        if scheduled.operation is Operation.UNPACK:
+            self._send_unpacked(scheduled.message.topic, deserialize_message(data, CompressedImage))
 
     def _send_unpacked(self, topic: str, jpeg: CompressedImage) -> None:
         name = topic.removesuffix(JPEG_SUFFIX)
@@ -169,13 +169,13 @@ class Played:
 
 
 def play(
-    reader: BagReader, score: Score, settings: PlaySettings, say: Callable[[str], None]
+    reader: BagReader, schedule: Schedule, settings: PlaySettings, say: Callable[[str], None]
 ) -> Played:
     """Play until the bag or the user ends it.
 
     Args:
         reader: The bag, read through once.
-        score: What is played.
+        schedule: What is played.
         settings: How.
         say: Gets a line when the playing begins.
 
@@ -189,10 +189,10 @@ def play(
         signals.stops(asked.set)
         try:
             player = Player(rclpy.create_node("player"), settings, asked.is_set)
-            player.meet(score.topics)
+            player.wait_for_nodes(schedule.topics)
             if not asked.is_set():
-                say(f"playing {len(score.topics)} topics, {score.duration:.0f} s")
-            return player.perform(reader, score)
+                say(f"playing {len(schedule.topics)} topics, {schedule.duration:.0f} s")
+            return player.run(reader, schedule)
         finally:
             rclpy.try_shutdown()
 
@@ -223,7 +223,7 @@ class Player:
             node.create_subscription(SafetyState, SAFETY_TOPIC, self._note_state, 10)
         self._played = Played()
 
-    def meet(self, topics: Iterable[str]) -> None:
+    def wait_for_nodes(self, topics: Iterable[str]) -> None:
         """Wait for listeners, and make sure that no other node publishes the same.
 
         Raises:
@@ -242,18 +242,18 @@ class Player:
                     "(robot:=none), or set another ROS_DOMAIN_ID"
                 )
 
-    def perform(self, reader: BagReader, score: Score) -> Played:
+    def run(self, reader: BagReader, schedule: Schedule) -> Played:
         """Send everything, with the clock between the messages."""
-        topics = PlayTopics(self._node, reader, score.topics)
+        topics = PlayTopics(self._node, reader, schedule.topics)
         self._begun, clock_due = time.monotonic(), 0.0
-        for cue in score.cues:
-            while clock_due <= cue.due and self._wait(clock_due):
-                self._tell_time(cue, clock_due)
+        for scheduled in schedule.messages:
+            while clock_due <= scheduled.due and self._wait(clock_due):
+                self._tell_time(scheduled, clock_due)
                 clock_due += _CLOCK_PERIOD
-            if not self._wait(cue.due):
+            if not self._wait(scheduled.due):
                 break
-            self._played.late = max(self._played.late, self._now() - cue.due)
-            self._take(topics, cue)
+            self._played.late = max(self._played.late, self._now() - scheduled.due)
+            self._take(topics, scheduled)
         else:
             self._played.complete = True
         self._await_answer()
@@ -298,20 +298,20 @@ class Player:
             self._played.failure = f"the controller stopped: {state.message or state.cause}"
         self._moving = status.moving
 
-    def _tell_time(self, following: Cue, due: float) -> None:
+    def _tell_time(self, following: Scheduled, due: float) -> None:
         time_then = following.message.time - round((following.due - due) * _SECOND)
         sec, nanosec = divmod(max(time_then, 0), _SECOND)
         self._clock.publish(Clock(clock=Time(sec=sec, nanosec=nanosec)))
 
-    def _take(self, topics: PlayTopics, cue: Cue) -> None:
-        if cue.act is Act.START:
+    def _take(self, topics: PlayTopics, scheduled: Scheduled) -> None:
+        if scheduled.operation is Operation.START:
             if self._settings.starts:
-                self._start_until = cue.due + _START_TIME
+                self._start_until = scheduled.due + _START_TIME
                 self._played.answers.append("")
                 self._ask()
             return
         try:
-            topics.send(cue)
+            topics.send(scheduled)
         except BagError as error:
             if str(error) not in self._played.problems:
                 self._played.problems.append(str(error))

@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from adp_ros.bags.bag_files import bag_files
 from adp_ros.bags.bag_reader import BagReader
 from adp_ros.bags.pictures import Pictures
-from adp_ros.bags.playback import is_any, is_sensed, read_score
+from adp_ros.bags.playback import is_any, is_sensed, read_schedule
 from adp_ros.cli import main
 from adp_ros.errors import BagError
 from adp_ros.ros.picture_messages import image_to_rgb
@@ -178,11 +178,11 @@ def replay(capsys, bag):
 
 def play_times(bag):
     """Return the first and last time of each topic that would be played, and what is said."""
-    score = read_score(BagReader(bag), is_sensed, lambda topic: "")
+    schedule = read_schedule(BagReader(bag), is_sensed, lambda topic: "")
     times = {}
-    for cue in score.cues:
-        times.setdefault(cue.message.topic, []).append(cue.due)
-    return {name: (due[0], due[-1], len(due)) for name, due in times.items()}, score.problems
+    for scheduled in schedule.messages:
+        times.setdefault(scheduled.message.topic, []).append(scheduled.due)
+    return {name: (due[0], due[-1], len(due)) for name, due in times.items()}, schedule.problems
 
 
 @pytest.mark.parametrize(
@@ -243,10 +243,10 @@ def test_a_clock_that_was_set_costs_no_window(run, tmp_path, capsys, seconds, wo
     assert summary["equality"]["replayed"] == 6
     assert summary["equality"]["different"] == 0
     assert any(words in problem for problem in summary["bag_problems"])
-    score, problems = play_times(file)
+    schedule, problems = play_times(file)
     assert any(words in problem for problem in problems)
     before = max(last for _, last, _ in play_times(directory)[0].values())
-    assert max(last for _, last, _ in score.values()) == pytest.approx(before, abs=0.05)
+    assert max(last for _, last, _ in schedule.values()) == pytest.approx(before, abs=0.05)
     assert main(["report", str(file), "--output", str(tmp_path / "report.html")]) == 0
 
 
@@ -377,10 +377,16 @@ def test_every_topic_is_played_in_the_order_of_time(run, tmp_path):
     """Also with --all, and from a file that holds one topic after the other."""
     directory, messages, notes = run
     file = write(tmp_path / "other.mcap", by_topic(messages), notes)
-    dues = [cue.due for cue in read_score(BagReader(file), is_any, lambda topic: "").cues]
-    times = [cue.message.time for cue in read_score(BagReader(file), is_any, lambda _: "").cues]
+    dues = [
+        scheduled.due
+        for scheduled in read_schedule(BagReader(file), is_any, lambda topic: "").messages
+    ]
+    times = [
+        scheduled.message.time
+        for scheduled in read_schedule(BagReader(file), is_any, lambda _: "").messages
+    ]
     assert dues == sorted(dues)
     assert times == sorted(times)
     assert dues[-1] == pytest.approx(
-        read_score(BagReader(directory), is_any, lambda topic: "").duration
+        read_schedule(BagReader(directory), is_any, lambda topic: "").duration
     )

@@ -13,7 +13,7 @@ from std_msgs.msg import String
 
 from adp_ros.bags.bag_reader import BagReader
 from adp_ros.bags.pictures import stamp_of
-from adp_ros.bags.playback import Act, is_any, is_sensed, read_score
+from adp_ros.bags.playback import Operation, is_any, is_sensed, read_schedule
 from adp_ros.cli import main
 from adp_ros.control.safety_machine import Status
 from adp_ros.errors import ConfigError
@@ -44,24 +44,26 @@ def bag(tmp_path_factory, checkpoint):
     return directory
 
 
-def score_of(bag, wanted=is_sensed, refused=lambda topic: ""):
-    """Return reader and score of a bag."""
+def schedule_of(bag, wanted=is_sensed, refused=lambda topic: ""):
+    """Return reader and schedule of a bag."""
     reader = BagReader(bag)
-    return reader, read_score(reader, wanted, refused)
+    return reader, read_schedule(reader, wanted, refused)
 
 
 def test_camera_and_arm_are_played_and_nothing_that_nodes_send(bag):
     """What running nodes publish themselves is left out; with all topics it is not."""
-    _, score = score_of(bag)
+    _, schedule = schedule_of(bag)
     outs = {f"/j2n6s300_driver/out/{n}" for n in ("joint_state", "tool_pose", "finger_position")}
     torques = "/j2n6s300_driver/out/joint_torques"
-    assert set(score.topics) == {"/camera/image_raw/compressed", torques, *outs}
-    assert "/adp/action_chunk" in score_of(bag, is_any)[1].topics
-    dues = [cue.due for cue in score.cues]
+    assert set(schedule.topics) == {"/camera/image_raw/compressed", torques, *outs}
+    assert "/adp/action_chunk" in schedule_of(bag, is_any)[1].topics
+    dues = [scheduled.due for scheduled in schedule.messages]
     assert dues == sorted(dues) and dues[0] == 0.0
-    assert score.duration == pytest.approx(dues[-1])
-    assert score.starts == 1
-    start = next(cue for cue in score.cues if cue.act is Act.START)
+    assert schedule.duration == pytest.approx(dues[-1])
+    assert schedule.starts == 1
+    start = next(
+        scheduled for scheduled in schedule.messages if scheduled.operation is Operation.START
+    )
     assert start.due == pytest.approx(0.8, abs=0.03)
 
 
@@ -76,14 +78,19 @@ def test_jpeg_is_unpacked_unless_the_picture_itself_is_there(tmp_path):
     raw.header.stamp = Time(sec=2)
     maker.put("/camera/image_raw", raw, ORIGIN + 2.0)  # written late, as used pictures are
     maker.close()
-    reader, score = score_of(tmp_path / "bag")
-    assert [round(cue.due) for cue in score.cues] == [0, 1, 2, 2, 3]
-    acts = {
-        stamp_of(reader.data(cue.message)): cue.act
-        for cue in score.cues
-        if cue.message.topic.endswith("compressed")
+    reader, schedule = schedule_of(tmp_path / "bag")
+    assert [round(scheduled.due) for scheduled in schedule.messages] == [0, 1, 2, 2, 3]
+    operations = {
+        stamp_of(reader.data(scheduled.message)): scheduled.operation
+        for scheduled in schedule.messages
+        if scheduled.message.topic.endswith("compressed")
     }
-    assert [acts[i * 10**9] for i in range(4)] == [Act.UNPACK, Act.UNPACK, Act.SEND, Act.UNPACK]
+    assert [operations[i * 10**9] for i in range(4)] == [
+        Operation.UNPACK,
+        Operation.UNPACK,
+        Operation.SEND,
+        Operation.UNPACK,
+    ]
 
 
 def test_time_goes_on_where_the_clock_was_set_back(tmp_path):
@@ -92,33 +99,33 @@ def test_time_goes_on_where_the_clock_was_set_back(tmp_path):
     for time in (ORIGIN, ORIGIN + 1.0, ORIGIN - 50.0, ORIGIN - 49.5):
         maker.put("/j2n6s300_driver/out/joint_state", JointState(), time)
     maker.close()
-    _, score = score_of(tmp_path / "bag")
-    assert [cue.due for cue in score.cues] == pytest.approx([0.0, 1.0, 1.0, 1.5])
-    assert any("time goes back by 51.0 s" in problem for problem in score.problems)
+    _, schedule = schedule_of(tmp_path / "bag")
+    assert [scheduled.due for scheduled in schedule.messages] == pytest.approx([0.0, 1.0, 1.0, 1.5])
+    assert any("time goes back by 51.0 s" in problem for problem in schedule.problems)
 
 
-def play_into(ros, reader, score):
+def play_into(ros, reader, schedule):
     """Play with the start of the recorded arm into the nodes that run; return what came of it."""
     player = Player(rclpy.create_node("player"), PlaySettings(starts=True), lambda: False)
     with ThreadPoolExecutor(1) as pool:
 
-        def perform():
-            player.meet(score.topics)
-            return player.perform(reader, score)
+        def run():
+            player.wait_for_nodes(schedule.topics)
+            return player.run(reader, schedule)
 
-        playing = pool.submit(perform)
+        playing = pool.submit(run)
         ros.until(playing.done, 60.0)
     return playing.result()
 
 
 def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
     """By the bag's clock the nodes plan windows from its frames; in dry run nothing is sent."""
-    reader, score = score_of(bag, refused=Playable().refused)
-    assert not score.problems
+    reader, schedule = schedule_of(bag, refused=Playable().refused)
+    assert not schedule.problems
     stamps = {
-        stamp_of(reader.data(cue.message)) * 1e-9
-        for cue in score.cues
-        if cue.message.topic.startswith("/camera")
+        stamp_of(reader.data(scheduled.message)) * 1e-9
+        for scheduled in schedule.messages
+        if scheduled.message.topic.startswith("/camera")
     }
     with bench([*PARAMETERS, f"inference_node:checkpoint:={checkpoint}"]) as ros:
         controller, _ = ros.add(ControllerNode()), ros.add(InferenceNode())
@@ -127,9 +134,9 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
         controller.create_subscription(SafetyState, "/adp/safety_state", states.append, 10)
         topic = "/j2n6s300_driver/in/cartesian_velocity_with_fingers"
         controller.create_subscription(PoseVelocityWithFingers, topic, sent.append, 10)
-        played = play_into(ros, reader, score)
+        played = play_into(ros, reader, schedule)
     assert played.complete and not played.problems
-    assert played.messages == len(score.cues) - 1
+    assert played.messages == len(schedule.messages) - 1
     assert "started, dry run: the arm stays still" in played.answers
     assert any(Status(state.status) is Status.RUNNING for state in states)
     assert chunks and chunks[0].window == 0
@@ -139,10 +146,10 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
 
 def play_to(bag, parameters):
     """Play a bag with its start to a controller; return what came of it."""
-    reader, score = score_of(bag, refused=Playable().refused)
+    reader, schedule = schedule_of(bag, refused=Playable().refused)
     with bench(parameters) as ros:
         ros.add(ControllerNode())
-        return play_into(ros, reader, score)
+        return play_into(ros, reader, schedule)
 
 
 def test_a_controller_that_refuses_the_start_ends_the_playing(tmp_path, checkpoint):
@@ -173,7 +180,7 @@ def test_player_refuses_topics_that_somebody_publishes(bag):
         other.create_publisher(JointState, topic, 1)
         player = Player(rclpy.create_node("player"), PlaySettings(patience=5.0), lambda: False)
         with pytest.raises(ConfigError, match=f"{topic} is already published by arm: end camera"):
-            player.meet([topic])
+            player.wait_for_nodes([topic])
 
 
 @pytest.mark.parametrize(
@@ -222,6 +229,8 @@ def test_unknown_type_is_left_out_and_named(bag):
             )
         return playable.refused(topic)
 
-    score = read_score(reader, is_sensed, refused)
-    assert not any(name.endswith("tool_pose") for name in score.topics)
-    assert any("geometry_msgs/msg/PoseStamped is of another version" in p for p in score.problems)
+    schedule = read_schedule(reader, is_sensed, refused)
+    assert not any(name.endswith("tool_pose") for name in schedule.topics)
+    assert any(
+        "geometry_msgs/msg/PoseStamped is of another version" in p for p in schedule.problems
+    )
