@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..robots.robot import ROBOTS
 from ..settings import number_between
-from .output import write_json
+from .output import write_result
 
 if TYPE_CHECKING:
     from ..control.calibration import FreeMotion
@@ -60,10 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         draw_calibration(found, proposal, arguments.plot)
     if arguments.output is not None:
         arguments.output.write_text(proposal.to_yaml(), encoding="utf-8")
-    if arguments.json:
-        write_json(proposal.to_json())
-    else:
-        sys.stdout.write(f"{proposal.to_text()}\n{proposal.to_yaml()}")
+    text = f"{proposal.to_text()}\n{proposal.to_yaml()}"
+    write_result(arguments.json, proposal.to_json(), text)
     return 1 if proposal.warnings else 0
 
 

@@ -1,8 +1,6 @@
 """``adp-ros checkpoint``: make a checkpoint, describe one, merge a LoRA adapter."""
 
 import argparse
-import json
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from ..policies.openvla.create import SIZES, NewCheckpoint, create_checkpoint
 from ..policies.openvla.describe import describe
 from ..policies.openvla.lora import merge_lora
 from ..settings import add_flags, given_flags
-from .output import complete
+from .output import complete, write_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,14 +65,14 @@ def _run_new(arguments: argparse.Namespace) -> int:
     )
     values = {"directory": str(arguments.directory), "size": arguments.size, **asdict(settings)}
     line = f"{arguments.directory}: random weights of size {arguments.size}, seed {settings.seed}"
-    _print(values, line, arguments.json)
+    write_result(arguments.json, values, line)
     return 0
 
 
 def _run_merge(arguments: argparse.Namespace) -> int:
     changed = merge_lora(arguments.checkpoint, arguments.base, arguments.output)
     values = {"directory": str(arguments.output), "weights_changed": changed}
-    _print(values, f"{arguments.output}: {changed} weights changed", arguments.json)
+    write_result(arguments.json, values, f"{arguments.output}: {changed} weights changed")
     return 0
 
 
@@ -84,9 +82,5 @@ def _run_inspect(arguments: argparse.Namespace) -> int:
         "directory": str(arguments.directory),
         "complete": description.complete,
     }
-    _print(values, description.text, arguments.json)
+    write_result(arguments.json, values, description.text)
     return 0 if description.complete else 1
-
-
-def _print(values: dict[str, Any], text: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(values, indent=2) if as_json else text) + "\n")

@@ -23,7 +23,7 @@ from ..settings import (
     share_directory,
     yaml_value,
 )
-from .output import write_json
+from .output import write_result
 
 WIDTH: Final = 100
 
@@ -272,10 +272,8 @@ def run(arguments: argparse.Namespace) -> int:
         }
     except OSError as error:
         raise ConfigError(f"output is {str(folder)!r}: {error.strerror}") from error
-    if arguments.json:
-        write_json(states)
-    else:
-        sys.stdout.write("".join(f"{state:<10} {path}\n" for path, state in states.items()))
+    text = "\n".join(f"{state:<10} {path}" for path, state in states.items())
+    write_result(arguments.json, states, text)
     return int("left alone" in states.values())
 
 

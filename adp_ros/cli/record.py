@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..health import Level
 from ..ros.launch_table import NodeSpec, check_parameters
 from ..settings import add_flags, given_flags, share_directory
-from .output import write_json
+from .output import write_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,13 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     if health is None:
         return status
     values = health.values
-    if arguments.json:
-        write_json(dict(values))
-    else:
-        sys.stdout.write(
-            f"{values['bag']}: {values['written']} messages on {values['topics']} topics, "
-            f"{values['size_mb']:.1f} MB, {values['dropped']} dropped\n"
-        )
+    text = (
+        f"{values['bag']}: {values['written']} messages on {values['topics']} topics, "
+        f"{values['size_mb']:.1f} MB, {values['dropped']} dropped"
+    )
+    write_result(arguments.json, dict(values), text)
     if health.level is Level.ERROR:
         sys.stderr.write(f"error: {health.message}\n")
         return 1

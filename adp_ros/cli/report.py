@@ -1,7 +1,6 @@
 """``adp-ros report``: one HTML page about a recorded run."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from ..reports.bag_record import read_run
 from ..reports.numbers import action_rows, full_vision_rows, read_replay
 from ..reports.page import write_report
 from ..ros.picture_messages import image_to_rgb
-from .output import write_json
+from .output import write_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +46,11 @@ def run(arguments: argparse.Namespace) -> int:
         write_report(log, arguments.output)
     except OSError as error:
         raise ConfigError(f"output is {str(arguments.output)!r}: {error.strerror}") from error
-    if arguments.json:
-        rows = [
-            {"quantity": row.quantity, "here": row.here, "full_vision": row.other}
-            for row in full_vision_rows(log)
-        ]
-        report = {"report": str(arguments.output), "windows": len(log.windows), "table": rows}
-        write_json(report)
-    else:
-        sys.stdout.write(f"{len(log.windows)} windows, report in {arguments.output}\n")
+    rows = [
+        {"quantity": row.quantity, "here": row.here, "full_vision": row.other}
+        for row in full_vision_rows(log)
+    ]
+    report = {"report": str(arguments.output), "windows": len(log.windows), "table": rows}
+    text = f"{len(log.windows)} windows, report in {arguments.output}"
+    write_result(arguments.json, report, text)
     return 0

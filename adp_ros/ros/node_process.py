@@ -19,6 +19,7 @@ from typing import Final
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as rcl
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future as RclpyFuture
@@ -285,8 +286,7 @@ def run_node(
         lifeline = Lifeline()
         try:
             complete_environment(pictures=pictures)
-            rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
-            node = make_node()
+            node = _started(words, make_node)
             if stops_arm:
                 lifeline.hold(node_lifeline(node), node.get_name())
             _spin(node, make_executor(), signals)
@@ -301,6 +301,15 @@ def run_node(
                 node.destroy_node()
             rclpy.try_shutdown()
     return 0
+
+
+def _started(words: list[str] | None, make_node: Callable[[], Node]) -> Node:
+    """Start ROS and build the node; what rcl or the middleware refuse is one line."""
+    try:
+        rclpy.init(args=words, signal_handler_options=SignalHandlerOptions.NO)
+        return make_node()
+    except (rcl.RCLError, rcl.RMWError, rcl.UnknownROSArgsError) as error:
+        raise ConfigError(f"ROS refuses to start: {' '.join(str(error).split())}") from error
 
 
 def node_lifeline(node: Node) -> str:

@@ -93,3 +93,28 @@ def test_a_process_that_moves_the_arm_has_no_shared_memory(scope):
     )
     assert "rcl" in result.stdout
     assert "/dev/shm/fastrtps" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--ros-args", "-p", "x"], "parse parameter override rule"),
+        (["--ros-args", "--params-file", "/nope.yaml"], "params file: '--params-file /nope.yaml'"),
+        (["--ros-args", "--no-such-flag"], "no-such-flag"),
+    ],
+)
+def test_what_rcl_refuses_is_one_line(words, said, tmp_path):
+    """A node with arguments that rcl can't read ends with status 2 and one line of ours."""
+    code = f"import sys; from adp_ros.ros.camera_node import main; sys.exit(main({words!r}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "ROS_DOMAIN_ID": "83"},
+        check=False,
+    )
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    ours = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(ours) == 1 and ours[0].startswith("error: ROS refuses to start: ")
+    assert said in ours[0]
