@@ -150,7 +150,9 @@ class ArmGeometry:
         around = ["table", *(f"wall {i + 1}" for i in range(len(walls)))]
         around += [f"box {i + 1}" for i in range(len(self._boxes))]
         self.names = (*names, *around)
-        self._movers = np.flatnonzero(self._frame >= _MOVING)
+        movers = np.flatnonzero(self._frame >= _MOVING)
+        self._at_planes = _each(movers, len(self._planes))
+        self._at_boxes = _each(movers, len(self._boxes))
         index = {name: i for i, name in enumerate(names)}
         pairs = [(index[a], index[b]) for a, b in shape.apart]
         if config.held_radius > 0.0:
@@ -169,9 +171,12 @@ class ArmGeometry:
         ends = self._ends(chain, fingers)
         parts = [self._to_planes(ends), self._to_boxes(ends), self._to_itself(ends)]
         first, second, distance, normal, at, other = map(np.concatenate, zip(*parts, strict=True))
-        gradient = self._velocity(chain, first, at, normal)
-        mine = second < len(self._frame)
-        gradient[mine] -= self._velocity(chain, second[mine], other[mine], normal[mine])
+        own = slice(len(first) - len(self._own), None)  # the other end moves as well
+        moving = np.concatenate([first, second[own]])
+        points = np.concatenate([at, other[own]])
+        speeds = self._velocity(chain, moving, points, np.concatenate([normal, -normal[own]]))
+        gradient = speeds[: len(first)]
+        gradient[own] += speeds[len(first) :]
         return Clearances(distance, gradient, np.stack([first, second], axis=1), self.names)
 
     def slowdown(self, clearances: Clearances, rates: FloatArray, period: float) -> Slowdown:
@@ -237,29 +242,28 @@ class ArmGeometry:
 
     def _to_planes(self, ends: FloatArray) -> "_Parts":
         """Distances to table and walls; the lower end of each capsule counts."""
-        movers, planes = self._movers, self._planes
-        heights = ends[movers] @ planes[:, :3].T - planes[:, 3]  # (n, 2, m)
-        lower = np.argmin(heights, axis=1)  # (n, m)
-        distance = np.min(heights, axis=1) - self._radius[movers, None]
-        first, plane = (grid.ravel() for grid in np.indices(distance.shape))
-        at = ends[movers[first], lower.ravel()]
-        normal = planes[plane, :3]
-        return movers[first], len(self._frame) + plane, distance.ravel(), normal, at, at
+        first, plane = self._at_planes
+        normal = self._planes[plane, :3]
+        heights = np.einsum("kei,ki->ke", ends[first], normal) - self._planes[plane, 3:]
+        lower = (heights[:, 1] < heights[:, 0]).astype(int)
+        distance = heights.min(axis=1) - self._radius[first]
+        at = ends[first, lower]
+        return first, len(self._frame) + plane, distance, normal, at, at
 
     def _to_boxes(self, ends: FloatArray) -> "_Parts":
         """Distances to boxes, exact along each capsule's line."""
-        count = len(self._boxes)
-        first = np.repeat(self._movers, count)
-        box = np.tile(np.arange(count), len(self._movers))
+        first, box = self._at_boxes
+        number = len(self._frame) + len(self._planes) + box
+        if not len(box):
+            return first, number, np.zeros(0), np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3))
         low, high = self._boxes[box, 0], self._boxes[box, 1]  # (k, 3)
         start, way = ends[first, 0], ends[first, 1] - ends[first, 0]
         at = start + _nearest_share(start, way, low, high)[:, None] * way
         gap = at - np.clip(at, low, high)
-        apart = np.linalg.norm(gap, axis=1)
+        apart = np.sqrt(_dot(gap, gap))
         inside = apart < 1e-9
         gap[inside] = (at - 0.5 * (low + high))[inside] + 1e-9
-        normal = gap / np.linalg.norm(gap, axis=1, keepdims=True)
-        number = len(self._frame) + len(self._planes) + box
+        normal = gap / np.where(inside, np.sqrt(_dot(gap, gap)), apart)[:, None]
         return first, number, apart - self._radius[first], normal, at, at
 
     def _to_itself(self, ends: FloatArray) -> "_Parts":
@@ -267,10 +271,15 @@ class ArmGeometry:
         first, second = self._own.T
         at, other = closest_points(ends[first], ends[second])
         gap = at - other
-        apart = np.linalg.norm(gap, axis=1)
+        apart = np.sqrt(_dot(gap, gap))
         normal = gap / np.maximum(apart, 1e-9)[:, None]
         distance = apart - self._radius[first] - self._radius[second]
         return first, second, distance, normal, at, other
+
+
+def _each(movers: "_Indices", count: int) -> tuple["_Indices", "_Indices"]:
+    """Return every pair of a moving capsule and one of so many things around."""
+    return np.repeat(movers, count), np.tile(np.arange(count), len(movers))
 
 
 def _hinge(finger: FingerShape) -> FloatArray:
