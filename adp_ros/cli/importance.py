@@ -124,19 +124,17 @@ def _looks(
 
 def _print_looks(looks: Sequence[PruningLook], keep: float) -> None:
     console = Console(highlight=False, markup=False)
-    title = (
-        f"Attention of the action rows that goes to vision, and the chunk's error, keep {keep:g}"
-    )
+    title = f"Action rows' attention on vision, and the chunk against full vision's; keep {keep:g}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE)
     table.add_column("")
-    for head in ("FLOPs", *(f"layer {i}" for i in range(len(looks[0].mass)))):
-        table.add_column(head, justify="right")
-    for head in ("path [mm]", "turn [deg]", "gripper"):
-        table.add_column(head, justify="right")
     for look in looks:
-        errors = (f"{look.path:.2f}", f"{look.turn:.2f}", f"{look.gripper:.1%}")
-        masses = (f"{mass:.3f}" for mass in look.mass)
-        table.add_row(look.name, f"{look.flops_share:.1%}", *masses, *errors)
+        table.add_column(look.name, justify="right")
+    for layer, masses in enumerate(zip(*(look.mass for look in looks), strict=True)):
+        table.add_row(f"attention in layer {layer}", *(f"{mass:.3f}" for mass in masses))
+    table.add_row("position apart [mm]", *(f"{look.path:.2f}" for look in looks))
+    table.add_row("turned apart [deg]", *(f"{look.turn:.2f}" for look in looks))
+    table.add_row("gripper differs", *(f"{look.gripper:.1%}" for look in looks))
+    table.add_row("FLOPs of full", *(f"{look.flops_share:.1%}" for look in looks))
     console.print(table)
 
 
