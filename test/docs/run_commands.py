@@ -19,7 +19,7 @@ import doc_pages
 NEVER = {"lab", "arm"}
 READY = 120.0  # [s] for a live block to write that it is ready
 ENDING = 30.0  # [s] for it to end after Ctrl-C
-PER_BLOCK = 600.0  # [s]; longer blocks are marked
+PER_BLOCK = 1800.0  # [s]; a first `make demo` sets everything up; longer blocks are marked
 SETS_UP = ("make setup", "make test", "make help")  # of the project itself, not of a page
 
 
@@ -35,13 +35,16 @@ class Shell:
 
     def run(self, text, limit):
         """Run a block; return its exit status."""
-        script = self._script(text)
+        command = ["bash", self._script(text)]
+        process = subprocess.Popen(command, cwd=doc_pages.ROOT, start_new_session=True)
         try:
-            return subprocess.run(
-                ["bash", script], cwd=doc_pages.ROOT, timeout=limit, check=False
-            ).returncode
+            return process.wait(limit)
         except subprocess.TimeoutExpired:
             return 124
+        finally:
+            if process.poll() is None:  # too long, or Ctrl-C: with everything it has started
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def start(self, text, until):
         """Start a live block; return True when it has written that it is ready."""

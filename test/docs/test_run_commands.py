@@ -77,3 +77,11 @@ def test_a_variable_of_one_block_is_known_in_the_next(tmp_path):
     text = '# Page\n\n```sh\nA="x \'y\' z"\n```\n\n```sh\ntest "$A" = "x \'y\' z"\n```\n'
     assert run(text, tmp_path) == []
     assert run(text.replace("A=", "B="), tmp_path) == [":7"]
+
+
+def test_a_block_that_takes_too_long_is_ended_with_what_it_started(tmp_path):
+    """No process of the block is left: its child no longer holds the lock that it took."""
+    lock = tmp_path / "lock"
+    shell = run_commands.Shell(tmp_path)
+    assert shell.run(f"exec 9>{lock}; flock 9; sleep 60 & sleep 60", 1.0) == 124
+    assert shell.run(f"flock --timeout 5 {lock} true", 10.0) == 0
