@@ -12,13 +12,13 @@ An outside object that can't be used costs one line of :meth:`Door.problems`, an
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from .errors import ConfigError
+from .settings import nearest_name
 
 T = TypeVar("T")
 
@@ -60,8 +60,8 @@ class Door(Generic[T]):
             return
         if name in self._clashes:
             raise ConfigError(self._clashes[name])
-        near = get_close_matches(name, self.names, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest_name(name, self.names)
+        hint = "" if near is None else f"did you mean {near!r}? "
         raise ConfigError(f"{self.kind} is {name!r}, {hint}allowed: {', '.join(self.names)}")
 
     def get(self, name: str) -> T:

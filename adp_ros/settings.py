@@ -183,11 +183,18 @@ def _check_scalar(name: str, value: Any, kind: Kind, info: SettingInfo) -> None:
             raise ConfigError(f"{name} is {value}, allowed: {info.allowed}")
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Return what to say of an unknown name: the nearest known one, or all that are known."""
+def nearest_name(name: object, known: Iterable[str]) -> str | None:
+    """Return the known name that an unknown one is nearest to, None where none is near."""
     names = {each.lower(): each for each in known}
     near = get_close_matches(str(name).lower(), names, n=1)
-    return f"did you mean {names[near[0]]!r}?" if near else f"known: {', '.join(names.values())}"
+    return names[near[0]] if near else None
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return what to say of an unknown name: the nearest known one, or all that are known."""
+    known = list(known)
+    near = nearest_name(name, known)
+    return f"known: {', '.join(known)}" if near is None else f"did you mean {near!r}?"
 
 
 def refuse_unknown(names: Iterable[Any], known: Iterable[str], what: str) -> None:
