@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "reset": "clear a latched stop",
         "home": "move the arm to its home pose",
         "tare": "take the present torques for rest",
+        "enable": "hold the enabling device from the keyboard or a gamepad",
         "topics": "what is published: list, echo, hz",
         "record": "record a bag for replay",
         "replay": "a recorded run again, offline",
@@ -47,7 +48,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 SERVICES: Final = ("start", "stop", "reset", "home", "tare")
 MODULES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(SERVICES, "services"))
 ROS_COMMANDS: Final = frozenset(
-    ("demo", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
+    ("demo", "enable", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
 )
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C
 READER_GONE: Final = 141  # what a shell reports after SIGPIPE

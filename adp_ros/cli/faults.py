@@ -159,7 +159,8 @@ def _perform(
     environment: Mapping[str, str],
 ) -> "tuple[list[Result], tuple[str, ...]]":
     from ..reports.progress import progress_display
-    from ..ros.fault_campaign import Campaign, CampaignError, Processes
+    from ..ros.fault_campaign import Campaign, CampaignError
+    from ..ros.fault_injector import Processes
     from ..ros.runner import node_log
 
     results: list[Result] = []

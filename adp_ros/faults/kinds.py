@@ -9,6 +9,9 @@ from typing import Final
 TORQUE: Final = 0.04  # [s] from the sample's arrival to the first zero; 99 % within half of it
 FEEDBACK: Final = 0.15  # [s] from the last good sample, or from the bad one
 ASKED: Final = 0.2  # [s] from the call, or from the end of the process
+TOGETHER: Final = 0.5  # [s]: a centimetre of commanded way, at 0.03 m/s or more
+GRAPH: Final = 0.5  # [s]: discovery, then a look at the graph every 50 ms
+ENABLE: Final = 0.4  # [s] from the last message: 0.25 s are allowed
 CHUNK: Final = 0.6  # [s] from the bad chunk: at most one step, then the ramp from full speed
 STARVED: Final = 2.0  # [s]: what was planned is finished, then the ramp
 PLANNERS: Final = ("camera_node", "inference_node")
@@ -92,6 +95,19 @@ _ALL: Final = (
     _none("torque_reordered", "two joint_torques samples, which have no stamp, change places"),
     _none("sample_burst", "the driver's samples come 100 times each"),
     _stop("clock_back", "the driver's clock jumps back", "pose_order", "joints_order"),
+    _stop("clock_ahead", "the driver's clock jumps ahead", "pose_future", "joints_future"),
+    _stop(
+        "position_frozen", "pose and both joint sources repeat one value", "position_frozen",
+        "motion_disagrees", "pose_frozen", "joints_frozen", limit=TOGETHER,
+    ),
+    _stop("pose_apart", "tool_pose is 10 cm off", "pose_jump", "pose_disagrees"),
+    _stop("angles_apart", "joint_angles are 0.3 rad off", "joints_jump", "joints_disagree"),
+    _stop("controller_pause", "the controller is paused for 1 s", "time_gap", limit=ASKED),
+    _stop(
+        "second_velocity", "another node publishes velocities", "second_publisher", limit=GRAPH
+    ),
+    _stop("second_chunks", "another node publishes chunks", "second_publisher", limit=GRAPH),
+    _stop("enable_loss", "the enabling device falls silent", "enable_lost", limit=ENABLE),
     _rest("chunk_nan", "chunks hold a value that is not a number"),
     _rest("chunk_huge", "chunks hold a translation of 3 m"),
     _rest("chunk_empty", "chunks are empty"),

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from ..control.safety_machine import SafetyEvent, Status
@@ -63,7 +65,8 @@ class FaultObserver(Node):
         robot = robot_named(robot_type)
         velocity = robot.topic_in("cartesian_velocity_with_fingers")
         self.create_subscription(PoseVelocityWithFingers, velocity, self._on_command, 100)
-        self._velocity = self.create_publisher(PoseVelocityWithFingers, velocity, 1)
+        self._velocity = velocity
+        self._rogues: list[Any] = []
         self.create_subscription(SafetyState, "/adp/safety_state", self._on_state, _LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
         self._asks = {n: self.create_client(Trigger, f"/adp/{n}") for n in SERVICES}
@@ -98,9 +101,28 @@ class FaultObserver(Node):
         """Let the driver take velocities again, as a person at the joystick would."""
         self._driver_start.call_async(Start.Request())
 
-    def lift(self, speed: float) -> None:
-        """Send the driver one velocity straight up, in [m/s], past the controller."""
-        self._velocity.publish(PoseVelocityWithFingers(twist_linear_z=speed))
+    @contextmanager
+    def lifting(self) -> Iterator[Callable[[float], None]]:
+        """Give a function that sends the driver one velocity straight up, in [m/s]."""
+        publisher = self.create_publisher(PoseVelocityWithFingers, self._velocity, 1)
+        try:
+            yield lambda speed: publisher.publish(PoseVelocityWithFingers(twist_linear_z=speed))
+        finally:
+            self.destroy_publisher(publisher)
+
+    def intrude(self, line: str) -> None:
+        """Become a second publisher of a line: ``velocity`` or ``chunks``; sends nothing."""
+        kinds = {
+            "velocity": (PoseVelocityWithFingers, self._velocity),
+            "chunks": (ActionChunk, tampered(CHUNKS)),
+        }
+        kind, topic = kinds[line]
+        self._rogues.append(self.create_publisher(kind, topic, 1))
+
+    def withdraw(self) -> None:
+        """End being a second publisher."""
+        while self._rogues:
+            self.destroy_publisher(self._rogues.pop())
 
     def _on_command(self, message: PoseVelocityWithFingers, info: Mapping[str, Any]) -> None:
         """Note a command and when the controller sent it, however long it waited here."""
@@ -132,6 +154,7 @@ TOPICS: Final[Mapping[str, type]] = MappingProxyType(
     }
 )
 CHUNKS: Final = "/adp/action_chunk"
+_ENABLE_PERIOD: Final = 0.1  # [s]
 _FRAME_AGE: Final = 0.05  # [s] of the pictures that there are not
 
 
@@ -164,6 +187,9 @@ class FaultBench(FaultObserver):
         self.over_at: list[float] = []
         self.tare_wanted = False
         self.chunk_delay = 0.0
+        self.enabling = False  # a person holds the enabling device
+        self._enable = self.create_publisher(Bool, "/adp/enable", 1)
+        self.create_timer(_ENABLE_PERIOD, self._hold)
         self._model = arm_model(robot_type)
         self._joints: FloatArray | None = None
         self._robot = robot = robot_named(robot_type)
@@ -181,6 +207,12 @@ class FaultBench(FaultObserver):
         self.filters = {}
         self.chunk_delay = 0.0
         self.patrol.pressing = False
+        self.enabling = False
+        self.withdraw()
+
+    def _hold(self) -> None:
+        if self.enabling:
+            self._enable.publish(Bool(data=True))
 
     def _relay(self, name: str, topic: str, kind: type, depth: int) -> None:
         self._out[name] = self.create_publisher(kind, tampered(topic), depth)

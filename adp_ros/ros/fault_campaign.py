@@ -1,31 +1,16 @@
 """A campaign: start, move, fault, look, stop, reset, again."""
 
-import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ..control.torque import TorqueConfig
 from ..errors import AdpError
 from ..faults.judge import Judgement, judge
 from ..faults.kinds import KINDS, Kind, Reaction
 from ..faults.plan import Fault
-from .fault_bench import CHUNKS, TOPICS, FaultBench, tampered
-from .fault_filters import (
-    Filter,
-    Freezing,
-    Once,
-    Swapping,
-    adding_torque,
-    chunk_filter,
-    dropping,
-    not_a_number,
-    repeating,
-    shifting,
-)
-from .launch_table import NodeSpec
-from .runner import Ended, Program, Runner, node_program
+from .fault_bench import FaultBench
+from .fault_injector import Injector, Processes
 from .twin_run import refusal
 
 _POLL: Final = 0.005  # [s]
@@ -76,190 +61,6 @@ class Waiting:
         if self._interrupted():
             raise KeyboardInterrupt
         time.sleep(_POLL)
-
-
-# Pictures go through shared memory: after one of the two was killed inside of it, the other may
-# go on writing without a reader. A launch ends all nodes when one ends; so these begin together.
-PICTURES = ("camera_node", "inference_node")
-# The controller knows nothing of the table, so that the arm can be pressed on it.
-BLIND = (
-    "envelope.table_height:=-0.4",
-    "envelope.workspace_low:=[-0.45, -0.75, -0.3]",
-)
-
-
-def campaign_program(spec: NodeSpec, parameters: Sequence[str] = ()) -> Program:
-    """Return the process of a node; the controller hears everything through the bench.
-
-    Args:
-        spec: Row of the node table.
-        parameters: Further parameters ``name:=value`` of the controller.
-    """
-    program = node_program(spec)
-    if spec.executable != "controller_node":
-        return program
-    driver = f"/{spec.parameters['robot_type']}_driver/out/"
-    topics = [*(driver + name for name in TOPICS), CHUNKS]
-    words = [f"{topic}:={tampered(topic)}" for topic in topics]
-    extra = [word for remap in words for word in ("-r", remap)]
-    extra += [word for parameter in (*BLIND, *parameters) for word in ("-p", parameter)]
-    return replace(program, words=(*program.words, *extra))
-
-
-class Processes:
-    """Starts and ends the nodes of a campaign; use it from the main thread.
-
-    Args:
-        specs: Rows of the node table.
-        environment: Environment of every process.
-        write_line: Gets node and line of what they say.
-        parameters: Further parameters ``name:=value`` of the controller.
-    """
-
-    def __init__(
-        self,
-        specs: Sequence[NodeSpec],
-        environment: Mapping[str, str],
-        write_line: Callable[[str, str], None],
-        parameters: Sequence[str] = (),
-    ) -> None:
-        self._runners = {
-            spec.name: Runner([campaign_program(spec, parameters)], environment, write_line)
-            for spec in specs
-        }
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the nodes."""
-        return tuple(self._runners)
-
-    def start(self) -> None:
-        """Start all of them."""
-        for runner in self._runners.values():
-            runner.start()
-
-    def start_again(self, name: str) -> None:
-        """Start a node whose process has ended, and the one it shares memory with.
-
-        What has not ended is ended first.
-        """
-        names = PICTURES if name in PICTURES else (name,)
-        for each in names:
-            self._runners[each].stop()
-        for each in names:
-            self._runners[each].start()
-
-    def send(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to a node."""
-        self._runners[name].send_signal(number)
-
-    def ended(self) -> Ended | None:
-        """Return a process that has ended, None while all run."""
-        found = (runner.ended() for runner in self._runners.values())
-        return next((ended for ended in found if ended is not None), None)
-
-    def stop(self) -> None:
-        """End all of them."""
-        for runner in self._runners.values():
-            runner.send_signal(signal.SIGCONT)
-            runner.send_signal(signal.SIGINT)
-        for runner in self._runners.values():
-            runner.stop()
-
-
-_SOURCES: Final = {
-    "torque": "joint_torques",
-    "pose": "tool_pose",
-    "joints": "joint_state",
-    "angles": "joint_angles",
-}
-_STAMPED: Final = ("tool_pose", "joint_state", "chunk")
-_STORM: Final = ("stop", "reset", "start", "tare") * 15
-_SLOW: Final = 1.5  # [s]
-_HELD: Final = {"camera_loss": "camera_node", "inference_hang": "inference_node"}
-
-
-class Injector:
-    """One fault at a time. Times are monotonic, in [s].
-
-    Args:
-        bench: What messages pass through.
-        processes: What can be killed.
-    """
-
-    def __init__(self, bench: FaultBench, processes: Processes) -> None:
-        self._bench = bench
-        self._processes = processes
-        self._at: float | None = None
-        self._held = ""
-
-    def inject(self, fault: Fault) -> None:
-        """Bring a fault about."""
-        bench, kind = self._bench, KINDS[fault.kind]
-        bench.changed_at, bench.over_at, self._at = {}, [], None
-        if kind.ends:
-            crash = kind.name == "inference_crash"
-            self._at = time.monotonic()
-            self._processes.send(kind.ends, signal.SIGSEGV if crash else signal.SIGKILL)
-        elif kind.name in _HELD:
-            self._held, self._at = _HELD[kind.name], time.monotonic()
-            self._processes.send(self._held, signal.SIGSTOP)
-        elif kind.name in ("stop_called", "service_storm"):
-            self._at = time.monotonic()
-            for name in _STORM if kind.name == "service_storm" else ("stop",):
-                bench.call(name)
-        elif kind.name == "table_press":
-            bench.patrol.pressing = True
-        elif kind.name == "policy_slow":
-            bench.chunk_delay, self._at = _SLOW, time.monotonic()
-        else:
-            bench.filters = self._filters(fault)
-            self._note_silence(kind)
-
-    def moment(self, kind: Kind) -> float | None:
-        """Return when the fault was there, None while it is not: no message was affected yet."""
-        bench = self._bench
-        if self._at is not None:
-            return self._at
-        if kind.name in ("torque_spike", "table_press"):
-            return bench.over_at[0] if bench.over_at else None
-        swapped = kind.name.endswith("_reordered")
-        times = [t[swapped] for t in bench.changed_at.values() if len(t) > int(swapped)]
-        return min(times) if times else None
-
-    def clear(self, kind: Kind) -> None:
-        """Take the fault away; a process that ended is started again."""
-        self._bench.clear()
-        if self._held:
-            self._processes.send(self._held, signal.SIGCONT)
-            self._held = ""
-        if kind.ends:
-            self._processes.start_again(kind.ends)
-
-    def _note_silence(self, kind: Kind) -> None:
-        """Silence begins with the last sample that has passed."""
-        source, _, what = kind.name.partition("_")
-        if what == "stale":
-            self._at = self._bench.passed_at[_SOURCES[source]]
-
-    def _filters(self, fault: Fault) -> dict[str, Filter]:
-        source, _, what = fault.kind.partition("_")
-        if fault.kind == "torque_spike":
-            level = TorqueConfig().stop[fault.joint - 1]
-            return {"joint_torques": adding_torque(fault.joint, fault.sign * fault.factor * level)}
-        if fault.kind == "sample_burst":
-            return {topic: Once(repeating(100)) for topic in TOPICS}
-        if fault.kind == "clock_back":
-            return {topic: shifting(-fault.jump) for topic in _STAMPED}
-        if source == "chunk":
-            return {"chunk": chunk_filter(fault.kind)}
-        change: dict[str, Filter] = {
-            "nan": Once(not_a_number),
-            "stale": dropping,
-            "frozen": Freezing(),
-            "reordered": Swapping(),
-        }
-        return {_SOURCES[source]: change[what]}
 
 
 _READY: Final = 300.0  # [s] until all nodes run
@@ -425,8 +226,9 @@ class Campaign(Waiting):
         bench.release()
         self._sleep(0.2)
         end = time.monotonic() + duration
-        while time.monotonic() < end:
-            bench.lift(speed)
-            time.sleep(0.01)
+        with bench.lifting() as lift:
+            while time.monotonic() < end:
+                lift(speed)
+                time.sleep(0.01)
         self._sleep(0.3)
         bench.watching = True

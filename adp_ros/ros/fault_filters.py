@@ -6,9 +6,10 @@ place.
 
 from collections.abc import Callable
 from copy import deepcopy
-from math import nan
+from math import degrees, nan
 from typing import Any
 
+from geometry_msgs.msg import PoseStamped
 from kinova_msgs.msg import JointAngles
 from sensor_msgs.msg import JointState
 
@@ -46,6 +47,28 @@ def adding_torque(joint: int, torque: float) -> Filter:
     def change(message: JointAngles) -> list[JointAngles]:
         changed, name = deepcopy(message), f"joint{joint}"
         setattr(changed, name, getattr(message, name) + torque)
+        return [changed]
+
+    return change
+
+
+def moved(way: float) -> Filter:
+    """Put the tool pose elsewhere by a way along x, in [m]."""
+
+    def change(message: PoseStamped) -> list[PoseStamped]:
+        changed = deepcopy(message)
+        changed.pose.position.x += way
+        return [changed]
+
+    return change
+
+
+def turned(angle: float) -> Filter:
+    """Turn joint 1 of the angles by an angle in [rad]."""
+
+    def change(message: JointAngles) -> list[JointAngles]:
+        changed = deepcopy(message)
+        changed.joint1 += degrees(angle)
         return [changed]
 
     return change

@@ -96,6 +96,13 @@ TABLE: Final = (
         choices=("true", "false"),
     ),
     LaunchArgument(
+        name="enable",
+        default="auto",
+        description="A held enabling device (/adp/enable, adp-ros enable): required, optional or "
+        "auto, which is required with robot:=kinova",
+        choices=("auto", "required", "optional"),
+    ),
+    LaunchArgument(
         name="seed", default="0", description=f"Seed of the scene in the twin, 0 to {MAX_SEED}"
     ),
     LaunchArgument(
@@ -174,6 +181,7 @@ class LaunchSettings:
         camera2: The second view, the same.
         adp: File with the settings of gate and pruning.
         dry_run: Everything runs, but no velocity reaches the arm; always without one.
+        enable: Whether a held enabling device is needed to move: ``required``, ``optional``.
         seed: Seed of the scene in the twin.
         use_sim_time: The nodes' clock is ``/clock``.
         record: A bag is recorded.
@@ -189,6 +197,7 @@ class LaunchSettings:
     camera2: str
     adp: Path
     dry_run: bool
+    enable: str
     seed: int
     use_sim_time: bool
     record: bool
@@ -229,11 +238,18 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         camera2=_second_camera(text["camera2"], text["robot"]),
         adp=_adp_file(text["adp"]),
         dry_run=text["dry_run"] == "true" or text["robot"] == "none",
+        enable=_enable(text["enable"], text["robot"]),
         seed=_seed(text["seed"]),
         use_sim_time=_use_sim_time(text["use_sim_time"], text["robot"]),
         record=text["record"] == "true",
         log_level=text["log_level"],
     )
+
+
+def _enable(enable: str, robot: str) -> str:
+    if enable != "auto":
+        return enable
+    return "required" if robot == "kinova" else "optional"
 
 
 def _as_recorded(given: Mapping[str, str]) -> dict[str, str]:

@@ -136,7 +136,11 @@ def _controller(settings: LaunchSettings, share: Path) -> NodeSpec:
         name="controller_node",
         executable="controller_node",
         parameter_file=share / "config" / "controller.yaml",
-        parameters={"robot_type": settings.robot_type, "dry_run": settings.dry_run},
+        parameters={
+            "robot_type": settings.robot_type,
+            "dry_run": settings.dry_run,
+            "guard.enable": settings.enable,
+        },
         log_level=settings.log_level,
     )
 

@@ -18,9 +18,11 @@ from types import FrameType, TracebackType
 from typing import Final
 
 import rclpy
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation as rcl
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future as RclpyFuture
 
@@ -287,6 +289,7 @@ def run_node(
         try:
             complete_environment(pictures=pictures)
             node = _started(words, make_node)
+            node.add_on_set_parameters_callback(_refuse_other_clock)
             if stops_arm:
                 lifeline.hold(node_lifeline(node), node.get_name())
             _spin(node, make_executor(), signals)
@@ -310,6 +313,15 @@ def _started(words: list[str] | None, make_node: Callable[[], Node]) -> Node:
         return make_node()
     except (rcl.RCLError, rcl.RMWError, rcl.UnknownROSArgsError) as error:
         raise ConfigError(f"ROS refuses to start: {' '.join(str(error).split())}") from error
+
+
+def _refuse_other_clock(parameters: list[Parameter]) -> SetParametersResult:
+    """Stamps and bounds of a running node must not change their clock."""
+    if any(parameter.name == "use_sim_time" for parameter in parameters):
+        return SetParametersResult(
+            successful=False, reason="use_sim_time is read-only: set it at the start of the node"
+        )
+    return SetParametersResult(successful=True)
 
 
 def node_lifeline(node: Node) -> str:
