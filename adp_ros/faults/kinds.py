@@ -9,9 +9,9 @@ from typing import Final
 TORQUE: Final = 0.04  # [s] from the sample's arrival to the first zero; 99 % within half of it
 FEEDBACK: Final = 0.15  # [s] from the last good sample, or from the bad one
 ASKED: Final = 0.2  # [s] from the call, or from the end of the process
-TOGETHER: Final = 0.5  # [s]: a centimetre of commanded way, at 0.03 m/s or more
-GRAPH: Final = 0.5  # [s]: discovery, then a look at the graph every 50 ms
-ENABLE: Final = 0.4  # [s] from the last message: 0.25 s are allowed
+TOGETHER: Final = 0.3  # [s]: a centimetre of commanded way, at 0.04 m/s or more
+GRAPH: Final = 0.3  # [s]: discovery, then a look at the graph every 50 ms
+ENABLE: Final = 0.45  # [s] from the last message: 0.25 s of silence are allowed
 CHUNK: Final = 0.6  # [s] from the bad chunk: at most one step, then the ramp from full speed
 STARVED: Final = 2.0  # [s]: what was planned is finished, then the ramp
 PLANNERS: Final = ("camera_node", "inference_node")
