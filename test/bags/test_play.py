@@ -118,6 +118,19 @@ def play_into(ros, reader, schedule):
     return playing.result()
 
 
+def planned_from(reader, schedule, checkpoint):
+    """Play into controller and policy; return what came of it, and what the two sent."""
+    with bench([*PARAMETERS, f"inference_node:checkpoint:={checkpoint}"]) as ros:
+        controller, _ = ros.add(ControllerNode()), ros.add(InferenceNode())
+        chunks, states, sent = [], [], []
+        controller.create_subscription(ActionChunk, "/adp/action_chunk", chunks.append, 10)
+        controller.create_subscription(SafetyState, "/adp/safety_state", states.append, 10)
+        topic = "/j2n6s300_driver/in/cartesian_velocity_with_fingers"
+        controller.create_subscription(PoseVelocityWithFingers, topic, sent.append, 10)
+        played = play_into(ros, reader, schedule)
+    return played, chunks, states, sent
+
+
 def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
     """By the bag's clock the nodes plan windows from its frames; in dry run nothing is sent."""
     reader, schedule = schedule_of(bag, refused=Playable().refused)
@@ -127,14 +140,10 @@ def test_nodes_plan_from_the_played_pictures(bag, checkpoint):
         for scheduled in schedule.messages
         if scheduled.message.topic.startswith("/camera")
     }
-    with bench([*PARAMETERS, f"inference_node:checkpoint:={checkpoint}"]) as ros:
-        controller, _ = ros.add(ControllerNode()), ros.add(InferenceNode())
-        chunks, states, sent = [], [], []
-        controller.create_subscription(ActionChunk, "/adp/action_chunk", chunks.append, 10)
-        controller.create_subscription(SafetyState, "/adp/safety_state", states.append, 10)
-        topic = "/j2n6s300_driver/in/cartesian_velocity_with_fingers"
-        controller.create_subscription(PoseVelocityWithFingers, topic, sent.append, 10)
-        played = play_into(ros, reader, schedule)
+    for _ in range(3):  # a machine that is too busy for the nodes stops the controller
+        played, chunks, states, sent = planned_from(reader, schedule, checkpoint)
+        if played.complete:
+            break
     assert played.complete and not played.problems
     assert played.messages == len(schedule.messages) - 1
     assert "started, dry run: the arm stays still" in played.answers
