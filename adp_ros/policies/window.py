@@ -159,6 +159,8 @@ class TokenAudit:
             "sequence_length": list(self.sequence_length),
             "flops": self.flops,
             "flops_full": self.flops_full,
+            "merge_grid": self.merge_grid,
+            "merged_sizes": list(self.merged_sizes),
         }
 
 

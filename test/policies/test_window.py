@@ -1,5 +1,8 @@
 """One window of an episode: what the gate gets, what the pruner does, what it costs."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import GateError, ObservationError, PolicyError
 from adp_ros.policies.planner import StageLog, WindowPlanner
 from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes
-from adp_ros.policies.window import STAGES, MeasuredMotion, Window, WindowTimes
+from adp_ros.policies.window import STAGES, MeasuredMotion, Window, WindowTimes, read_audit
 from adp_ros.types import ActionConvention, Observation
 
 LLM = DecoderSizes(hidden=4096, intermediate=11008, layers=32)
@@ -263,3 +266,29 @@ def test_stage_statistics_cover_the_last_hundred_windows() -> None:
     np.testing.assert_allclose([s.p50 for s in found], np.median(last, axis=0))
     np.testing.assert_allclose([s.p95 for s in found], np.percentile(last, 95, axis=0))
     np.testing.assert_allclose([s.p99 for s in found], np.percentile(last, 99, axis=0))
+
+
+def test_merged_windows_are_recorded_and_shown(golden_policy) -> None:
+    """Counts, sizes and colour of merged patches; the message carries them, older ones none."""
+    plan = WindowPlanner(
+        golden_policy,
+        TextDrivenPruner(keep=0.1, merge="grid"),
+        Gate(GateConfig(decision_method="always")),
+        ActionConvention(),
+    )
+    rgb = np.random.default_rng(5).integers(0, 255, (224, 224, 3), dtype=np.uint8)
+    window = plan.plan(Observation((rgb,), "wipe the table", np.zeros(8)), 0)
+    audit = window.audit
+    assert (audit.merge_grid, audit.tokens_kept, len(audit.merged_sizes)) == (2, 22, 4)
+    assert audit.tokens_kept + sum(audit.merged_sizes) == audit.tokens_total == 256
+    assert audit.words == "pruned to 22 and 4 means of 256 tokens"
+    message = SimpleNamespace(**audit.columns())
+    assert read_audit(message) == audit
+    del message.merge_grid, message.merged_sizes
+    assert read_audit(message).merge_grid == 0
+    drawn = audit.draw(rgb, 1.0, ((0, 0, 255), (255, 140, 0)), 255)
+    patches = drawn.reshape(16, 14, 16, 14, 3).swapaxes(1, 2).reshape(256, 14 * 14, 3)
+    merged = (patches == (255, 140, 0)).all(axis=(1, 2))
+    assert np.flatnonzero(~merged).tolist() == sorted(audit.kept)
+    plain = replace(audit, merge_grid=0).draw(rgb, 1.0, ((0, 0, 255), (255, 140, 0)), 255)
+    assert (plain == (0, 0, 255)).all(axis=-1).sum() == 14 * 14 * merged.sum()
