@@ -9,6 +9,7 @@ import pytest
 from adp_ros.cli import make_parser
 from adp_ros.learning.collection import CollectSettings
 from adp_ros.learning.recipe import load_recipe
+from adp_ros.settings import given_flags
 from adp_ros.sim.tasks import task_names
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -50,7 +51,9 @@ def test_every_command_is_one_that_the_package_has(calls):
         if program == "adp-ros":
             assert set(arguments.task) <= {"all", *task_names()}
             assert arguments.policy == "expert" or Path(arguments.policy).parent in trained
-            CollectSettings(expert_share=arguments.expert_share, time_limit=arguments.time_limit)
+            given = given_flags(arguments, CollectSettings)
+            assert {"keep_every"} <= set(given)
+            CollectSettings(**{name: v for name, v in given.items() if name != "policy"})
             collected.add(arguments.out)
         else:
             load_recipe(CONFIG / "train" / f"{arguments.recipe}.yaml")
