@@ -60,8 +60,7 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pruner",
         nargs="+",
-        default=["adp", *PRESETS],
-        help=f"pruners, and presets ({', '.join(PRESETS)}); default: adp and the presets",
+        help=f"pruners, and presets ({', '.join(PRESETS)}); default: adp, without --keep all presets",
     )
     parser.add_argument("--rounds", type=int, default=20, help="that count; default: %(default)s")
     parser.add_argument("--warm-up", type=int, default=3, help="before; default: %(default)s")
@@ -116,7 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _pruners(arguments: argparse.Namespace) -> "dict[str, Pruner]":
     pruners = {}
-    for name in arguments.pruner:
+    default = ["adp"] if arguments.keep else ["adp", *PRESETS]
+    for name in arguments.pruner or default:
         preset = [PRESETS[name][1]["keep"]] if name in PRESETS else KEEP
         for keep in arguments.keep or preset:
             pruners[f"{name} {keep:g}"] = make_pruner(name, keep=keep)
