@@ -60,7 +60,7 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pruner",
         nargs="+",
-        help=f"pruners, and presets ({', '.join(PRESETS)}); default: adp, without --keep all presets",
+        help=f"pruners, and presets ({', '.join(PRESETS)}); default: adp; no --keep: all",
     )
     parser.add_argument("--rounds", type=int, default=20, help="that count; default: %(default)s")
     parser.add_argument("--warm-up", type=int, default=3, help="before; default: %(default)s")
