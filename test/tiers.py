@@ -18,7 +18,6 @@ FAST, BESIDE, LIVE, COLCON = "fast", "beside", "live", "colcon"
 COLCON_PATH = "colcon/"
 LIVE_PATHS = (
     "ros",
-    "bags/test_controller_process.py",
     "bags/test_play.py",
     "bags/test_recorded_launch.py",
     "cameras/test_camera_v4l2.py",
