@@ -16,7 +16,8 @@ import adp_ros.ros.{module} as module
 rclpy.init(args=sys.argv[1:])
 node = module.{node}()
 own = [name for name in sys.modules if name.split(".")[0] == "adp_ros"]
-print(*sorted(name for name in own if not name.startswith("adp_ros.msg")))
+generated = ("adp_ros.msg", "adp_ros.adp_ros_s__")  # by rosidl: messages and their C libraries
+print(*sorted(name for name in own if not name.startswith(generated)))
 sys.stdout.flush()
 import os
 os._exit(0)  # what the end of a node does is another test's business
