@@ -365,13 +365,14 @@ class MotionWatch:
         if not self._past or self._span() < 0.9 * self._config.time:
             return ""
         speeds = [speed for _, speed, _ in self._past]
-        start = self._past[0][2]
-        moved = max(float(np.linalg.norm(p - start)) for _, _, p in self._past)
-        if min(speeds) > self._config.commanded_speed and moved < self._config.moved:
+        always, never = min(speeds) > self._config.commanded_speed, max(speeds) == 0.0
+        if not (always or never):
+            return ""
+        places = np.array([position for _, _, position in self._past])  # (ticks, 3)
+        moved = float(np.linalg.norm(places - places[0], axis=1).max())
+        if always and moved < self._config.moved:
             return "not_moving"
-        if max(speeds) == 0.0 and moved > 2.0 * self._config.moved:
-            return "moving_uncommanded"
-        return ""
+        return "moving_uncommanded" if never and moved > 2.0 * self._config.moved else ""
 
     def _span(self) -> float:
         return self._past[-1][0] - self._past[0][0]
