@@ -32,6 +32,7 @@ FAST_PATHS = ("adp", "cameras", "control", "learning", "policies", "test_")
 SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other processes
     "adp/test_importance.py",
     "cameras/test_camera_twin.py",
+    "control/test_capsules.py",
     "learning/test_collect.py",
     "learning/test_training_files.py",
     "learning/test_training_large.py",
