@@ -42,7 +42,9 @@ SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other proc
     "policies/test_checkpoint_lora.py",
     "test_examples.py",
     "test_gpu_check.py",
+    "test_outside_package.py",
     "test_package.py",
+    "test_public_face.py",
 )
 HEAVY = ("rclpy", "mujoco")
 
