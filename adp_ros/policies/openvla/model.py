@@ -83,7 +83,54 @@ class ActionHead(nn.Module):
         return out
 
 
-class OpenVla(nn.Module):
+class VisionLanguage(nn.Module):
+    """Towers, projector and decoder, whose layers score patches by a text.
+
+    Attributes:
+        vision_backbone: The towers.
+        projector: Brings patches to the decoder's width.
+        language_model: The decoder.
+    """
+
+    vision_backbone: VisionBackbone
+    projector: VisionProjector
+    language_model: Decoder
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Turn pixel values (B, 6 * views, H, W) into patch tokens (B, V, D)."""
+        patches: Tensor = self.projector(self.vision_backbone(pixels))
+        return patches
+
+    def layer(self, index: int) -> DecoderLayer:
+        """Return a layer of the decoder.
+
+        Raises:
+            ConfigError: There is no such layer.
+        """
+        layers = self.language_model.layers
+        if not 0 <= index < len(layers):
+            raise ConfigError(f"layer is {index}, this model has layers 0 to {len(layers) - 1}")
+        layer = layers[index]
+        if not isinstance(layer, DecoderLayer):
+            raise TypeError(f"layer {index} is a {type(layer).__name__}")
+        return layer
+
+    def fold_text(self, layer: int, text: Tensor) -> Tensor:
+        """Fold text states (T, D) and a layer's projections into one vector (D,), float32."""
+        return fold_text(text, self._query_key(layer))
+
+    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
+        """Score patch states (V, D) with a folded text, giving (V,) float32."""
+        return score_patches(patches, folded, self._query_key(layer).eps)
+
+    def _query_key(self, layer: int) -> QueryKey:
+        block = self.layer(layer)
+        norm, attention = block.input_layernorm, block.self_attn
+        query, key = attention.q_proj.weight, attention.k_proj.weight
+        return QueryKey(query, key, norm.weight, norm.variance_epsilon, block.head_dim)
+
+
+class OpenVla(VisionLanguage):
     """OpenVLA-OFT with the L1 head.
 
     Attributes:
@@ -128,11 +175,6 @@ class OpenVla(nn.Module):
                 f"{views} views and the instruction make {length} tokens, the model was made for "
                 f"{self.max_length}"
             )
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """Turn pixel values (B, 6 * views, H, W) into patch tokens (B, V, D)."""
-        patches: Tensor = self.projector(self.vision_backbone(pixels))
-        return patches
 
     def perceive(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Turn one observation into tokens.
@@ -186,20 +228,6 @@ class OpenVla(nn.Module):
             places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
         return self.language_model.rotary(places, hidden)
 
-    def layer(self, index: int) -> DecoderLayer:
-        """Return a layer of the decoder.
-
-        Raises:
-            ConfigError: There is no such layer.
-        """
-        layers = self.language_model.layers
-        if not 0 <= index < len(layers):
-            raise ConfigError(f"layer is {index}, this model has layers 0 to {len(layers) - 1}")
-        layer = layers[index]
-        if not isinstance(layer, DecoderLayer):
-            raise TypeError(f"layer {index} is a {type(layer).__name__}")
-        return layer
-
     def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return the input of a layer at the text (T, D) and at the patches (V, D).
 
@@ -231,20 +259,6 @@ class OpenVla(nn.Module):
         tail = 1 + patches
         prompt = hidden[tail : tail + text - 2]  # (T - 2, D)
         return torch.cat([hidden[:1], prompt, hidden[-1:]]), hidden[1:tail]
-
-    def fold_text(self, layer: int, text: Tensor) -> Tensor:
-        """Fold text states (T, D) and a layer's projections into one vector (D,), float32."""
-        return fold_text(text, self._query_key(layer))
-
-    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
-        """Score patch states (V, D) with a folded text, giving (V,) float32."""
-        return score_patches(patches, folded, self._query_key(layer).eps)
-
-    def _query_key(self, layer: int) -> QueryKey:
-        block = self.layer(layer)
-        norm, attention = block.input_layernorm, block.self_attn
-        query, key = attention.q_proj.weight, attention.k_proj.weight
-        return QueryKey(query, key, norm.weight, norm.variance_epsilon, block.head_dim)
 
 
 def llama_config(config: LlmConfig) -> LlamaConfig:

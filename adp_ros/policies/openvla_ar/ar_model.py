@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from ...adp.scoring import QueryKey, fold_text, score_patches
-from ...errors import ConfigError
 from ..openvla.llama import Decoder, DecoderLayer, Rotary
-from ..openvla.model import VisionProjector, llama_config
+from ..openvla.model import VisionLanguage, VisionProjector, llama_config
 from ..openvla.model_config import PATCHES_PER_VIEW, ModelConfig
 from ..openvla.vision import VisionBackbone
 
@@ -65,7 +63,7 @@ class Prefilled:
     length: int
 
 
-class TokenVla(nn.Module):
+class TokenVla(VisionLanguage):
     """OpenVLA: patches and prompt in, logits of the next token out.
 
     Attributes:
@@ -85,11 +83,6 @@ class TokenVla(nn.Module):
         layers = [CausalLayer(llm, i) for i in range(config.llm.num_hidden_layers)]
         self.language_model.layers = nn.ModuleList(layers)
         self.lm_head = nn.Linear(config.llm.hidden_size, config.llm.vocab_size, bias=False)
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """Turn pixel values (1, 6, H, W) into patch tokens (1, V, D)."""
-        patches: Tensor = self.projector(self.vision_backbone(pixels))
-        return patches
 
     def prefill(self, patches: Tensor, text: Tensor) -> Prefilled:
         """Run the language model on patches (1, k, D) and prompt (1, T, D)."""
@@ -115,20 +108,12 @@ class TokenVla(nn.Module):
         cache = []
         for index in range(len(self.language_model.layers)):
             past = None if before is None else before.cache[index]
-            hidden, new = self.layer(index).extend(hidden, rotary, past)  # (1, N, D)
+            hidden, new = self._causal(index).extend(hidden, rotary, past)  # (1, N, D)
             cache.append(new)
         return Prefilled(self.language_model.norm(hidden)[0, -1], tuple(cache), length)
 
-    def layer(self, index: int) -> CausalLayer:
-        """Return a layer of the decoder.
-
-        Raises:
-            ConfigError: There is no such layer.
-        """
-        layers = self.language_model.layers
-        if not 0 <= index < len(layers):
-            raise ConfigError(f"layer is {index}, this model has layers 0 to {len(layers) - 1}")
-        layer = layers[index]
+    def _causal(self, index: int) -> CausalLayer:
+        layer = self.layer(index)
         if not isinstance(layer, CausalLayer):
             raise TypeError(f"layer {index} is a {type(layer).__name__}")
         return layer
@@ -149,20 +134,6 @@ class TokenVla(nn.Module):
         places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
         rotary = self.language_model.rotary(places, hidden)
         for index in range(layer):
-            hidden, _ = self.layer(index).extend(hidden, rotary, None)  # (1, S, D)
+            hidden, _ = self._causal(index).extend(hidden, rotary, None)  # (1, S, D)
         tail = 1 + len(patches)
         return torch.cat([hidden[0, :1], hidden[0, tail:]]), hidden[0, 1:tail]
-
-    def fold_text(self, layer: int, text: Tensor) -> Tensor:
-        """Fold text states (T, D) and a layer's projections into one vector (D,), float32."""
-        return fold_text(text, self._query_key(layer))
-
-    def score_patches(self, layer: int, patches: Tensor, folded: Tensor) -> Tensor:
-        """Score patch states (V, D) with a folded text, giving (V,) float32."""
-        return score_patches(patches, folded, self._query_key(layer).eps)
-
-    def _query_key(self, layer: int) -> QueryKey:
-        block = self.layer(layer)
-        norm, attention = block.input_layernorm, block.self_attn
-        query, key = attention.q_proj.weight, attention.k_proj.weight
-        return QueryKey(query, key, norm.weight, norm.variance_epsilon, block.head_dim)
