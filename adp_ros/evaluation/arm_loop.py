@@ -68,8 +68,7 @@ class FrontCamera:
 
     def newest(self, tick: int) -> tuple[int, TwinTruth]:
         """Return the newest frame that has arrived at a tick: when it was taken, and its state."""
-        arrived = (frame for frame in reversed(self._frames) if frame[0] + self._delay <= tick)
-        return next(arrived)
+        return next(frame for frame in reversed(self._frames) if frame[0] + self._delay <= tick)
 
     def draw(self, truth: TwinTruth) -> Rgb:
         """Render a state.
@@ -95,15 +94,14 @@ _PATIENCE: Final = 200  # ticks that the controller has to arm
 
 
 class ArmLoop:
-    """One arm in its scene, with its controller."""
+    """One arm in its scene, with its controller.
+
+    Raises:
+        ConfigError: A setting is not allowed.
+        TwinError: The scene cannot be built.
+    """
 
     def __init__(self, config: RolloutConfig) -> None:
-        """Build the scene.
-
-        Raises:
-            ConfigError: A setting is not allowed.
-            TwinError: The scene cannot be built.
-        """
         self.twin = Twin(config.scene, config.driver, config.sensors)
         self.controller = Controller(config.controller_settings())
         self._frame = self.controller.settings.arm.angular_frame
@@ -127,30 +125,27 @@ class ArmLoop:
     def rest(self) -> None:
         """Bring the arm to its start pose and let it rest there until the controller is armed."""
         if self._way.any():
-            self._go(self._way)
-        for _ in range(_REST_TICKS):
-            self.advance()
-            self.control()
-        for _ in range(_PATIENCE):
-            if self.controller.status is Status.ARMED:
+            for _ in range(_WAY_TICKS):
+                self.twin.driver.send(VelocityPoint(joints=self._way / (_WAY_TICKS * TICK)))
+                self.advance()
+        for tick in range(_REST_TICKS + _PATIENCE):
+            if tick >= _REST_TICKS and self.controller.status is Status.ARMED:
                 break
             self.advance()
             self.control()
 
-    def start(self) -> None:
-        """Let the controller begin.
-
-        Raises:
-            SafetyError: It is not armed; says why.
-        """
-        self.controller.start(self.now)
-
     def advance(self) -> None:
-        """Let 10 ms pass and take the driver's samples when they are due."""
+        """Let 10 ms pass and hand over the samples that are due, in the driver's order."""
         self.twin.step()
         self.ticks += 1
-        if self.ticks % _STATUS_TICKS == 0:
-            self._sample()
+        if self.ticks % _STATUS_TICKS:
+            return
+        self._reading = reading = self.twin.read()
+        now, take = self.now, self.controller.take
+        take(TorqueSample(_through_float32(reading.torques), now))
+        take(PoseSample(reading.pose, now, now))
+        take(JointsSample("joint_state", reading.joints, now, now))
+        take(FingersSample(float(np.mean([opening_from_ticks(t) for t in reading.fingers])), now))
 
     def control(self) -> Output:
         """Let the controller tick once; its command is the driver's next point."""
@@ -162,15 +157,6 @@ class ArmLoop:
             self.controller.confirm_stop(output.stop_driver)
         return output
 
-    def _sample(self) -> None:
-        """Hand over the samples in the driver's order; torque and angles are float32 there."""
-        self._reading = reading = self.twin.read()
-        now, take = self.now, self.controller.take
-        take(TorqueSample(_through_float32(reading.torques), now))
-        take(PoseSample(reading.pose, now, now))
-        take(JointsSample("joint_state", reading.joints, now, now))
-        take(FingersSample(float(np.mean([opening_from_ticks(t) for t in reading.fingers])), now))
-
     def _point(self, command: Command) -> VelocityPoint:
         """Turn a command into the driver's message and that into a point, as the nodes do."""
         angular = angular_for_driver(command.twist, command.rotation, self._frame)
@@ -180,13 +166,6 @@ class ArmLoop:
             angular=_through_float32(angular),
             fingers=self.twin.driver.finger_speeds(closure),
         )
-
-    def _go(self, way: FloatArray) -> None:
-        """Turn the joints by a way, shape (6,), in [rad], before anybody watches."""
-        speeds = way / (_WAY_TICKS * TICK)
-        for _ in range(_WAY_TICKS):
-            self.twin.driver.send(VelocityPoint(joints=speeds))
-            self.advance()
 
 
 def _through_float32(values: FloatArray) -> FloatArray:

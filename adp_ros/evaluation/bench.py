@@ -59,12 +59,13 @@ def read_environment(device: str) -> Environment:
     }
     if cuda:
         versions["cuda"] = str(torch.version.cuda)
+    clock = _cpu_field("cpu MHz")
     return Environment(
         versions=versions,
         processor=_cpu_field("model name") or platform.machine(),
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
-        clock_mhz=_number(_cpu_field("cpu MHz")),
+        clock_mhz=float(clock) if clock else None,
         gpu=torch.cuda.get_device_name(device) if cuda else None,
         gpu_clock_mhz=float(torch.cuda.clock_rate(device)) if cuda else None,
         load=os.getloadavg()[0],
@@ -81,10 +82,6 @@ def _cpu_field(name: str) -> str | None:
     return None
 
 
-def _number(text: str | None) -> float | None:
-    return None if text is None else float(text)
-
-
 _EPISODE = 100  # windows
 _LONGEST = 0.1  # [m] motion of a window
 
@@ -92,15 +89,9 @@ _LONGEST = 0.1  # [m] motion of a window
 def gate_seconds(
     clock: Callable[[], float], random: np.random.Generator, decisions: int = 2000
 ) -> FloatArray:
-    """Time the default gate on random motion.
+    """Time decisions of the default gate on random motion; shape (decisions,), in [s].
 
-    Args:
-        clock: Monotonic time in [s].
-        random: Draws the motion.
-        decisions: Decisions to time.
-
-    Returns:
-        Shape (decisions,), in [s].
+    ``clock`` gives monotonic time in [s].
     """
     gate = Gate(GateConfig())
     seconds = np.empty(decisions)
@@ -155,24 +146,20 @@ def interleave(
         warm_up: Rounds before them that do not.
         random: Draws the order.
         done: Called after each round with the number of rounds so far.
-
-    Returns:
-        Durations per arm.
     """
     names = list(arms)
-    rows: dict[str, list[list[float]]] = {name: [] for name in names}
+    rows: dict[str, list[StageTimes]] = {name: [] for name in names}
     last: dict[str, Prediction] = {}
     for turn in range(warm_up + rounds):
         observation = observations[turn % len(observations)]
-        for name in random.permutation(names):
-            prediction = arms[str(name)](observation)
-            last[str(name)] = prediction
+        for name in map(str, random.permutation(names)):
+            last[name] = arms[name](observation)
             if turn >= warm_up:
-                rows[str(name)].append(list(astuple(prediction.timing)))
+                rows[name].append(last[name].timing)
         done(turn + 1)
     return {
-        name: ArmTimes(dict(zip(STAGES, np.array(rows[name]).T, strict=True)), last[name])
-        for name in names
+        name: ArmTimes(dict(zip(STAGES, np.array([*map(astuple, own)]).T, strict=True)), last[name])
+        for name, own in rows.items()
     }
 
 
@@ -192,13 +179,7 @@ class Ratio:
 
 
 def speedup(slow: FloatArray, fast: FloatArray, random: np.random.Generator) -> Ratio:
-    """Compare two arms of the same rounds.
-
-    Args:
-        slow: Durations of the arm compared with, shape (rounds,).
-        fast: Durations of the other, shape (rounds,).
-        random: Draws the bootstrap.
-    """
+    """Compare two arms by their durations in the same rounds, shape (rounds,) each."""
     ratios = slow / fast
     draws = random.choice(ratios, (1000, len(ratios)))  # (1000, rounds)
     low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
@@ -267,18 +248,10 @@ def run_bench(
     clock: Callable[[], float],
     done: Callable[[int], None] = lambda _: None,
 ) -> BenchResult:
-    """Measure and audit.
+    """Measure and audit full vision and an arm for each pruner, on the observations in turn.
 
-    Args:
-        policy: What is measured.
-        observations: Taken in turn.
-        pruners: Name of the arm -> its pruner; full vision is always measured beside them.
-        config: Rounds and order.
-        clock: Monotonic time in [s].
-        done: Called after each round with the number of rounds so far.
-
-    Returns:
-        Durations, audits, and speed-ups where every audit passed.
+    There are speed-ups where every audit passed. ``clock`` gives monotonic time in [s], ``done``
+    gets the number of rounds so far.
     """
     random = np.random.default_rng(config.seed)
     arms: dict[str, Arm] = {FULL: policy.predict}
@@ -292,17 +265,10 @@ def run_bench(
     audits = {n: policy.audit(last, times[n].last, pruners.get(n)) for n in (FULL, *pruners)}
     failures = tuple(f"{name}: {text}" for name, a in audits.items() for text in a.failures)
     results = {}
-    for name, measured in times.items():
-        comparable = name != FULL and not failures
-        results[name] = ArmResult(
-            measured,
-            audits.get(name),
-            measured.last.flops,
-            speedup(times[FULL].language, measured.language, random) if comparable else None,
-            _total_speedup(times[FULL], measured, random) if comparable else None,
-        )
+    for name, own in times.items():
+        faster, total = None, None
+        if name != FULL and not failures:
+            faster = speedup(times[FULL].language, own.language, random)
+            total = speedup(times[FULL].seconds["total"], own.seconds["total"], random)
+        results[name] = ArmResult(own, audits.get(name), own.last.flops, faster, total)
     return BenchResult(results, failures, gate_seconds(clock, random))
-
-
-def _total_speedup(full: ArmTimes, arm: ArmTimes, random: np.random.Generator) -> Ratio:
-    return speedup(full.seconds["total"], arm.seconds["total"], random)

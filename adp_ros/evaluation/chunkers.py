@@ -66,32 +66,23 @@ class Perturbation:
 
 
 def draw_perturbation(rng: np.random.Generator, level: float, duration: float) -> Perturbation:
-    """Draw the disturbances of an episode.
+    """Draw the disturbances of an episode that lasts some [s].
 
-    Args:
-        rng: Source of randomness.
-        level: Strength; 0 for none, 1 for drifts of some centimetres and a kick every 4 s.
-        duration: Of the episode, in [s].
+    Level 0 is none, 1 drifts of some centimetres and a kick every 4 s.
     """
     count = round(duration / STEP) + 10
-    motion = _drift(rng, count) * (level * STEP)
+    drift = np.empty((count, 6))  # a smooth velocity, of the drift's size on average
+    now = rng.normal(0.0, 1.0, 6)
+    for step in range(count):
+        now = _MEMORY * now + float(np.sqrt(1.0 - _MEMORY**2)) * rng.normal(0.0, 1.0, 6)
+        drift[step] = now * _DRIFT
+    motion = drift * (level * STEP)
     flipped = np.zeros(count, dtype=bool)
     for begin, end in _events(rng, count, _KICKS * level, _KICK_STEPS):
         motion[begin:end] += _KICK * rng.uniform(-1.0, 1.0, 6) * (min(level, 1.5) * STEP)
     for begin, end in _events(rng, count, _GRIPS * level, _GRIP_STEPS):
         flipped[begin:end] = True
     return Perturbation(motion, flipped)
-
-
-def _drift(rng: np.random.Generator, count: int) -> FloatArray:
-    """Return a smooth random velocity, shape (count, 6), of the drift's size on average."""
-    drift = np.empty((count, 6))
-    now = rng.normal(0.0, 1.0, 6)
-    fresh = float(np.sqrt(1.0 - _MEMORY**2))
-    for step in range(count):
-        now = _MEMORY * now + fresh * rng.normal(0.0, 1.0, 6)
-        drift[step] = now * _DRIFT
-    return drift
 
 
 def _events(
@@ -131,18 +122,17 @@ def opening_of(view: SceneView) -> float:
 
 
 class PolicyChunker:
-    """Plans with a checkpoint from the front camera's picture."""
+    """Plans with a checkpoint from the front camera's picture.
+
+    Args:
+        setup: The checkpoint; loaded once, it serves any number of chunkers.
+        adp: Settings of gate and pruning, None for those of the setup.
+
+    Raises:
+        ConfigError: The pruner's settings are not allowed.
+    """
 
     def __init__(self, setup: PolicySetup, adp: AdpSettings | None = None) -> None:
-        """Prepare.
-
-        Args:
-            setup: The checkpoint; loaded once, it serves any number of chunkers.
-            adp: Settings of gate and pruning, None for those of the setup.
-
-        Raises:
-            ConfigError: The pruner's settings are not allowed.
-        """
         self._setup = setup if adp is None else setup.with_adp(adp)
         self._planner = self._setup.planner(self._setup.convention)
         self._instruction = ""
@@ -165,12 +155,7 @@ class PolicyChunker:
 
 
 def load_setup(checkpoint: Path, adp: AdpSettings, device: str = "cpu") -> PolicySetup:
-    """Load a checkpoint once for any number of chunkers.
-
-    Args:
-        checkpoint: Its directory.
-        adp: Settings of gate and pruning.
-        device: ``cpu`` or ``cuda``.
+    """Load a checkpoint, onto ``cpu`` or ``cuda``, once for any number of chunkers.
 
     Raises:
         CheckpointError: It is unusable, or does not declare what moving an arm needs.
@@ -184,15 +169,12 @@ _STREAM: Final = 0x_A0_1  # of random numbers, apart from the scene's
 
 
 class NoisyExpert:
-    """The scripted expert, disturbed; the same scene and level are always disturbed alike."""
+    """The scripted expert, disturbed as :func:`draw_perturbation` says.
+
+    The same scene and level are always disturbed alike.
+    """
 
     def __init__(self, level: float) -> None:
-        """Prepare.
-
-        Args:
-            level: Strength of the disturbances, see
-                :func:`adp_ros.evaluation.chunkers.draw_perturbation`.
-        """
         self._level = level
         self._expert = ExpertChunker()
         self._perturbation: Perturbation | None = None
@@ -218,16 +200,12 @@ class NoisyExpert:
 
 
 class RelievedPolicy:
-    """A policy that moves the arm, in some windows relieved by the expert (DAgger)."""
+    """A policy that moves the arm, in a share of the windows relieved by the expert (DAgger).
+
+    The windows are drawn in each episode; the same scene gives the same draws.
+    """
 
     def __init__(self, policy: Chunker, expert_share: float) -> None:
-        """Prepare.
-
-        Args:
-            policy: Who moves the arm mostly.
-            expert_share: Share of the windows in which the expert does, drawn anew in each
-                episode; the same scene gives the same draws.
-        """
         self._policy = policy
         self._share = expert_share
         self._expert = ExpertChunker()

@@ -22,7 +22,6 @@ from ..settings import (
 from ..sim.look import LEVEL_NAMES
 from ..sim.render import TwinRenderer
 from ..sim.scene import CAMERA
-from ..types import FloatArray
 from .rollout_result import RolloutConfig
 
 FULL: Final = "full"  # what the others are compared with
@@ -81,9 +80,7 @@ class Condition:
     def for_seed(self, seed: int) -> AdpSettings:
         """Return the settings of one episode: random pruner and gate draw again in each scene.
 
-        Args:
-            seed: Seed of the scene; the same seed gives the same draws in every order of
-                episodes.
+        The same seed of the scene gives the same draws in every order of episodes.
         """
         pruning, gate = self.adp.pruning, self.adp.gate
         return replace(
@@ -96,14 +93,7 @@ class Condition:
 def make_condition(
     name: str, description: str, policy: str, adp: Mapping[str, Any], keep: float | None = None
 ) -> Condition:
-    """Make a condition from settings.
-
-    Args:
-        name: Its name.
-        description: One sentence.
-        policy: ``oft`` or ``expert``.
-        adp: Settings of gate and pruning, names of ``config/adp.yaml``.
-        keep: Keep ratio in place of theirs.
+    """Make a condition of settings named as in ``config/adp.yaml``; ``keep`` wins over their ratio.
 
     Raises:
         ConfigError: A name or value is not allowed.
@@ -192,19 +182,15 @@ def shifted_camera(config: RolloutConfig, scene: SceneVariant) -> TwinRenderer:
     """
     renderer = TwinRenderer(config.scene)
     rng = np.random.default_rng([config.seed, _STREAM])
-    shift = scene.camera_shift * _direction(rng)
-    turn = np.radians(scene.camera_turn) * _direction(rng)
+    way, axis = rng.standard_normal((2, 3))
+    shift = scene.camera_shift * (way / np.linalg.norm(way))
+    turn = np.radians(scene.camera_turn) * (axis / np.linalg.norm(axis))
     view = renderer.scene.look.view.moved(shift, turn, 1.0)
     x, y, z, w = quaternion_from_rotation(view.rotation)
     camera = renderer.scene.model.camera(CAMERA)
     camera.pos[:] = view.position
     camera.quat[:] = (w, x, y, z)
     return renderer
-
-
-def _direction(rng: np.random.Generator) -> FloatArray:
-    way = rng.standard_normal(3)
-    return np.asarray(way / np.linalg.norm(way))
 
 
 _SECTIONS: Final = ("conditions", "sets", "scenes")
@@ -217,9 +203,7 @@ class ConditionSet:
     """Conditions that belong together, such as a table of the paper.
 
     Attributes:
-        name: Name for ``--set``.
         description: One sentence.
-        conditions: Their names.
     """
 
     name: str
@@ -233,8 +217,6 @@ class EvalConfig:
 
     Attributes:
         conditions: Name -> ``description``, ``policy`` and ``adp``, its overrides.
-        sets: Name -> set.
-        scenes: Name -> variant of the scene.
         adp: Settings of gate and pruning that the conditions override.
     """
 
@@ -253,7 +235,11 @@ class EvalConfig:
         values = _named("condition", base, self.conditions)
         adp = {**self.adp, **values.get("adp", {})}
         description, policy = values.get("description", ""), values.get("policy", "oft")
-        keep = _ratio(name, ratio) if at else None
+        try:
+            keep = float(ratio) if at else None
+        except ValueError:
+            text = f"condition {name!r}: {ratio!r} is no keep ratio, write e.g. adp@0.3"
+            raise ConfigError(text) from None
         return make_condition(name, str(description), str(policy), adp, keep)
 
     def chosen(self, names: Sequence[str], sets: Sequence[str]) -> tuple[Condition, ...]:
@@ -278,9 +264,7 @@ class EvalConfig:
 def load_config(path: Path, adp: Path) -> EvalConfig:
     """Read and check the file; every set and condition is tried.
 
-    Args:
-        path: The file.
-        adp: Settings of gate and pruning that the conditions override, ``config/adp.yaml``.
+    ``adp`` is the file whose settings the conditions override, ``config/adp.yaml``.
 
     Raises:
         ConfigError: A file can't be read, a name is unknown, or a value is not allowed.
@@ -311,8 +295,7 @@ def _set(path: Path, name: str, entry: Mapping[str, Any]) -> ConditionSet:
     members = entry.get("conditions")
     if not isinstance(members, list) or not members:
         raise ConfigError(f"{where}: conditions is {members!r}, a list of names is needed")
-    names = tuple(str(member) for member in members)
-    return ConditionSet(name, str(entry.get("description", "")), names)
+    return ConditionSet(name, str(entry.get("description", "")), tuple(map(str, members)))
 
 
 def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
@@ -328,12 +311,3 @@ def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapp
 def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     refuse_unknown([name], known, f"unknown {kind}")
     return known[name]
-
-
-def _ratio(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigError(
-            f"condition {name!r}: {text!r} is no keep ratio, write e.g. adp@0.3"
-        ) from None

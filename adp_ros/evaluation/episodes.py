@@ -1,7 +1,7 @@
 """Which episodes an evaluation consists of, in which order, and the result of each."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,12 +49,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeJob:
-    """An episode to run.
-
-    Attributes:
-        episode: The episode.
-        video: File to write its pictures to, None for none.
-    """
+    """An episode to run, and the file to write its pictures to, None for none."""
 
     episode: Episode
     video: Path | None = None
@@ -106,21 +101,16 @@ class EpisodeResult:
     stop: str = ""
     wall: float = 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it ready for ``json.dumps``."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "EpisodeResult":
-        """Undo :meth:`to_json`.
+        """Undo :func:`dataclasses.asdict` and JSON.
 
         Raises:
             ResultsError: A name is unknown or missing.
         """
-        known = {item.name for item in fields(cls)}
-        if set(values) != known:
-            wrong = ", ".join(sorted(set(values) ^ known))
-            raise ResultsError(f"an episode's result has other names than this version's: {wrong}")
+        if wrong := set(values) ^ {item.name for item in fields(cls)}:
+            names = ", ".join(sorted(wrong))
+            raise ResultsError(f"an episode's result has other names than this version's: {names}")
         taken: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
@@ -133,12 +123,7 @@ LARGEST_SEED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of several equal parts of an evaluation, for as many machines.
-
-    Attributes:
-        index: Which one, from 1.
-        count: Of how many.
-    """
+    """One of several equal parts of an evaluation, for as many machines; counted from 1."""
 
     index: int = 1
     count: int = 1
@@ -158,20 +143,13 @@ class Shard:
     @property
     def file_name(self) -> str:
         """Name of its results file."""
-        return (
-            f"episodes-{self.index}-of-{self.count}.jsonl" if self.count > 1 else "episodes.jsonl"
-        )
+        part = f"-{self.index}-of-{self.count}" if self.count > 1 else ""
+        return f"episodes{part}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Tasks x seeds x scenes x conditions.
-
-    Attributes:
-        tasks: Names of the tasks.
-        seeds: Seeds of the scenes.
-        scenes: Variants of the scene.
-        conditions: How the policy is used.
 
     Raises:
         ConfigError: One of them is empty, or a seed is out of range.
@@ -183,29 +161,24 @@ class Plan:
     conditions: tuple[Condition, ...]
 
     def __post_init__(self) -> None:
-        for name, values in (
-            ("tasks", self.tasks),
-            ("conditions", self.conditions),
-            ("scenes", self.scenes),
-        ):
-            if not values:
+        for name in ("tasks", "conditions", "scenes"):
+            if not self.__getattribute__(name):
                 raise ConfigError(f"{name} is empty, at least one is needed")
         if not 1 <= len(self.seeds) <= MOST_EPISODES:
             raise ConfigError(f"episodes is {len(self.seeds)}, allowed: 1 to {MOST_EPISODES}")
         if self.seeds[0] < 0 or self.seeds[-1] > LARGEST_SEED:
             raise ConfigError(f"seeds end at {self.seeds[-1]}, allowed: 0 to {LARGEST_SEED}")
 
-    def episodes(self, shard: Shard | None = None) -> list[Episode]:
+    def episodes(self, shard: Shard = Shard()) -> list[Episode]:
         """Return the episodes of a shard, in the order in which they are run.
 
         All conditions see one scene before the next begins, so that an evaluation that ends
         early still consists of whole pairs; and a scene is never split between shards.
         """
-        part = shard or Shard()
         places = [(seed, task) for seed in self.seeds for task in self.tasks]
         return [
             Episode(task, seed, scene, condition)
-            for seed, task in places[part.index - 1 :: part.count]
+            for seed, task in places[shard.index - 1 :: shard.count]
             for scene in self.scenes
             for condition in self.conditions
         ]
@@ -214,26 +187,19 @@ class Plan:
 def jobs_of(
     episodes: Sequence[Episode], done: Collection[Key], seeds: Collection[int], videos: Path
 ) -> list[EpisodeJob]:
-    """Return what is left to do.
+    """Return the episodes whose keys are not ``done``.
 
-    Args:
-        episodes: All of a shard.
-        done: Keys of those whose results are known.
-        seeds: Seeds of which every episode gets a video; one whose video is missing is run again.
-        videos: Folder of the videos.
+    Every episode of some seeds gets a video in a folder; one whose video is missing is run again.
     """
     jobs = []
     for episode in episodes:
-        video = videos / video_name(episode) if episode.seed in seeds else None
+        video = None
+        if episode.seed in seeds:
+            task, seed, scene, condition = episode.key
+            video = videos / f"{task}-{seed}-{scene}-{condition.replace('@', '-')}.mp4"
         if episode.key not in done or (video is not None and not video.exists()):
             jobs.append(EpisodeJob(episode, video))
     return jobs
-
-
-def video_name(episode: Episode) -> str:
-    """Return the name of an episode's video."""
-    task, seed, scene, condition = episode.key
-    return f"{task}-{seed}-{scene}-{condition.replace('@', '-')}.mp4"
 
 
 LIFTED: Final = 0.02  # [m] above its start
@@ -241,15 +207,14 @@ PUSHED: Final = 0.015  # [m] from its start
 
 
 class TakenWatch:
-    """Sees repeatedly where the items are, and remembers what happened first."""
+    """Sees repeatedly where the items are, and remembers what happened first.
+
+    Args:
+        named: Item that the instruction names; empty when it names none.
+        starts: Where the items lie that could be taken, shape (3,) each, in [m].
+    """
 
     def __init__(self, named: str, starts: Mapping[str, FloatArray]) -> None:
-        """Begin an episode.
-
-        Args:
-            named: Item that the instruction names; empty when it names none.
-            starts: Where the items lie that could be taken, shape (3,) each, in [m].
-        """
         self._named = named
         self._starts = {name: np.array(place) for name, place in starts.items()}
         self._lifted = ""

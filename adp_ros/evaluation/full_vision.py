@@ -76,8 +76,6 @@ class SceneComparison:
     """ADP and full vision in one scene.
 
     Attributes:
-        adp: With the given settings of gate and pruning.
-        full: With full vision in every window.
         simulation: Sentence that says what success means here.
         relevance: How the relevance of patches was learnt, in the checkpoint's own words.
         wall_s: Time that both took to compute, in [s].
@@ -97,13 +95,7 @@ class SceneComparison:
 def compare_with_full_vision(
     checkpoint: Path, adp_file: Path, rollout: RolloutConfig, show: Show
 ) -> SceneComparison:
-    """Run a scene twice.
-
-    Args:
-        checkpoint: Directory of the policy that moves the arm.
-        adp_file: File with the settings of gate and pruning.
-        rollout: Scene, arm and time limit.
-        show: Gets the progress.
+    """Run a scene twice, with the settings of gate and pruning of a file and with full vision.
 
     Raises:
         AdpError: The checkpoint is unusable, the controller does not arm, or no picture can be

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from scipy.stats import binom, binomtest, norm
@@ -12,13 +12,7 @@ LEVEL: Final = 0.95  # of every interval
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its 95 % interval.
-
-    Attributes:
-        value: The estimate.
-        low: Lower end.
-        high: Upper end.
-    """
+    """An estimate with both ends of its 95 % interval."""
 
     value: float
     low: float
@@ -27,14 +21,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Outcomes of two conditions in the same scenes.
-
-    Attributes:
-        both: Both succeeded.
-        only_first: The first alone did.
-        only_second: The second alone did.
-        neither: Both failed.
-    """
+    """Outcomes of two conditions in the same scenes: numbers of those in which each succeeded."""
 
     both: int
     only_first: int
@@ -66,13 +53,16 @@ class Pairs:
 
 def exact_interval(successes: int, trials: int) -> Interval:
     """Return the rate with its Clopper-Pearson interval; at least one trial is needed."""
-    ci = binomtest(successes, trials).proportion_ci(LEVEL, method="exact")
-    return Interval(successes / trials, float(ci.low), float(ci.high))
+    return _interval(successes, trials, "exact")
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
     """Return the rate with its Wilson score interval; at least one trial is needed."""
-    ci = binomtest(successes, trials).proportion_ci(LEVEL, method="wilson")
+    return _interval(successes, trials, "wilson")
+
+
+def _interval(successes: int, trials: int, method: Literal["exact", "wilson"]) -> Interval:
+    ci = binomtest(successes, trials).proportion_ci(LEVEL, method=method)
     return Interval(successes / trials, float(ci.low), float(ci.high))
 
 
@@ -127,16 +117,11 @@ POWER: Final = 0.8
 
 
 def mcnemar_power(first: float, second: float, pairs: int) -> float:
-    """Return the probability that the exact McNemar test finds a difference at 5 %.
+    """Return the probability that the exact McNemar test finds a difference of two rates at 5 %.
 
     Computed, not simulated: the number of differing pairs is binomial, and so is their split.
     The outcomes of a pair are taken as independent; scenes that are hard for both make the test
     stronger than this.
-
-    Args:
-        first: Success rate of one condition.
-        second: That of the other.
-        pairs: Number of paired episodes.
     """
     won, lost = first * (1.0 - second), (1.0 - first) * second
     differing = np.arange(pairs + 1)
@@ -151,14 +136,9 @@ def mcnemar_power(first: float, second: float, pairs: int) -> float:
 
 
 def detectable_loss(rate: float, pairs: int) -> float | None:
-    """Return the smallest loss that is found with 80 % power.
+    """Return the smallest loss against full vision's rate that is found with 80 % power.
 
-    Args:
-        rate: Success rate with full vision.
-        pairs: Number of paired episodes.
-
-    Returns:
-        Difference of the rates, to 0.1 points; None when even a loss of everything is not found.
+    To 0.1 points; None when even a loss of everything is not found.
     """
     if pairs < 1 or mcnemar_power(rate, 0.0, pairs) < POWER:
         return None

@@ -32,10 +32,6 @@ class Identity:
     relevance: str = ""
     revision: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it ready for ``json.dumps``."""
-        return asdict(self)
-
     def refuse_other(self, other: "Identity", where: str) -> None:
         """Refuse to mix results.
 
@@ -119,29 +115,22 @@ def read_results(directory: Path) -> Results:
     return Results(identity, named["condition"], named["scene"], episodes, tuple(revisions))
 
 
-def run_line(identity: Identity) -> dict[str, Any]:
-    """Return the line with which a process begins."""
-    return {"kind": "run", **identity.to_json()}
-
-
 def condition_line(condition: Condition) -> dict[str, Any]:
     """Return the line that says what a condition is."""
-    text, settings = condition.description, condition.settings()
-    line = {"kind": "condition", "name": condition.name, "digest": condition.digest}
-    return line | {"description": text, "settings": settings, "prunes": condition.prunes}
+    return {
+        "kind": "condition",
+        "name": condition.name,
+        "digest": condition.digest,
+        "description": condition.description,
+        "settings": condition.settings(),
+        "prunes": condition.prunes,
+    }
 
 
 def scene_line(scene: SceneVariant) -> dict[str, Any]:
     """Return the line that says what a variant of the scene is."""
     line = {"kind": "scene", "name": scene.name, "digest": scene.digest}
     return line | {"description": scene.description, "settings": asdict(scene)}
-
-
-def episode_line(episode: Episode, result: EpisodeResult) -> dict[str, Any]:
-    """Return the line of one episode."""
-    task, seed, scene, condition = episode.key
-    line = {"kind": "episode", "task": task, "seed": seed, "scene": scene, "condition": condition}
-    return line | {"result": result.to_json()}
 
 
 def _same(
@@ -172,40 +161,30 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 class ResultsWriter:
-    """Appends to one results file."""
+    """Appends to a results file that :func:`open_writer` opened."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin; use :func:`open_writer`.
-
-        Args:
-            file: Open for appending.
-        """
         self._file = file
 
     def define(self, identity: Identity, plan: Plan) -> None:
         """Append whose results follow, and what the names of scenes and conditions stand for."""
-        self._append(run_line(identity))
+        self._append({"kind": "run", **asdict(identity)})
         for line in (*map(scene_line, plan.scenes), *map(condition_line, plan.conditions)):
             self._append(line)
 
     def write(self, episode: Episode, result: EpisodeResult) -> None:
         """Append one episode; when this returns, a killed process does not take it away."""
-        self._append(episode_line(episode, result))
+        names = zip(("task", "seed", "scene", "condition"), episode.key, strict=True)
+        self._append({"kind": "episode", **dict(names), "result": asdict(result)})
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        text = json.dumps(line, allow_nan=False)
-        self._file.write(text.encode() + b"\n")
+        self._file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
         self._file.flush()
 
 
 @contextmanager
 def open_writer(path: Path, identity: Identity, plan: Plan) -> Iterator[ResultsWriter]:
-    """Open a results file for one process, after what is there has been checked.
-
-    Args:
-        path: The file; its folder is made.
-        identity: Of this run.
-        plan: What is going to be run.
+    """Open a results file for one process, after what its folder holds has been checked.
 
     Raises:
         ResultsError: The file can't be written, another process writes it, or the folder holds
@@ -226,15 +205,9 @@ def open_writer(path: Path, identity: Identity, plan: Plan) -> Iterator[ResultsW
         if known.identity is not None:
             known.identity.refuse_other(identity, str(path.parent))
         known.refuse_changed(plan, str(path.parent))
-        _cut_torn_line(file)
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)  # a line without an end: its writer was killed
+        file.seek(0, 2)
         writer = ResultsWriter(file)
         writer.define(identity, plan)
         yield writer
-
-
-def _cut_torn_line(file: BinaryIO) -> None:
-    """Drop a last line without an end: its writer was killed within it."""
-    file.seek(0)
-    content = file.read()
-    file.truncate(content.rfind(b"\n") + 1)
-    file.seek(0, 2)

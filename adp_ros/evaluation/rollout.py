@@ -14,13 +14,7 @@ from ..sim.base_controller import TICK
 from ..sim.twin import TwinTruth
 from ..types import Chunk
 from .arm_loop import RATE, ArmLoop, FrontCamera, MakeCamera, twin_camera
-from .rollout_result import (
-    Chunker,
-    Ending,
-    RolloutConfig,
-    RolloutResult,
-    SceneView,
-)
+from .rollout_result import Chunker, Ending, RolloutConfig, RolloutResult, SceneView
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +59,7 @@ def run_rollout(
     """Run one episode in simulated time.
 
     The same config and a chunker that plans alike give the same result, bit for bit (wall times
-    aside).
-
-    Args:
-        config: What is run.
-        chunker: Who plans.
-        observer: Who watches, or None.
-        make_camera: Makes what draws the pictures, when the first one is asked for; for a camera
-            that stands elsewhere.
+    aside). ``make_camera`` makes what draws the pictures, when the first one is asked for.
 
     Raises:
         ConfigError: A setting is not allowed.
@@ -116,38 +103,55 @@ class _Rollout:
     def run(self) -> RolloutResult:
         """Run to the end."""
         began = time.perf_counter()
+        loop, camera = self._loop, self._camera
         self._chunker.begin(self._config)
-        self._prepare()
-        self._loop.start()
+        loop.rest()
+        for _ in range(camera.lead):  # the first pictures are on their way
+            loop.advance()
+            if camera.due(loop.ticks):
+                camera.take(loop.ticks, loop.twin.truth())
+            loop.control()
+        self._began = loop.ticks
+        loop.controller.start(loop.now)
         ending = None
         while ending is None:
             self._tick()
             ending = self._ending()
-        return self._result(ending, time.perf_counter() - began)
-
-    def _prepare(self) -> None:
-        """Bring the arm to rest, and the first pictures on their way."""
-        loop = self._loop
-        loop.rest()
-        for _ in range(self._camera.lead):
-            loop.advance()
-            if self._camera.due(loop.ticks):
-                self._camera.take(loop.ticks, loop.twin.truth())
-            loop.control()
-        self._began = loop.ticks
+        truth, counters = loop.twin.truth(), loop.controller.counters
+        return RolloutResult(
+            success=ending is Ending.SUCCESS,
+            progress=truth.progress,
+            time=self._time(),
+            path_length=self._path,
+            ending=ending,
+            steps=counters.steps,
+            steps_missed=counters.steps_missed,
+            windows=tuple(self._windows),
+            safety=tuple(self._safety),
+            peak_force=self._force,
+            counters=counters,
+            wall=time.perf_counter() - began,
+        )
 
     def _tick(self) -> None:
-        loop = self._loop
-        before = loop.controller.status
+        loop, controller = self._loop, self._loop.controller
+        before = controller.status
         loop.advance()
         if self._camera.due(loop.ticks):
             self._look()
-        self._deliver()
+        if self._arriving is not None and self._arriving[0] <= loop.ticks:
+            controller.offer(self._arriving[1], loop.now)
+            self._arriving = None
         output = loop.control()
-        if loop.controller.status is not before:
-            self._note_safety()
-        if self._observer is not None:
-            self._show_step(self._observer)
+        if controller.status is not before:
+            state = controller.snapshot()
+            status = state.status.name.lower()
+            self._safety.append(SafetyEvent(self._time(), status, state.cause, state.message))
+        observer = self._observer
+        if observer is not None and controller.status.moving and controller.slot != self._slot:
+            self._slot = controller.slot
+            view = SceneView(self._time(), loop.twin.truth(), loop.arm, self._camera.draw)
+            observer.on_step(StepView(self._slot, view, controller.action, controller.opening))
         if output.request is not None and self._arriving is None:
             self._ask(output.request)
 
@@ -160,11 +164,6 @@ class _Rollout:
         self._camera.take(self._loop.ticks, truth)
         self._done = self._done + 1 if truth.success else 0
         self._force = max(self._force, truth.contact_force)
-
-    def _deliver(self) -> None:
-        if self._arriving is not None and self._arriving[0] <= self._loop.ticks:
-            self._loop.controller.offer(self._arriving[1], self._loop.now)
-            self._arriving = None
 
     def _ask(self, request: WindowRequest) -> None:
         """Plan at once; the chunk arrives later. No window is asked for twice."""
@@ -179,34 +178,18 @@ class _Rollout:
             MeasuredMotion(request.path, request.net),
         )
         window = replace(self._chunker.plan(view), time=view.time, asked=self._time())
-        self._arriving = (ticks + max(1, self._latency), self._chunk(window, taken))
-        self._windows.append(window)
-        if self._observer is not None:
-            self._observer.on_window(view, window)
-
-    def _chunk(self, window: Window, taken: int) -> Chunk:
-        return Chunk(
+        chunk = Chunk(
             actions=window.actions,
             stamp=taken * TICK,
             window=window.window,
-            step_period=self._loop.controller.settings.chunk.step_period,
+            step_period=loop.controller.settings.chunk.step_period,
             convention=window.convention,
             pruned=window.pruned,
         )
-
-    def _show_step(self, observer: RolloutObserver) -> None:
-        controller = self._loop.controller
-        slot = controller.slot
-        if slot == self._slot or not controller.status.moving:
-            return
-        self._slot = slot
-        view = SceneView(self._time(), self._loop.twin.truth(), self._loop.arm, self._camera.draw)
-        observer.on_step(StepView(slot, view, controller.action, controller.opening))
-
-    def _note_safety(self) -> None:
-        state = self._loop.controller.snapshot()
-        status = state.status.name.lower()
-        self._safety.append(SafetyEvent(self._time(), status, state.cause, state.message))
+        self._arriving = (ticks + max(1, self._latency), chunk)
+        self._windows.append(window)
+        if self._observer is not None:
+            self._observer.on_window(view, window)
 
     def _ending(self) -> Ending | None:
         if not self._loop.controller.status.moving:
@@ -217,21 +200,3 @@ class _Rollout:
 
     def _time(self) -> float:
         return (self._loop.ticks - self._began) * TICK
-
-    def _result(self, ending: Ending, wall: float) -> RolloutResult:
-        truth = self._loop.twin.truth()
-        counters = self._loop.controller.counters
-        return RolloutResult(
-            success=ending is Ending.SUCCESS,
-            progress=truth.progress,
-            time=self._time(),
-            path_length=self._path,
-            ending=ending,
-            steps=counters.steps,
-            steps_missed=counters.steps_missed,
-            windows=tuple(self._windows),
-            safety=tuple(self._safety),
-            peak_force=self._force,
-            counters=counters,
-            wall=wall,
-        )

@@ -46,7 +46,6 @@ class SceneView:
     Attributes:
         time: When the picture was taken, in [s] since the episode began.
         truth: True state of the scene in that picture.
-        arm: What the arm's driver measured last.
         window: Number of the window that is asked for, from 0; -1 where none is.
         measured: How far the tool moved in the window that ends.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,7 @@ from ..robots.robot import robot_named
 from ..sim.items import Receptacle
 from ..sim.placement import place
 from ..sim.twin import twin_fingerprint
-from ..types import FloatArray
+from .arm_loop import MakeCamera
 from .chunkers import ExpertChunker, PolicyChunker, load_setup
 from .conditions import digest_of, shifted_camera
 from .episodes import Episode, EpisodeJob, EpisodeResult, Plan, Shard, TakenWatch, jobs_of
@@ -31,13 +32,17 @@ from .workers import RunnerFactory, check_workers, run_jobs
 
 if TYPE_CHECKING:
     from ..policies.setup import PolicySetup
-    from .arm_loop import MakeCamera
 
 JPEG_QUALITY: Final = 85
 
 
 class RolloutWatch:
-    """Observer of a rollout.
+    """Observer of a rollout: sees what is taken, and keeps its pictures.
+
+    Args:
+        config: Of the rollout.
+        video: Gets pictures and pruned patches, None for none.
+        caption: Below each picture.
 
     Attributes:
         taken: Which item was taken.
@@ -45,13 +50,6 @@ class RolloutWatch:
     """
 
     def __init__(self, config: RolloutConfig, video: VideoLog | None, caption: str) -> None:
-        """Find out what lies on the table.
-
-        Args:
-            config: Of the rollout.
-            video: Gets pictures and pruned patches, None for none.
-            caption: Below each picture.
-        """
         task = config.scene.task
         items = [item for item, _ in place(config.scene).items]
         named = [item.name for item in task.items if not isinstance(item, Receptacle)]
@@ -70,8 +68,8 @@ class RolloutWatch:
 
     def on_step(self, step: StepView) -> None:
         """See where the items are; keep a picture."""
-        view = step.view
-        places = self._places(view)
+        view, qpos = step.view, step.view.truth.qpos
+        places = {name: qpos[at : at + 3] for name, at in self._addresses.items()}
         if not self._started:
             self._started = True
             self.taken = TakenWatch(self._named, places)
@@ -85,10 +83,6 @@ class RolloutWatch:
         """Note which patches the policy saw."""
         if self._video is not None and window.audit.tokens_total:
             self._video.note_view(window.asked, window.audit)
-
-    def _places(self, view: SceneView) -> dict[str, FloatArray]:
-        qpos = view.truth.qpos
-        return {name: qpos[at : at + 3] for name, at in self._addresses.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +142,12 @@ class RolloutFactory:
 
 
 class RolloutRunner:
-    """Runs episodes with one loaded policy."""
+    """Runs episodes with one loaded policy, None where only the scripted expert runs.
+
+    ``base`` has the settings of every rollout but its task and scene.
+    """
 
     def __init__(self, setup: "PolicySetup | None", base: RolloutConfig) -> None:
-        """Keep what all episodes share.
-
-        Args:
-            setup: The policy; None where only the scripted expert runs.
-            base: Settings of every rollout but its task and scene.
-        """
         self._setup = setup
         self._base = base
 
@@ -166,8 +157,7 @@ class RolloutRunner:
         Raises:
             AdpError: The scene cannot be built, or the policy cannot plan.
         """
-        episode = job.episode
-        scene = episode.scene
+        episode, scene = job.episode, job.episode.scene
         config = replace(
             self._base,
             task=episode.task,
@@ -177,22 +167,18 @@ class RolloutRunner:
         )
         video = None if job.video is None else VideoLog()
         watch = RolloutWatch(config, video, f"{episode.condition.name}, seed {episode.seed}")
-        result = self._rollout(episode, config, watch)
+        chunker = self._chunker(episode)
+        if scene.moves_camera:
+            make: MakeCamera = partial(shifted_camera, scene=scene)
+            result = run_rollout(config, chunker, watch, make)
+        else:
+            result = run_rollout(config, chunker, watch)
         if job.video is not None and video is not None:
             try:
                 video.write(job.video, CROP_AREA)
             except OSError as error:
                 raise ConfigError(f"video {job.video} can't be written: {error}") from error
         return _summed(result, watch)
-
-    def _rollout(
-        self, episode: Episode, config: RolloutConfig, watch: RolloutWatch
-    ) -> RolloutResult:
-        scene, chunker = episode.scene, self._chunker(episode)
-        if not scene.moves_camera:
-            return run_rollout(config, chunker, watch)
-        make: MakeCamera = lambda config: shifted_camera(config, scene)  # noqa: E731
-        return run_rollout(config, chunker, watch, make)
 
     def _chunker(self, episode: Episode) -> Chunker:
         condition = episode.condition
@@ -241,9 +227,7 @@ class EvaluationSession:
     """What is to be done, and where results go.
 
     Attributes:
-        plan: The whole evaluation.
         identity: Checkpoint and loop.
-        directory: Folder of the results.
         shard: Part that is run here.
         workers: Number of processes.
         video_seeds: Seeds of which every episode gets a video.
@@ -265,15 +249,7 @@ class EvaluationSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionProgress:
-    """How far a session is.
-
-    Attributes:
-        done: Episodes run now.
-        left: Episodes still to run.
-        known: Episodes whose results were there before.
-        episode: The one that ended last, None at the start.
-        result: Its result.
-    """
+    """How many episodes ran now, are left, and had results before; which one ended last."""
 
     done: int
     left: int
@@ -287,12 +263,7 @@ def run_session(
     factory: RunnerFactory[EpisodeJob, EpisodeResult],
     show: Callable[[SessionProgress], None],
 ) -> None:
-    """Run what is left of a shard.
-
-    Args:
-        session: What is to be done.
-        factory: Makes the runner in each worker.
-        show: Told at the start and after each episode.
+    """Run what is left of a shard; ``show`` is told at the start and after each episode.
 
     Raises:
         ResultsError: The folder holds results of another checkpoint, loop or other settings.

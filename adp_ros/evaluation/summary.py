@@ -1,7 +1,9 @@
 """From episodes to numbers: success with intervals, cost, time, per task and over all."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -27,13 +29,10 @@ PAPER_SHARE: Final = 0.44  # of pruned windows, behind the paper's tables
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Which item was taken first, where two or more were in view.
+    """Episodes by the item that was taken first, where two or more were in view.
 
-    Attributes:
-        named: Episodes in which it was the one that the instruction names.
-        other: Episodes in which it was another.
-        nothing: Episodes in which none was taken.
-        rate: Share of ``named`` in all three, with its exact interval.
+    It was the one that the instruction names, another or none; ``rate`` is the share of ``named``
+    in all three, with its exact interval.
     """
 
     named: int
@@ -128,9 +127,8 @@ def _taken(results: Sequence[EpisodeResult]) -> Taken | None:
     chosen = [r.taken for r in results if r.taken and r.candidates > 1]
     if not chosen:
         return None
-    named = chosen.count(NAMED)
-    rate = exact_interval(named, len(chosen))
-    return Taken(named, chosen.count(OTHER), chosen.count(NOTHING), rate)
+    named, other, nothing = (chosen.count(kind) for kind in (NAMED, OTHER, NOTHING))
+    return Taken(named, other, nothing, exact_interval(named, len(chosen)))
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -187,7 +185,6 @@ class Degradation:
     Attributes:
         scene: The variant.
         reference: The first variant.
-        condition: How the policy was used.
         comparison: Variant first.
     """
 
@@ -208,7 +205,6 @@ class EvaluationSummary:
         loop: What the loop is made of.
         conditions: Name -> description and settings.
         scenes: Name -> description and settings.
-        rows: All groups.
         degradations: Variants of the scene against the first.
         detectable: Scene -> smallest loss of success against full vision that is found with 80 %
             power at this number of pairs, None when none is.
@@ -279,7 +275,8 @@ def summarise(results: Results) -> EvaluationSummary:
     scenes = tuple(s for s in results.scenes if any(key[2] == s for key in episodes))
     conditions = tuple(c for c in results.conditions if any(key[3] == c for key in episodes))
     rows = tuple(_rows(episodes, scenes, conditions, tasks))
-    counts = {_count(episodes, t, s, c) for t in tasks for s in scenes for c in conditions}
+    counts = Counter((task, scene, condition) for task, _, scene, condition in episodes)
+    equal = len({counts[each] for each in product(tasks, scenes, conditions)}) == 1
     return EvaluationSummary(
         checkpoint=identity.path,
         fingerprint=identity.checkpoint,
@@ -290,14 +287,10 @@ def summarise(results: Results) -> EvaluationSummary:
         rows=rows,
         degradations=tuple(_degradations(episodes, scenes, conditions)),
         detectable={scene: _detectable(rows, scene) for scene in scenes},
-        unequal=len(counts) > 1,
+        unequal=not equal,
         wall=median(result.wall for result in episodes.values()),
         revisions=results.revisions,
     )
-
-
-def _count(episodes: Mapping[Key, EpisodeResult], task: str, scene: str, condition: str) -> int:
-    return sum((key[0], key[2], key[3]) == (task, scene, condition) for key in episodes)
 
 
 def _rows(
@@ -306,20 +299,19 @@ def _rows(
     conditions: Sequence[str],
     tasks: Sequence[str],
 ) -> Iterator[EpisodeGroup]:
-    for scene in scenes:
-        for condition in conditions:
-            mine = {k: r for k, r in episodes.items() if k[2:] == (scene, condition)}
-            for task in (*tasks, ALL):
-                for view in (ALL, ALONE, DISTRACTORS):
-                    chosen = {k: r for k, r in mine.items() if _belongs(k, r, task, view)}
-                    if chosen:
-                        against = _against(episodes, chosen, 3, FULL)
-                        measures = measure(list(chosen.values()))
-                        yield EpisodeGroup(scene, condition, task, view, measures, against)
-
-
-def _belongs(key: Key, result: EpisodeResult, task: str, view: str) -> bool:
-    return task in (ALL, key[0]) and view in (ALL, DISTRACTORS if result.distractors else ALONE)
+    groups = product(scenes, conditions, (*tasks, ALL), (ALL, ALONE, DISTRACTORS))
+    for scene, condition, task, view in groups:
+        chosen = {
+            key: result
+            for key, result in episodes.items()
+            if key[2:] == (scene, condition)
+            and task in (ALL, key[0])
+            and view in (ALL, DISTRACTORS if result.distractors else ALONE)
+        }
+        if chosen:
+            against = _against(episodes, chosen, 3, FULL)
+            measures = measure(list(chosen.values()))
+            yield EpisodeGroup(scene, condition, task, view, measures, against)
 
 
 def _against(
@@ -357,9 +349,7 @@ def _detectable(rows: Sequence[EpisodeGroup], scene: str) -> float | None:
 def identity_of(checkpoint: Path | None, loop: Mapping[str, Any]) -> Identity:
     """Return what tells results of this checkpoint and loop from all others.
 
-    Args:
-        checkpoint: Its directory, None where only the scripted expert runs.
-        loop: What the loop is made of; values that JSON can say.
+    ``checkpoint`` is None where only the scripted expert runs; JSON can say what ``loop`` holds.
 
     Raises:
         CheckpointError: The directory can't be read.

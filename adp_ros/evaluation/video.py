@@ -38,7 +38,6 @@ class VideoLog:
     """Collects pictures and pruning while a run lasts."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._pictures: list[_Picture] = []
         self._views: list[tuple[float, TokenAudit]] = []
         self._due = float("-inf")
@@ -66,9 +65,8 @@ class VideoLog:
     def drawn_jpeg(self, stamp: float, crop_area: float) -> bytes:
         """Return the newest picture of that stamp or before, with the patches pruned then marked.
 
-        Args:
-            stamp: Time in [s]; before the first picture, that one is taken.
-            crop_area: Share of the picture's area that the policy looks at.
+        Before the first picture, that one is taken; ``crop_area`` is the share of the picture's
+        area that the policy looks at.
         """
         place = bisect_right(self._pictures, stamp, key=lambda picture: picture.stamp)
         rgb = simplejpeg.decode_jpeg(self._pictures[max(place - 1, 0)].jpeg)
@@ -80,12 +78,8 @@ class VideoLog:
     def write(self, path: Path, crop_area: float, *, shortened: bool = False) -> None:
         """Encode what was kept as H.264, which every browser plays.
 
-        The file is whole or not there: until it is, it has another name.
-
-        Args:
-            path: File to write, ``.mp4``.
-            crop_area: Share of the picture's area that the policy looks at.
-            shortened: Where it is interrupted, keep the video of the pictures until then.
+        The file is whole or not there: until it is, it has another name. Where it is interrupted,
+        the video of the pictures until then is kept if ``shortened``.
 
         Raises:
             ValueError: No picture was kept.

@@ -70,11 +70,7 @@ class WorkerError(AdpError):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a worker sends in place of a result.
-
-    Attributes:
-        message: What went wrong, in words for the user.
-    """
+    """What a worker sends in place of a result: what went wrong, in words for the user."""
 
     message: str
 
@@ -90,15 +86,10 @@ class _Worker(Generic[JobT]):
 def run_jobs(
     jobs: Sequence[JobT], factory: RunnerFactory[JobT, ResultT], workers: int
 ) -> Generator[tuple[JobT, ResultT], None, None]:
-    """Run episodes; give each as it ends, in any order.
+    """Run episodes, begun in their order; give each as it ends, in any order.
 
     Close the generator to end early: workers end, what they are working on is lost and nothing
-    else. One worker is this process itself.
-
-    Args:
-        jobs: Begun in this order; as text they name themselves in errors.
-        factory: Makes a runner in each worker.
-        workers: Number of processes.
+    else. One worker is this process itself. As text, jobs name themselves in errors.
 
     Raises:
         ConfigError: The number of workers is not allowed.
@@ -108,11 +99,18 @@ def run_jobs(
     check_workers(workers)
     if not jobs:
         return
-    if workers == 1:
-        yield from _run_here(jobs, factory)
+    if workers > 1:
+        pool = _workers(min(workers, len(jobs)), factory)
+        with pool as running, closing(_run_there(jobs, running)) as outcomes:
+            yield from outcomes
         return
-    with _workers(min(workers, len(jobs)), factory) as pool, closing(_run_there(jobs, pool)) as run:
-        yield from run
+    runner = factory()
+    for job in jobs:
+        try:
+            result = runner.run(job)
+        except AdpError as error:
+            raise WorkerError(f"{job}: {error}") from error
+        yield job, result
 
 
 def check_workers(workers: int) -> None:
@@ -125,30 +123,21 @@ def check_workers(workers: int) -> None:
         raise ConfigError(f"workers is {workers}, allowed: 1 to {MOST_WORKERS}")
 
 
-def _run_here(
-    jobs: Sequence[JobT], factory: RunnerFactory[JobT, ResultT]
-) -> Generator[tuple[JobT, ResultT], None, None]:
-    runner = factory()
-    for job in jobs:
-        try:
-            result = runner.run(job)
-        except AdpError as error:
-            raise WorkerError(f"{job}: {error}") from error
-        yield job, result
-
-
 def _run_there(
     jobs: Sequence[JobT], pool: Sequence[_Worker[JobT]]
 ) -> Generator[tuple[JobT, Any], None, None]:
     waiting = iter(jobs)
-    by_connection = {worker.connection: worker for worker in pool}
+    by_connection: dict[Any, _Worker[JobT]] = {worker.connection: worker for worker in pool}
     while by_connection:
         for connection in wait(list(by_connection)):
-            worker = by_connection[connection]  # type: ignore[index]
+            worker = by_connection[connection]
             outcome = _receive(worker)
-            _give(worker, next(waiting, None))
+            worker.job = next(waiting, None)
+            worker.dismissed = worker.job is None
+            with suppress(OSError):  # that it has ended is found out when its answer is read
+                worker.connection.send(worker.job)
             if worker.dismissed:
-                del by_connection[worker.connection]
+                del by_connection[connection]
             if outcome is not None:
                 yield outcome
 
@@ -168,12 +157,6 @@ def _receive(worker: _Worker[JobT]) -> tuple[JobT, Any] | None:
         where = f"{worker.job}: " if worker.job else ""
         raise WorkerError(f"{where}{answer.message}")
     return None if worker.job is None else (worker.job, answer)
-
-
-def _give(worker: _Worker[JobT], job: JobT | None) -> None:
-    worker.job, worker.dismissed = job, job is None
-    with suppress(OSError):  # that it has ended is found out when its answer is read
-        worker.connection.send(job)
 
 
 @contextmanager
