@@ -1,5 +1,6 @@
 """Merging: means of what was dropped, weighted by a bias, equal to the token repeated n times."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,9 @@ class DoubleNorm(nn.Module):
         return self.weight * x / (x.square().mean(-1, keepdim=True) + self.variance_epsilon).sqrt()
 
 
-def double_model():
-    """The tiny network in float64 throughout."""
-    import copy
-
-    model = copy.deepcopy(tiny_model()).double()
+def doubled(model):
+    """A copy of a network in float64 throughout."""
+    model = copy.deepcopy(model).double()
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__ == "LlamaRMSNorm":
@@ -95,7 +94,7 @@ def actions_of(model, hidden, rotary, first, bias=None):
 @pytest.mark.parametrize(("views", "side"), [(1, 1), (1, 2), (2, 2), (1, 4)])
 def test_the_bias_means_the_token_n_times(positions, cut, views, side):
     """Decoding with the bias gives what decoding every merged token n times gives, in float64."""
-    model = double_model()
+    model = doubled(tiny_model())
     torch.manual_seed(views * side + cut)
     patches = views * PATCHES
     hidden = torch.randn(1, 1 + patches + 20 + model.slots + 1, 32, dtype=torch.float64)
@@ -117,6 +116,44 @@ def test_the_bias_means_the_token_n_times(positions, cut, views, side):
     assert (actions - straight).abs().max().item() < 1e-9
     unbiased, _ = actions_of(model, short.hidden, short.rotary, cut)
     assert (unbiased - straight_rows).abs().max().item() > 1e-3 * scale  # the bias matters
+
+
+@pytest.mark.parametrize("case", ["v1_c0", "v1_c1", "v1_c2", "v2_c0", "v2_c1", "v2_c2"])
+@pytest.mark.parametrize("cut", [0, 1])
+@pytest.mark.parametrize("keep", [0.1, 0.2])
+def test_golden_checkpoint_decodes_as_with_the_token_n_times(
+    case, cut, keep, golden_policy, golden_observations
+):
+    """What adp_merge feeds the language model of a checkpoint in the upstream layout, with a
+    recorded picture, gives the hidden states and actions of the merged tokens repeated n times:
+    within 1e-5 in float32, within 1e-9 in float64."""
+    seen = {}
+
+    def note(_, inputs):
+        seen["hidden"], seen["rotary"], _, seen["first"], seen["bias"] = inputs
+
+    model = golden_policy.model
+    handle = model.language_model.register_forward_pre_hook(note)
+    pruner = make_pruner("adp_merge", keep=keep, cut=cut)
+    result = golden_policy.predict(golden_observations[case], pruner)
+    handle.remove()
+    copies = seen["bias"].exp().round().long()
+    assert (copies > 1).sum() == 4 * len(golden_observations[case].images)
+    for number, network, tolerance in (
+        (torch.float32, model, 1e-5),
+        (torch.float64, doubled(model), 1e-9),
+    ):
+        hidden = seen["hidden"].to(number)
+        rotary = tuple(part.to(number) for part in seen["rotary"])
+        bias = torch.where(copies > 0, copies.to(number).log(), -torch.inf)
+        rows, actions = actions_of(network, hidden, rotary, cut, bias)
+        repeated = hidden[0].repeat_interleave(copies, 0)[None]
+        angles = tuple(part[0, 0].repeat_interleave(copies, 0)[None, None] for part in rotary)
+        straight_rows, straight = actions_of(network, repeated, angles, cut)
+        assert (rows - straight_rows).abs().max().item() < tolerance
+        assert (actions - straight).abs().max().item() < tolerance
+        given = torch.from_numpy(result.normalized_actions).to(number)
+        assert (given - straight.view(8, 7)).abs().max().item() < 1e-5
 
 
 def test_merged_tokens_are_part_of_the_budget():
