@@ -124,9 +124,7 @@ def test_the_bias_means_the_token_n_times(positions, cut, views, side):
 def test_golden_checkpoint_decodes_as_with_the_token_n_times(
     case, cut, keep, golden_policy, golden_observations
 ):
-    """What adp_merge feeds the language model of a checkpoint in the upstream layout, with a
-    recorded picture, gives the hidden states and actions of the merged tokens repeated n times:
-    within 1e-5 in float32, within 1e-9 in float64."""
+    """The upstream layout with a recorded picture: 1e-5 in float32, 1e-9 in float64."""
     seen = {}
 
     def note(_, inputs):
