@@ -12,7 +12,7 @@ import os
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -429,16 +429,16 @@ def share_directory(environ: Mapping[str, str]) -> Path:
     raise ConfigError(f"config/ of adp_ros not found in {searched}; install it with pip or colcon")
 
 
-def number_between(text: str, low: float, high: float, unit: str) -> float:
-    """Return a number, for :meth:`argparse.ArgumentParser.add_argument`.
+def number_between(low: float, high: float, unit: str) -> Callable[[str], float]:
+    """Return the ``type`` of a command-line argument that is a number from ``low`` to ``high``."""
 
-    Raises:
-        argparse.ArgumentTypeError: It is none, or not from ``low`` to ``high``.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"is {text!r}, allowed: {low:g} to {high:g} [{unit}]")
-    return value
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"is {text!r}, allowed: {low:g} to {high:g} [{unit}]")
+        return value
+
+    return read

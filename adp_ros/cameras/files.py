@@ -153,10 +153,9 @@ class ImageFolder:
             self._index = 0
         file = self._files[self._index]
         self._index += 1
-        bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise CameraError(f"picture {file} cannot be read")
-        rgb = fit_frame(_rgb(bgr), self._settings.size, self._settings.fit, f"picture {file}")
+        rgb = fit_frame(
+            read_picture(file), self._settings.size, self._settings.fit, f"picture {file}"
+        )
         return Frame(rgb, self._clock.now())
 
     def close(self) -> None:
@@ -168,6 +167,18 @@ def picture_files(folder: Path) -> tuple[Path, ...]:
     """Return the pictures of a folder: ``frame_2`` before ``frame_10``, no hidden files."""
     found = (p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
     return tuple(sorted(found, key=lambda path: (_by_number(path.name), path.name)))
+
+
+def read_picture(file: Path) -> Rgb:
+    """Read a picture, shape (H, W, 3).
+
+    Raises:
+        CameraError: It can't be read.
+    """
+    bgr = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise CameraError(f"picture {file} cannot be read")
+    return _rgb(bgr)
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

@@ -9,44 +9,42 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import FrameType, MappingProxyType
+from types import FrameType
 from typing import Final, NoReturn
 
 from .. import __version__
 from ..ros.environment import check_environment
 from .output import complete, expected
 
-COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "demo": "one task in the twin, with summary and video",
-        "launch": "start camera, policy, controller and arm",
-        "start": "start the task",
-        "stop": "stop the arm, latched",
-        "reset": "clear a latched stop",
-        "home": "move the arm to its home pose",
-        "tare": "take the present torques for rest",
-        "enable": "hold the enabling device from the keyboard or a gamepad",
-        "topics": "what is published: list, echo, hz",
-        "record": "record a bag for replay",
-        "replay": "a recorded run again, offline",
-        "play": "a bag into running nodes, with its clock",
-        "config": "settings files with every default, unit and range",
-        "doctor": "check this machine, each finding with a fix",
-        "checkpoint": "make or inspect a checkpoint",
-        "collect": "demonstrations in the twin, by experts or corrected policies",
-        "eval": "success in the twin, ADP against full vision",
-        "train": "fine-tune a policy on demonstrations",
-        "flops": "cost of a forward pass, full and pruned",
-        "importance": "which patches the instruction attends to",
-        "report": "one HTML page about a recorded run",
-        "monitor": "gate, pruning, latency and health in the terminal",
-        "calibrate": "propose levels of the torque stop from free motion",
-        "faults": "inject faults into the real nodes, measure every reaction",
-        "bench": "time full and pruned forward passes, audited",
-    }
-)
+COMMANDS: Final[Mapping[str, str]] = {
+    "demo": "one task in the twin, with summary and video",
+    "launch": "start camera, policy, controller and arm",
+    "start": "start the task",
+    "stop": "stop the arm, latched",
+    "reset": "clear a latched stop",
+    "home": "move the arm to its home pose",
+    "tare": "take the present torques for rest",
+    "enable": "hold the enabling device from the keyboard or a gamepad",
+    "topics": "what is published: list, echo, hz",
+    "record": "record a bag for replay",
+    "replay": "a recorded run again, offline",
+    "play": "a bag into running nodes, with its clock",
+    "config": "settings files with every default, unit and range",
+    "doctor": "check this machine, each finding with a fix",
+    "checkpoint": "make or inspect a checkpoint",
+    "collect": "demonstrations in the twin, by experts or corrected policies",
+    "eval": "success in the twin, ADP against full vision",
+    "train": "fine-tune a policy on demonstrations",
+    "flops": "cost of a forward pass, full and pruned",
+    "importance": "which patches the instruction attends to",
+    "report": "one HTML page about a recorded run",
+    "monitor": "gate, pruning, latency and health in the terminal",
+    "calibrate": "propose levels of the torque stop from free motion",
+    "faults": "inject faults into the real nodes, measure every reaction",
+    "bench": "time full and pruned forward passes, audited",
+}
 SERVICES: Final = ("start", "stop", "reset", "home", "tare")
-MODULES: Final[Mapping[str, str]] = MappingProxyType(dict.fromkeys(SERVICES, "services"))
+MODULES: Final[Mapping[str, str]] = dict.fromkeys(SERVICES, "services")
 ROS_COMMANDS: Final = frozenset(
     ("demo", "enable", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
 )
@@ -105,7 +103,6 @@ class Interrupt:
     """Ctrl-C as a KeyboardInterrupt that is remembered."""
 
     def __init__(self) -> None:
-        """Start without a request."""
         self.asked = False
 
     @contextmanager

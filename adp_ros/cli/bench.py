@@ -17,7 +17,7 @@ from .output import write_json
 
 if TYPE_CHECKING:
     from ..adp.pruner import Pruner
-    from ..evaluation.bench import BenchConfig, BenchResult
+    from ..evaluation.bench import BenchResult
     from ..policies.policy import Policy
 
 SIZE_NAMES = ("tiny", "small", "medium", "7b")
@@ -38,12 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--size", choices=SIZE_NAMES, default="small", help="random weights (default: %(default)s)"
     )
-    _add_model_arguments(parser)
-    _add_arm_arguments(parser)
-    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to a file")
-
-
-def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; default: %(default)s")
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU; default: torch's")
@@ -51,9 +45,6 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--views", type=int, default=1, help="pictures; default: %(default)s")
     parser.add_argument("--images", type=Path, metavar="DIR", help="pictures; default: noise")
     parser.add_argument("--instruction", default=INSTRUCTION, help="default: %(default)s")
-
-
-def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", type=float, nargs="+", help="keep ratios; default: 0.5 0.3, of a preset its own"
     )
@@ -68,6 +59,7 @@ def _add_arm_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="also a stock language model with all its logits"
     )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,20 +82,17 @@ def run(arguments: argparse.Namespace) -> int:
     pruners = _pruners(arguments)
     policy = _policy(arguments)
     observations = _observations(arguments, policy)
-    result = run_bench(
-        policy,
-        observations,
-        pruners,
-        config,
-        clock=time.perf_counter,
-        done=_progress(config),
-    )
-    values = to_json(
-        result,
-        config,
-        read_environment(str(policy.info.details.get("device", "cpu"))),
-        _model(arguments, policy),
-    )
+    done = _progress(config.rounds + config.warm_up)
+    result = run_bench(policy, observations, pruners, config, clock=time.perf_counter, done=done)
+    model = {
+        "source": str(arguments.checkpoint or f"random weights, size {arguments.size}"),
+        "kind": policy.info.kind,
+        "views": arguments.views,
+        **policy.info.details,
+        "pictures": str(arguments.images or "noise, 640x480"),
+    }
+    environment = read_environment(str(policy.info.details.get("device", "cpu")))
+    values = to_json(result, config, environment, model)
     if arguments.output is not None:
         arguments.output.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
     if arguments.json:
@@ -148,53 +137,26 @@ def _observations(arguments: argparse.Namespace, policy: "Policy") -> tuple[Obse
     pictures = _pictures(arguments.images, random, 4 * arguments.views)
     size = policy.info.state_size
     state = None if size is None else np.zeros(size)
-    count = len(pictures) // arguments.views
-    if count == 0:
+    views = [pictures[i :: arguments.views] for i in range(arguments.views)]
+    if not views[-1]:
         raise ConfigError(f"{arguments.images} holds too few pictures for {arguments.views} views")
     return tuple(
-        Observation(
-            tuple(pictures[i * arguments.views : (i + 1) * arguments.views]),
-            arguments.instruction,
-            state,
-        )
-        for i in range(count)
+        Observation(seen, arguments.instruction, state) for seen in zip(*views, strict=False)
     )
 
 
 def _pictures(directory: Path | None, random: np.random.Generator, count: int) -> list[Any]:
     if directory is None:
         return [random.integers(0, 256, (480, 640, 3), dtype=np.uint8) for _ in range(count)]
-    import cv2
+    from ..cameras.files import read_picture
 
     if not directory.is_dir():
         raise ConfigError(f"images is {str(directory)!r}: no such directory")
-    found = []
-    for path in sorted(p for p in directory.iterdir() if p.suffix.lower() in PICTURES):
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ConfigError(f"{path} cannot be read as a picture")
-        found.append(np.ascontiguousarray(picture[..., ::-1]))
-    return found
+    files = sorted(path for path in directory.iterdir() if path.suffix.lower() in PICTURES)
+    return [read_picture(file) for file in files]
 
 
-def _model(arguments: argparse.Namespace, policy: "Policy") -> dict[str, Any]:
-    return {
-        "source": str(arguments.checkpoint or f"random weights, size {arguments.size}"),
-        "kind": policy.info.kind,
-        "views": arguments.views,
-        **policy.info.details,
-        "pictures": str(arguments.images or "noise, 640x480"),
-    }
-
-
-def _sizes(model: dict[str, Any]) -> str:
-    known = ("hidden", "layers", "dtype")
-    return "".join(f"{name} {model[name]}, " for name in known if name in model)
-
-
-def _progress(config: "BenchConfig") -> Callable[[int], None]:
-    total = config.rounds + config.warm_up
-
+def _progress(total: int) -> Callable[[int], None]:
     def show(done: int) -> None:
         if sys.stderr.isatty():
             end = "\n" if done == total else ""
@@ -210,9 +172,11 @@ def _print(values: dict[str, Any], result: "BenchResult") -> None:
     from ..reports.bench_tables import CONVENTION, tables
 
     model, where = values["model"], values["environment"]
+    known = ("hidden", "layers", "dtype")
+    sizes = "".join(f"{name} {model[name]}, " for name in known if name in model)
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(
-        f"{model['source']}: {_sizes(model)}{model['views']} view(s) on "
+        f"{model['source']}: {sizes}{model['views']} view(s) on "
         f"{where['gpu'] or where['processor']} "
         f"({where['threads']} threads, load {where['load']:.1f}); FLOPs: {CONVENTION}",
         highlight=False,

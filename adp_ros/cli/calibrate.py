@@ -14,8 +14,6 @@ from .output import write_result
 if TYPE_CHECKING:
     from ..control.calibration import FreeMotion
 
-LONGEST = 3600.0  # [s]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
@@ -28,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("bag", nargs="?", type=Path, help="bag of free motion (adp-ros record)")
     source.add_argument(
-        "--live", type=_seconds, metavar="SECONDS", help="listen to the running arm instead"
+        "--live",
+        type=number_between(2.0, 3600.0, "s"),
+        metavar="SECONDS",
+        help="listen to the running arm instead",
     )
     parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
     parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
@@ -40,19 +41,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Propose levels; return 1 when something makes them doubtful."""
+    from ..bags.contents import read_free_motion
     from ..control.calibration import propose, residuals
     from ..control.controller_settings import ArmConfig
     from ..control.torque import TorqueConfig
 
     if not 0.0 <= arguments.margin <= 10.0:
         raise ConfigError(f"--margin is {arguments.margin:g}, allowed: 0 to 10 [N m]")
-    arm = ArmConfig(
-        robot_type=arguments.robot_type,
-        inertia=arguments.inertia,
-        payload_mass=arguments.payload_mass,
-    )
+    given = {name: vars(arguments)[name] for name in ("robot_type", "inertia", "payload_mass")}
+    arm = ArmConfig(**given)
     config = TorqueConfig()
-    found = residuals(_motion(arguments), arm.model(), config)
+    if arguments.live is None:
+        motion = read_free_motion(arguments.bag, arguments.robot_type)
+    else:
+        motion = _listen(arguments.robot_type, arguments.live)
+    found = residuals(motion, arm.model(), config)
     proposal = propose(found, config, arguments.margin)
     if arguments.plot is not None:
         from ..reports.plots import draw_calibration
@@ -65,14 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if proposal.warnings else 0
 
 
-def _motion(arguments: argparse.Namespace) -> "FreeMotion":
-    if arguments.live is None:
-        from ..bags.contents import read_free_motion
-
-        return read_free_motion(arguments.bag, arguments.robot_type)
-    return _listen(arguments.robot_type, arguments.live)
-
-
 def _listen(robot_type: str, seconds: float) -> "FreeMotion":
     from ..ros.client import joined
     from ..ros.observers import FreeMotionListener
@@ -83,7 +78,3 @@ def _listen(robot_type: str, seconds: float) -> "FreeMotion":
             spin(min(5.0, left))
             sys.stderr.write(f"{max(0.0, left - 5.0):.0f} s to go, {listener.samples} samples\n")
         return listener.motion()
-
-
-def _seconds(text: str) -> float:
-    return number_between(text, 2.0, LONGEST, "s")

@@ -19,43 +19,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "adapter of an unmerged fine-tune into its base model."
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    _add_new(actions)
-    _add_inspect(actions)
-    _add_merge(actions)
 
+    def action(name: str, text: str, run: Any) -> argparse.ArgumentParser:
+        description = text[0].upper() + text[1:] + "."
+        return complete(actions.add_parser(name, help=text, description=description), run)
 
-def _add_new(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _action(actions, "new", "make a checkpoint with random weights", _run_new)
-    parser.add_argument("directory", type=Path, help="new or empty directory")
-    parser.add_argument(
+    new = action("new", "make a checkpoint with random weights", _run_new)
+    new.add_argument("directory", type=Path, help="new or empty directory")
+    new.add_argument(
         "--size", choices=tuple(SIZES), default="small", help="size of the model (default: small)"
     )
-    parser.add_argument(
-        "--views", type=int, choices=(1, 2), default=1, help="pictures (default: 1)"
-    )
-    add_flags(parser, NewCheckpoint, "seed", "state", "dataset")
-
-
-def _add_inspect(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _action(actions, "inspect", "describe a checkpoint", _run_inspect)
-    parser.add_argument("directory", type=Path, help="checkpoint")
-
-
-def _add_merge(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = _action(actions, "merge-lora", "merge lora_adapter/ into the base model", _run_merge)
-    parser.add_argument("checkpoint", type=Path, help="fine-tune that holds lora_adapter/")
-    parser.add_argument("base", type=Path, help="model it was fine-tuned from")
-    parser.add_argument("output", type=Path, help="new or empty directory")
-
-
-def _action(
-    actions: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    text: str,
-    run: Any,
-) -> argparse.ArgumentParser:
-    parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    return complete(parser, run)
+    new.add_argument("--views", type=int, choices=(1, 2), default=1, help="pictures (default: 1)")
+    add_flags(new, NewCheckpoint, "seed", "state", "dataset")
+    inspect = action("inspect", "describe a checkpoint", _run_inspect)
+    inspect.add_argument("directory", type=Path, help="checkpoint")
+    merge = action("merge-lora", "merge lora_adapter/ into the base model", _run_merge)
+    merge.add_argument("checkpoint", type=Path, help="fine-tune that holds lora_adapter/")
+    merge.add_argument("base", type=Path, help="model it was fine-tuned from")
+    merge.add_argument("output", type=Path, help="new or empty directory")
 
 
 def _run_new(arguments: argparse.Namespace) -> int:
@@ -78,9 +59,7 @@ def _run_merge(arguments: argparse.Namespace) -> int:
 
 def _run_inspect(arguments: argparse.Namespace) -> int:
     description = describe(arguments.directory)
-    values = asdict(description) | {
-        "directory": str(arguments.directory),
-        "complete": description.complete,
-    }
+    where = {"directory": str(arguments.directory), "complete": description.complete}
+    values = asdict(description) | where
     write_result(arguments.json, values, description.text)
     return 0 if description.complete else 1

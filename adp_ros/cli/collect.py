@@ -18,7 +18,7 @@ from ..sim.tasks import task_names
 from .output import write_json
 
 if TYPE_CHECKING:
-    from ..learning.collection import Collected, CollectPlan, CollectSettings
+    from ..learning.collection import Collected, CollectSettings
     from ..reports.progress import Show
 
 
@@ -32,7 +32,6 @@ class CollectTally:
     """Shows episodes as they end."""
 
     def __init__(self, show: "Show") -> None:
-        """Start at zero."""
         self._show = show
         self._began = time.monotonic()
         self._episodes = self._successes = 0
@@ -51,6 +50,8 @@ class CollectTally:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
+    from ..learning.collection import CollectSettings
+
     parser.description = (
         "Run episodes in the twin, in the loop that the nodes run, and keep them as "
         "demonstrations. The same command goes on where an earlier one ended. Exit status 1 when "
@@ -72,12 +73,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes; default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of the first; default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="folder of the data set")
-    _add_settings(parser)
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    from ..learning.collection import CollectSettings
-
     group = parser.add_argument_group("how episodes are made")
     add_flags(group, CollectSettings, *_FLAGS)
     group.add_argument(
@@ -97,8 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = _settings(arguments)
     plan = CollectPlan(_tasks(arguments.task), arguments.seed, arguments.episodes, settings)
-    source, made = f"adp_ros twin, {_source(plan)}", asdict(settings)
-    info = DatasetInfo(robot_type=settings.robot_type, source=source, made=made)
+    source = "scripted experts" if settings.checkpoint is None else "policy with corrections"
+    info = DatasetInfo(
+        robot_type=settings.robot_type, source=f"adp_ros twin, {source}", made=asdict(settings)
+    )
     dataset = create_dataset(arguments.out, info)
     adp = arguments.adp or share_directory(os.environ) / "config" / "adp.yaml"
     began = time.perf_counter()
@@ -120,10 +117,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if summary["errors"] else 0
 
 
-def _source(plan: "CollectPlan") -> str:
-    return "scripted experts" if plan.settings.checkpoint is None else "policy with corrections"
-
-
 def _settings(arguments: argparse.Namespace) -> "CollectSettings":
     from ..learning.collection import CollectSettings
 
@@ -132,20 +125,14 @@ def _settings(arguments: argparse.Namespace) -> "CollectSettings":
         if not Path(policy).expanduser().is_dir():
             raise ConfigError(f"policy is {policy!r}, 'expert' or a checkpoint's folder is needed")
         policy = str(Path(policy).expanduser().resolve())
-    clean, noisy = _mix(arguments.mix)
-    given = given_flags(arguments, CollectSettings) | {"policy": policy}
-    return CollectSettings(clean=clean, noisy=noisy, **given)
-
-
-def _mix(text: str) -> tuple[int, int]:
-    """Return the shares of undisturbed and disturbed episodes."""
-    shares = {"clean": 0, "noisy": 0}
-    for part in text.split(","):
+    shares: dict[str, Any] = {"clean": 0, "noisy": 0}
+    for part in arguments.mix.split(","):
         kind, _, number = part.strip().partition(":")
         if kind not in shares or not number.isdigit():
-            raise ConfigError(f"mix is {text!r}, needed: shares such as clean:1,noisy:2")
+            raise ConfigError(f"mix is {arguments.mix!r}, needed: shares such as clean:1,noisy:2")
         shares[kind] = int(number)
-    return shares["clean"], shares["noisy"]
+    given = given_flags(arguments, CollectSettings) | {"policy": policy}
+    return CollectSettings(**shares, **given)
 
 
 def _tasks(names: list[str]) -> tuple[str, ...]:

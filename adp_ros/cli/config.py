@@ -6,7 +6,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass
+from dataclasses import Field
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,35 +28,11 @@ from .output import write_result
 WIDTH: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Settings of one dataclass in a file.
+Sections = Mapping[type[Any], Mapping[str, Any] | None]
+"""Dataclass -> name and value of the settings that are written; None: all with their defaults."""
 
-    Attributes:
-        config: The dataclass.
-        values: Name -> value in place of the default; settings that are not named are left out.
-            None for all settings with their defaults.
-    """
-
-    config: type[Any]
-    values: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FlatFile:
-    """A file of settings without nodes.
-
-    Attributes:
-        header: What stands at its top.
-        sections: What follows.
-    """
-
-    header: str
-    sections: tuple[Section, ...]
-
-
-FLAT_FILES: Final[Mapping[str, FlatFile]] = {
-    "adp.yaml": FlatFile(
+FLAT_FILES: Final[Mapping[str, tuple[str, Sections]]] = {
+    "adp.yaml": (
         "Action-aware Dynamic Pruning: which vision tokens are dropped, when, and how it is shown. "
         "Names of the paper's Table 14 and of the released code are taken as they are; unknown "
         "names and values out of range are refused by name. Defaults: the paper's text and "
@@ -65,52 +41,46 @@ FLAT_FILES: Final[Mapping[str, FlatFile]] = {
         "L_eff, min_delta_rot, hysteresis_up, hysteresis_down, tol_equal (never read by their code "
         "either) and the names of their evaluation script (qk_debug, qk_log_topk, task_suite_name, "
         "save_videos, ...).",
-        tuple(Section(c) for c in (PruningSettings, GateSwitches, GateConfig, OverlaySettings)),
+        dict.fromkeys((PruningSettings, GateSwitches, GateConfig, OverlaySettings)),
     ),
-    "adp_merge.yaml": FlatFile(
+    "adp_merge.yaml": (
         "Every window pruned to a tenth of the vision tokens, and the dropped patches merged into "
         "four mean tokens per view that count for as many as they stand for. Everything that is "
         "not named here is as in adp.yaml. 'adp-ros importance' shows for a checkpoint of your own "
         "whether it holds.",
-        (
-            Section(PruningSettings, {"qk_keep_ratio": 0.1, "merge": "grid", "merge_grid": 2}),
-            Section(GateSwitches, {"use_dynamic_visual_strategy": False}),
-        ),
+        {
+            PruningSettings: {"qk_keep_ratio": 0.1, "merge": "grid", "merge_grid": 2},
+            GateSwitches: {"use_dynamic_visual_strategy": False},
+        },
     ),
-    "adp_released.yaml": FlatFile(
+    "adp_released.yaml": (
         "The released code's configuration and its gate, exactly: motion is the net displacement "
         "of measured poses, the extrema leave the current window out, the first three windows are "
         "full. Everything that is not named here is as in adp.yaml. The paper's Table 14 has "
         "qk_keep_ratio 0.5.",
-        (
-            Section(GateSwitches, {"gate_version": "released"}),
-            Section(
-                PruningSettings,
-                {
-                    "qk_keep_enabled": True,
-                    "qk_keep_ratio": 0.75,
-                    "qk_keep_split": (0.4, 0.6),
-                    "qk_layer": 0,
-                    "keep_order": "score",
-                    "keep_counts": "code",
-                    "keep_positions": "reindexed",
-                },
-            ),
-            Section(
-                ReleasedGateSettings,
-                {
-                    "use_dynamic_visual_strategy": True,
-                    "decision_method": "adjacent",
-                    "adjacent_extrema_window": 3,
-                    "adjacent_last_state": False,
-                    "initial_state": 0,
-                    "delta_method": "net",
-                    "min_delta_pos": 0.0,
-                    "limit_consecutive_pruned_enabled": True,
-                    "limit_max_consecutive_pruned": 3,
-                },
-            ),
-        ),
+        {
+            GateSwitches: {"gate_version": "released"},
+            PruningSettings: {
+                "qk_keep_enabled": True,
+                "qk_keep_ratio": 0.75,
+                "qk_keep_split": (0.4, 0.6),
+                "qk_layer": 0,
+                "keep_order": "score",
+                "keep_counts": "code",
+                "keep_positions": "reindexed",
+            },
+            ReleasedGateSettings: {
+                "use_dynamic_visual_strategy": True,
+                "decision_method": "adjacent",
+                "adjacent_extrema_window": 3,
+                "adjacent_last_state": False,
+                "initial_state": 0,
+                "delta_method": "net",
+                "min_delta_pos": 0.0,
+                "limit_consecutive_pruned_enabled": True,
+                "limit_max_consecutive_pruned": 3,
+            },
+        },
     ),
 }
 NODE_FILES: Final[Mapping[str, str]] = {
@@ -134,14 +104,13 @@ def config_files() -> dict[str, str]:
         f"{name}.yaml": _node_file(f"{name}_node", header, GROUPS[f"{name}_node"]())
         for name, header in NODE_FILES.items()
     }
-    return nodes | {name: _flat_file(file) for name, file in FLAT_FILES.items()}
+    return nodes | {name: _flat_file(*file) for name, file in FLAT_FILES.items()}
 
 
-def _flat_file(file: FlatFile) -> str:
-    parts = [_comment(file.header, "")]
-    for section in file.sections:
-        lines = [_heading(section.config, ""), *_settings(section, "")]
-        parts.append("\n".join(lines))
+def _flat_file(header: str, sections: Sections) -> str:
+    parts = [_comment(header, "")]
+    for config, values in sections.items():
+        parts.append("\n".join([_heading(config, ""), *_settings(config, values, "")]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -152,16 +121,18 @@ def _node_file(node: str, header: str, groups: Groups) -> str:
         if group:
             lines += ["", _heading(config, indent), f"{indent}{group}:"]
             indent += "  "
-        lines += _settings(Section(config), indent)
+        lines += _settings(config, None, indent)
     return "\n".join(lines) + "\n"
 
 
-def _settings(section: Section, indent: str) -> Iterator[str]:
-    for item in setting_fields(section.config):
-        if section.values is not None and item.name not in section.values:
+def _settings(config: type[Any], values: Mapping[str, Any] | None, indent: str) -> Iterator[str]:
+    for item in setting_fields(config):
+        if values is not None and item.name not in values:
             continue
-        value = item.default if section.values is None else section.values[item.name]
-        yield _comment(_meaning(item, WIDTH - len(indent) - 2), indent)
+        value = item.default if values is None else values[item.name]
+        description, allowed = setting_info(item).description.rstrip(".") + ".", _allowed(item)
+        short = len(description) + len(allowed) < WIDTH - len(indent) - 2
+        yield _comment(f"{description}{' ' if short else chr(10)}{allowed}".rstrip(), indent)
         yield f"{indent}{item.name}: {yaml_value(value)}"
 
 
@@ -175,19 +146,9 @@ def _heading(config: type[Any], indent: str) -> str:
 
 def _comment(text: str, indent: str) -> str:
     mark = f"{indent}# "
-    lines = [
-        textwrap.fill(part, WIDTH, initial_indent=mark, subsequent_indent=mark)
-        for part in text.split("\n")
-    ]
-    return "\n".join(lines)
-
-
-def _meaning(item: "Field[Any]", width: int) -> str:
-    """Say description, range and unit of a setting, on one line where they fit."""
-    description = setting_info(item).description.rstrip(".") + "."
-    allowed = _allowed(item)
-    short = len(description) + len(allowed) < width
-    return f"{description}{' ' if short else chr(10)}{allowed}".rstrip()
+    lines = text.split("\n")
+    filled = (textwrap.fill(t, WIDTH, initial_indent=mark, subsequent_indent=mark) for t in lines)
+    return "\n".join(filled)
 
 
 def _allowed(item: "Field[Any]") -> str:
@@ -213,16 +174,15 @@ def markdown(share: Path) -> str:
         for group, config in GROUPS[f"{name}_node"]().items():
             parts += [_title(config), _rows(config, group)]
     parts.append("## config/adp.yaml")
-    for section in FLAT_FILES["adp.yaml"].sections:
-        parts += [_title(section.config), _rows(section.config, "")]
+    for config in FLAT_FILES["adp.yaml"][1]:
+        parts += [_title(config), _rows(config, "")]
     return "\n\n".join(parts) + "\n"
 
 
 def _arguments(share: Path) -> Iterator[tuple[str, ...]]:
     for argument in launch_arguments(share):
-        allowed = f" Allowed: {', '.join(argument.choices)}." if argument.choices else ""
         default = argument.default.removeprefix(f"{share}{os.sep}")
-        yield f"`{argument.name}`", f"`{default}`", f"{argument.description}.{allowed}"
+        yield f"`{argument.name}`", f"`{default}`", argument.meaning
 
 
 def _rows(config: type[Any], group: str) -> str:

@@ -1,10 +1,8 @@
 """``adp-ros demo``: the whole loop in the twin, with progress, summary and video."""
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +15,6 @@ from ..policies.checkpoints import shipped_policy, small_checkpoint
 from ..reports.progress import progress_display
 from ..robots.robot import ROBOTS
 from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
-from ..ros.launch_table import NodeSpec
 from ..ros.runner import StopRequest, node_log, prepare_nodes
 from ..ros.twin_run import (
     RunPlan,
@@ -30,12 +27,11 @@ from ..ros.twin_run import (
 from ..settings import number_between, share_directory
 from ..sim.tasks import find_task, task_names
 from . import INTERRUPTED
+from .output import write_result
 
 if TYPE_CHECKING:
     from ..evaluation.full_vision import SceneComparison
 
-
-LONGEST = 3600.0  # [s]
 MOVERS = {
     "oft": "the OpenVLA-OFT policy, which sees the camera's picture and the arm's own sensors",
     "expert": "the scripted expert, which reads the twin's true state; the OpenVLA-OFT policy "
@@ -65,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
     parser.add_argument("--robot-type", choices=ROBOTS.names, help="kind of arm; default: j2n6s300")
     parser.add_argument(
-        "--duration", type=_seconds, help="longest run in [s] (default: the task's own limit)"
+        "--duration",
+        type=number_between(1.0, 3600.0, "s"),
+        help="longest run in [s] (default: the task's own limit)",
     )
     parser.add_argument(
         "--no-compare",
@@ -87,7 +85,17 @@ def run(arguments: argparse.Namespace) -> int:
         nodes = prepare_nodes(settings, share)
         directory = new_directory(arguments.runs, datetime.now())
         _introduce(settings, directory)
-        result = _perform(arguments, settings, nodes, directory, request, environment=environment)
+        plan = RunPlan(
+            settings=settings,
+            nodes=nodes,
+            environment=environment,
+            time_limit=_time_limit(settings, arguments.duration),
+        )
+        with (
+            node_log(directory / "nodes.log", sys.stderr if arguments.verbose else None) as log,
+            progress_display(settings.task, sys.stderr) as show,
+        ):
+            result = perform(plan, log, request, show)
     summary = result.summary
     summary.write(directory / "summary.json")  # is there whatever comes now
     if arguments.compare and settings.policy == "oft" and not request.asked:
@@ -97,8 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     if result.video.pictures > 0:
         sys.stderr.write(f"encoding {result.video.pictures} pictures\n")
         result.video.write(directory / "video.mp4", CROP_AREA, shortened=True)
-    text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
-    sys.stdout.write(text)
+    write_result(arguments.json, summary.to_json(), summary.to_text())
     sys.stderr.write(f"results in {directory}\n")
     if request.asked:
         return INTERRUPTED
@@ -125,29 +132,6 @@ def _checkpoint(settings: LaunchSettings) -> Path:
 
 def _time_limit(settings: LaunchSettings, duration: float | None) -> float:
     return duration or find_task(settings.task).time_limit
-
-
-def _perform(
-    arguments: argparse.Namespace,
-    settings: LaunchSettings,
-    nodes: tuple[NodeSpec, ...],
-    directory: Path,
-    request: StopRequest,
-    *,
-    environment: Mapping[str, str],
-) -> RunResult:
-    plan = RunPlan(
-        settings=settings,
-        nodes=nodes,
-        environment=environment,
-        time_limit=_time_limit(settings, arguments.duration),
-    )
-    echo = sys.stderr if arguments.verbose else None
-    with (
-        node_log(directory / "nodes.log", echo) as log,
-        progress_display(settings.task, sys.stderr) as show,
-    ):
-        return perform(plan, log, request, show)
 
 
 def _compare(settings: LaunchSettings, duration: float | None) -> "SceneComparison | None":
@@ -183,7 +167,3 @@ def _write_report(result: RunResult, settings: LaunchSettings, path: Path) -> No
     record = result.summary.record
     pictures = decision_pictures(record, result.video, CROP_AREA)
     write_report(complete_log(record, result.summary, facts, pictures), path)
-
-
-def _seconds(text: str) -> float:
-    return number_between(text, 1.0, LONGEST, "s")

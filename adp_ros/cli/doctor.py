@@ -109,7 +109,7 @@ class Finding:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What to check besides the machine itself.
 
@@ -344,11 +344,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all checks; return 1 if one failed, else 0."""
-    subject = Subject(
-        camera=arguments.camera,
-        robot_type=arguments.robot_type,
-        checkpoint=arguments.checkpoint,
-    )
+    subject = Subject(arguments.camera, arguments.robot_type, arguments.checkpoint)
     findings: list[Finding] = []
     for check in CHECKS:
         if arguments.only and _name(check) not in arguments.only:
@@ -356,13 +352,10 @@ def run(arguments: argparse.Namespace) -> int:
         for finding in findings_of(check, subject):
             findings.append(finding)
             if not arguments.json:
-                sys.stdout.write(_line(finding))
+                fix = f"{'':21}-> {finding.fix}\n" if finding.fix else ""
+                line = f"{finding.verdict.value:<5} {finding.check:<14} {finding.found}\n{fix}"
+                sys.stdout.write(line)
                 sys.stdout.flush()
     if arguments.json:
         write_json([asdict(finding) for finding in findings])
     return int(any(finding.verdict is Verdict.FAIL for finding in findings))
-
-
-def _line(finding: Finding) -> str:
-    fix = f"{'':21}-> {finding.fix}\n" if finding.fix else ""
-    return f"{finding.verdict.value:<5} {finding.check:<14} {finding.found}\n{fix}"

@@ -16,10 +16,10 @@ from ..settings import share_directory
 from ..sim.tasks import task_names
 
 if TYPE_CHECKING:
-    from ..evaluation.conditions import Condition, EvalConfig, SceneVariant
+    from ..evaluation.conditions import EvalConfig, SceneVariant
     from ..evaluation.episodes import Plan
     from ..evaluation.results import Results
-    from ..evaluation.runner import EvaluationSession, SessionProgress
+    from ..evaluation.runner import SessionProgress
     from ..evaluation.summary import EvaluationSummary
     from ..reports.progress import Show
 
@@ -28,7 +28,6 @@ class EvalTally:
     """Shows successes so far, per condition."""
 
     def __init__(self, show: "Show") -> None:
-        """Start at zero."""
         self._show = show
         self._done: Counter[str] = Counter()
         self._successes: Counter[str] = Counter()
@@ -135,39 +134,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_session(arguments: argparse.Namespace) -> None:
+    from ..evaluation.episodes import Shard
     from ..evaluation.rollout_result import RolloutConfig
-    from ..evaluation.runner import RolloutFactory, run_session
+    from ..evaluation.runner import EvaluationSession, RolloutFactory, run_session
+    from ..evaluation.summary import identity_of
 
     share = share_directory(os.environ)
     plan = _plan(arguments, share)
-    factory = RolloutFactory(
-        _checkpoint(arguments, plan), RolloutConfig(robot_type=arguments.robot_type)
-    )
+    checkpoint = _checkpoint(arguments, plan)
+    factory = RolloutFactory(checkpoint, RolloutConfig(robot_type=arguments.robot_type))
     factory.refuse_unfit(plan)
-    session = _session(arguments, plan, factory.loop())
-    with progress_shown(sys.stderr) as show:
-        run_session(session, factory, EvalTally(show))
-
-
-def _session(
-    arguments: argparse.Namespace, plan: "Plan", loop: "dict[str, object]"
-) -> "EvaluationSession":
-    from ..evaluation.episodes import Shard
-    from ..evaluation.runner import EvaluationSession
-    from ..evaluation.summary import identity_of
-
     for seed in arguments.video:
         if seed not in plan.seeds:
             first, last = plan.seeds[0], plan.seeds[-1]
             raise ConfigError(f"video is {seed}, allowed: seeds of this run, {first} to {last}")
-    return EvaluationSession(
+    session = EvaluationSession(
         plan=plan,
-        identity=identity_of(_checkpoint(arguments, plan), loop),
+        identity=identity_of(checkpoint, factory.loop()),
         directory=arguments.out,
         shard=Shard.parse(arguments.shard),
         workers=arguments.workers,
         video_seeds=tuple(arguments.video),
     )
+    with progress_shown(sys.stderr) as show:
+        run_session(session, factory, EvalTally(show))
 
 
 def _plan(arguments: argparse.Namespace, share: Path) -> "Plan":
@@ -176,11 +166,13 @@ def _plan(arguments: argparse.Namespace, share: Path) -> "Plan":
 
     path = arguments.config or share / "config" / "eval.yaml"
     config = load_config(path, arguments.adp or share / "config" / "adp.yaml")
+    names = _names(arguments.conditions or "")
+    sets = tuple(arguments.set) or (() if names else (DEFAULT_SET,))
     return Plan(
         tasks=_tasks(arguments.tasks),
         seeds=range(arguments.seed, arguments.seed + arguments.episodes),
         scenes=tuple(_scene(config, name, arguments) for name in _names(arguments.scenes)),
-        conditions=_conditions(config, arguments),
+        conditions=config.chosen(names, sets),
     )
 
 
@@ -191,12 +183,6 @@ def _tasks(text: str) -> tuple[str, ...]:
         if name not in task_names():
             raise ConfigError(f"tasks holds {name!r}, allowed: all, {', '.join(task_names())}")
     return _names(text)
-
-
-def _conditions(config: "EvalConfig", arguments: argparse.Namespace) -> "tuple[Condition, ...]":
-    names = _names(arguments.conditions or "")
-    sets = tuple(arguments.set) or (() if names else (DEFAULT_SET,))
-    return config.chosen(names, sets)
 
 
 def _scene(config: "EvalConfig", name: str, arguments: argparse.Namespace) -> "SceneVariant":

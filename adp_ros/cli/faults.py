@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -23,7 +23,7 @@ from ..ros.runner import StopRequest, prepare_nodes
 from ..ros.twin_run import add_output_arguments, new_directory, use_private_domain
 from ..settings import number_between, share_directory
 from ..sim.tasks import task_names
-from .output import write_json
+from .output import write_result
 
 if TYPE_CHECKING:
     from ..faults.campaign_report import CampaignSummary
@@ -40,27 +40,20 @@ def run_press(arguments: argparse.Namespace) -> int:
     for result in press_all(cases):
         results.append(result)
         sys.stderr.write(f"pressed {len(results)} of {len(cases)} times\n")
-    if arguments.json:
-        write_json([asdict(result) for result in results])
-    else:
-        sys.stdout.write(press_table(results))
+    write_result(arguments.json, [asdict(r) for r in results], press_table(results))
     return 0 if all(result.stopped for result in results) else 1
 
 
 def run_square(arguments: argparse.Namespace) -> int:
     """Follow a square; return 0 if the path is kept to a millimetre."""
     results = {share: follow_square(share) for share in _SHARES}
-    if arguments.json:
-        values = [{"speed_share": share, **r.to_json()} for share, r in results.items()]
-        write_json(values)
-    else:
-        for share, result in results.items():
-            sys.stdout.write(f"driver reaches {share:.0%} of the speed: {result.to_text()}")
+    values = [{"speed_share": share, **r.to_json()} for share, r in results.items()]
+    lines = [f"driver reaches {s:.0%} of the speed: {r.to_text()}" for s, r in results.items()]
+    write_result(arguments.json, values, "".join(lines))
     return 0 if all(result.rms < _ALLOWED for result in results.values()) else 1
 
 
 MOST = 100_000
-LONGEST = 600.0  # [min]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,15 +81,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME:=VALUE",
         help="parameters of the controller, such as torque.slow_share:=0.5",
     )
-    _add_instead(parser)
     add_output_arguments(parser)
-
-
-def _add_instead(parser: argparse.ArgumentParser) -> None:
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument(
         "--nominal",
-        type=_minutes,
+        type=number_between(0.1, 600.0, "min"),
         metavar="MINUTES",
         help="instead: no faults, every task in turn, until the arm has moved for so long",
     )
@@ -114,10 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
         from ..ros.nominal_run import run_nominal
 
         return run_nominal(arguments)
-    if arguments.press or arguments.square:
-        pass
-
-        return run_press(arguments) if arguments.press else run_square(arguments)
+    if arguments.press:
+        return run_press(arguments)
+    if arguments.square:
+        return run_square(arguments)
     plan = make_plan(_kinds(arguments), arguments.faults, arguments.seed)
     share = share_directory(os.environ)
     settings = resolve_settings({"task": arguments.task, "policy": "hold"}, share)
@@ -134,8 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments, plan, specs, directory, request, environment=environment
         )
     summary = _write(results, trips, directory)
-    text = json.dumps(summary.to_json(), indent=2) + "\n" if arguments.json else summary.to_text()
-    sys.stdout.write(text)
+    write_result(arguments.json, summary.to_json(), summary.to_text())
     return 0 if summary.passed and len(results) == len(plan) else 1
 
 
@@ -146,7 +134,7 @@ def _kinds(arguments: argparse.Namespace) -> tuple[str, ...]:
     left_out = [name for name in kinds if KINDS[name].needs]
     if arguments.kinds and left_out:
         raise ConfigError(f"--light leaves out {', '.join(left_out)}: no camera and no inference")
-    return tuple(name for name in kinds if not KINDS[name].needs)
+    return tuple(name for name in kinds if name not in left_out)
 
 
 def _perform(
@@ -207,7 +195,12 @@ def fault_bench(robot_type: str, *, answers: bool) -> "Iterator[FaultBench]":
     executor = SingleThreadedExecutor()
     executor.add_node(bench)
     ending = threading.Event()
-    thread = threading.Thread(target=_spin, args=(executor.spin_once, ending), name="bench")
+
+    def spin() -> None:
+        while not ending.is_set():
+            executor.spin_once(0.1)
+
+    thread = threading.Thread(target=spin, name="bench")
     thread.start()
     try:
         yield bench
@@ -217,11 +210,6 @@ def fault_bench(robot_type: str, *, answers: bool) -> "Iterator[FaultBench]":
         executor.shutdown()
         bench.destroy_node()
         rclpy.try_shutdown()
-
-
-def _spin(spin_once: Callable[[float], None], ending: threading.Event) -> None:
-    while not ending.is_set():
-        spin_once(0.1)
 
 
 def _write(results: "Sequence[Result]", trips: Sequence[str], directory: Path) -> "CampaignSummary":
@@ -246,7 +234,3 @@ def _seed(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**31:
         raise argparse.ArgumentTypeError(f"is {text!r}, allowed: a whole number from 0")
     return int(text)
-
-
-def _minutes(text: str) -> float:
-    return number_between(text, 0.1, LONGEST, "min")

@@ -181,7 +181,12 @@ def _print(query: TableQuery, rows: Sequence[CostRow], gpu: Gpu | None) -> None:
     console.print(f"Full vision: {others}{printed}\n")
     for keep in query.ratios:
         console.print(_table(query, keep, [row for row in rows if row.keep == keep]))
-    _print_deviations(console, query, rows)
+    console.print(f"Expected cost per forward pass (Eq. 24) at gamma = {query.pruned_share:g}")
+    found = deviations(rows)
+    for line in found:
+        console.print(f"  differs from the paper: {line}")
+    if query.is_paper and not found:
+        console.print("  no known printed value differs by more than 0.006")
     if gpu is not None:
         _print_roofline(console, query, gpu)
 
@@ -197,25 +202,10 @@ def _table(query: TableQuery, keep: float, rows: Sequence[CostRow]) -> Table:
         table.add_column(head, justify="right")
     for row in rows:
         cells = [f"{x / TERA:.3f}" for x in (row.llm, row.scoring, row.total, row.expected)]
-        cells = [str(row.layer), *cells, f"{row.speedup:.3f}"]
-        table.add_row(*cells, *(_printed_cells(row) if query.is_paper else ()))
+        printed = (row.printed.expected, row.printed.speedup) if row.printed else ()
+        cells += [f"{row.speedup:.3f}", *("" if x is None else f"{x:.2f}" for x in printed)]
+        table.add_row(str(row.layer), *cells)
     return table
-
-
-def _printed_cells(row: CostRow) -> tuple[str, str]:
-    if row.printed is None:
-        return "", ""
-    speedup = "" if row.printed.speedup is None else f"{row.printed.speedup:.2f}"
-    return f"{row.printed.expected:.2f}", speedup
-
-
-def _print_deviations(console: Console, query: TableQuery, rows: Sequence[CostRow]) -> None:
-    console.print(f"Expected cost per forward pass (Eq. 24) at gamma = {query.pruned_share:g}")
-    found = deviations(rows)
-    for line in found:
-        console.print(f"  differs from the paper: {line}")
-    if query.is_paper and not found:
-        console.print("  no known printed value differs by more than 0.006")
 
 
 def _print_roofline(console: Console, query: TableQuery, gpu: Gpu) -> None:

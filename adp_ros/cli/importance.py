@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from rich import box
 from rich.console import Console
@@ -21,11 +20,12 @@ from ..adp.importance import (
     pruning_look,
     weights_of,
 )
-from ..cameras.files import SUFFIXES
+from ..adp.registry import make_pruner
+from ..cameras.files import SUFFIXES, read_picture
 from ..errors import CameraError, ConfigError
 from ..policies.policy import Policy, load_policy
 from ..reports.plots import plot_layers, plot_mass
-from ..types import FloatArray, Observation, Rgb
+from ..types import Observation, Rgb
 from .output import write_json
 
 PLOTS: Final = ("importance_layers.png", "importance_mass.png")
@@ -68,29 +68,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the frames, print the table, write the plots."""
-    frames = list(_frames(arguments.images, arguments.frames))
+    frames = list(_frames(arguments.images, arguments.frames))  # refused before a long load
     policy = load_policy(arguments.checkpoint, device=arguments.device)
     size = policy.info.state_size
     state = None if size is None else np.zeros(size)
-    scores = np.stack(
-        [policy.layer_scores(Observation(f, arguments.instruction, state)) for f in frames]
-    )  # (F, L, V)
-    looks = _looks(
-        policy, [Observation(f, arguments.instruction, state) for f in frames], arguments
-    )
+    observations = [Observation(frame, arguments.instruction, state) for frame in frames]
+    scores = np.stack([policy.layer_scores(o) for o in observations])  # (F, L, V)
+    looks = _looks(policy, observations, arguments)
     statistics = layer_statistics(scores, arguments.weights)
     curves = mass_curve(weights_of(scores, arguments.weights)).mean(axis=0)  # (L, V)
-    plots = _write_plots(arguments.output, statistics, curves)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    plots = [arguments.output / name for name in PLOTS]
+    plot_layers(statistics, curves.shape[-1], plots[0])
+    plot_mass(curves, 0.5, plots[1])
     if arguments.json:
-        report = {
-            "frames": len(frames),
-            "patches": scores.shape[-1],
-            "weights": arguments.weights,
-            "layers": [asdict(entry) for entry in statistics],
-            "pruning": [asdict(look) for look in looks],
-            "plots": [str(path) for path in plots],
-        }
-        write_json(report)
+        write_json(
+            {
+                "frames": len(frames),
+                "patches": scores.shape[-1],
+                "weights": arguments.weights,
+                "layers": [asdict(entry) for entry in statistics],
+                "pruning": [asdict(look) for look in looks],
+                "plots": [str(path) for path in plots],
+            }
+        )
     else:
         _print(statistics, len(frames), scores.shape[-1], plots)
         _print_looks(looks, arguments.keep)
@@ -101,15 +102,11 @@ def _looks(
     policy: Policy, observations: Sequence[Observation], arguments: argparse.Namespace
 ) -> list[PruningLook]:
     """Look at the same frames with full vision, with patches dropped, and with them merged."""
-    from ..adp.registry import make_pruner
-
-    side = arguments.merge_grid
+    side, keep = arguments.merge_grid, arguments.keep
     pruners = {
         "full vision": None,
-        "dropped": make_pruner("adp", keep=arguments.keep),
-        f"merged {side}x{side}": make_pruner(
-            "adp", keep=arguments.keep, merge="grid", merge_grid=side
-        ),
+        "dropped": make_pruner("adp", keep=keep),
+        f"merged {side}x{side}": make_pruner("adp", keep=keep, merge="grid", merge_grid=side),
     }
     full = np.stack([policy.predict(o).actions for o in observations])  # (F, T, 7)
     looks = []
@@ -147,7 +144,7 @@ def _frames(views: Sequence[Path], limit: int) -> Iterator[tuple[Rgb, ...]]:
         raise ConfigError(f"the views have {sorted(counts)} pictures, as many each are needed")
     count = counts.pop()
     for i in np.unique(np.linspace(0, count - 1, min(limit, count)).round().astype(int)):
-        yield tuple(_read(found[i]) for found in files)
+        yield tuple(read_picture(found[i]) for found in files)
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -159,23 +156,6 @@ def _pictures(path: Path) -> list[Path]:
     if not found:
         raise CameraError(f"{path} has no picture, allowed: {', '.join(SUFFIXES)}")
     return found
-
-
-def _read(path: Path) -> Rgb:
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise CameraError(f"picture {path} cannot be read")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _write_plots(
-    folder: Path, statistics: Sequence[LayerStatistics], curves: FloatArray
-) -> tuple[Path, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    layers, mass = (folder / name for name in PLOTS)
-    plot_layers(statistics, curves.shape[-1], layers)
-    plot_mass(curves, 0.5, mass)
-    return layers, mass
 
 
 def _print(

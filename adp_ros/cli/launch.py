@@ -1,7 +1,6 @@
 """``adp-ros launch``: the launch file's node table as plain processes."""
 
 import argparse
-import json
 import os
 import sys
 import textwrap
@@ -9,6 +8,7 @@ from dataclasses import asdict
 
 from ..ros.arm_claim import claim_arm
 from ..ros.launch_arguments import (
+    LaunchArgument,
     launch_arguments,
     parse_assignments,
     resolve_settings,
@@ -23,6 +23,7 @@ from ..ros.runner import (
     write_line,
 )
 from ..settings import share_directory
+from .output import write_result
 
 LAUNCHES = ("jaco2_task",)
 
@@ -36,10 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", choices=LAUNCHES, help="what to launch")
     parser.add_argument("assignments", nargs="*", metavar="name:=value", help="launch arguments")
     parser.add_argument(
-        "-s",
-        "--show-args",
-        action="store_true",
-        help="list the launch arguments and end",
+        "-s", "--show-args", action="store_true", help="list the launch arguments and end"
     )
 
 
@@ -48,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     share = share_directory(os.environ)
     given = parse_assignments(arguments.assignments, launch_arguments(share))
     if arguments.show_args:
-        sys.stdout.write(_list_arguments(arguments.json))
+        known = launch_arguments(share)
+        values = [asdict(argument) for argument in known]
+        write_result(arguments.json, values, "\n".join(map(_described, known)))
         return 0
     settings = resolve_settings(given, share)
     with claim_arm(settings.robot_type), StopRequest().listening() as request:
@@ -68,18 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _list_arguments(as_json: bool) -> str:
-    arguments = launch_arguments(share_directory(os.environ))
-    if as_json:
-        return json.dumps([asdict(argument) for argument in arguments], indent=2) + "\n"
-    lines = []
-    for argument in arguments:
-        allowed = f" Allowed: {', '.join(argument.choices)}." if argument.choices else ""
-        lines.append(f"{argument.name}:={argument.default}")
-        lines += textwrap.wrap(
-            f"{argument.description}.{allowed}",
-            96,
-            initial_indent="    ",
-            subsequent_indent="    ",
-        )
-    return "\n".join(lines) + "\n"
+def _described(argument: LaunchArgument) -> str:
+    indent = "    "
+    text = textwrap.fill(argument.meaning, 96, initial_indent=indent, subsequent_indent=indent)
+    return f"{argument.name}:={argument.default}\n{text}"

@@ -15,7 +15,6 @@ from ..reports.terminal import draw
 from ..settings import number_between
 
 NODE_NAME: Final = "monitor"
-SLOWEST, FASTEST = 0.1, 20.0  # [Hz]
 LINE_RATE: Final = 1.0  # [Hz] where there is no terminal
 
 Watch = Callable[[float], Snapshot]
@@ -30,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "terminal: one line per second. Ctrl-C ends it."
     )
     parser.add_argument(
-        "--rate", type=_rate, help="pictures per second in [Hz] (default: 4; 1 without terminal)"
+        "--rate",
+        type=number_between(0.1, 20.0, "Hz"),
+        help="pictures per second in [Hz] (default: 4; 1 without terminal)",
     )
     parser.add_argument(
         "--once",
@@ -38,7 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show the state once; exit status 1 when nothing was heard in time",
     )
     parser.add_argument(
-        "--wait", type=_wait, default=5.0, help="with --once: listen for so long in [s] (default 5)"
+        "--wait",
+        type=number_between(0.1, 3600.0, "s"),
+        default=5.0,
+        help="with --once: listen for so long in [s] (default 5)",
     )
 
 
@@ -104,11 +108,3 @@ def _listening() -> Iterator[Watch]:
             return feed.snapshot()
 
         yield watch
-
-
-def _rate(text: str) -> float:
-    return number_between(text, SLOWEST, FASTEST, "Hz")
-
-
-def _wait(text: str) -> float:
-    return number_between(text, 0.1, 3600.0, "s")

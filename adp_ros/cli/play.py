@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..bags.bag_reader import BagReader
@@ -52,9 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     schedule = read_schedule(reader, is_any if arguments.all else is_sensed, Playable().refused)
     settings = PlaySettings(rate=arguments.rate, starts=arguments.start, patience=arguments.wait)
     if arguments.all:
-        settings = PlaySettings(
-            rate=arguments.rate, listeners=tuple(schedule.topics), patience=arguments.wait
-        )
+        settings = replace(settings, listeners=tuple(schedule.topics))
     for problem in schedule.problems:
         sys.stderr.write(f"bag: {problem}\n")
     if arguments.start and not schedule.starts:
@@ -63,12 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     for problem in played.problems:
         sys.stderr.write(f"bag: {problem}\n")
     if arguments.json:
-        values = {
-            **asdict(played),
-            "topics": sorted(schedule.topics),
-            "duration": schedule.duration,
-        }
-        write_json(values)
+        topics = sorted(schedule.topics)
+        write_json(asdict(played) | {"topics": topics, "duration": schedule.duration})
     else:
         for answer in played.answers:
             _say(f"/adp/start: {answer}", False)

@@ -5,8 +5,8 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..adp.registry import PRUNERS
 from ..bags.compare import WindowCheck, check_windows, count
 from ..bags.contents import Bag, Contents, open_bag
-from ..bags.controller_replay import ControllerLog, ControllerProcess, controller_process, decisions
+from ..bags.controller_replay import ControllerLog, controller_process, decisions
 from ..bags.replay import (
     GATES,
     Overrides,
@@ -89,7 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
     contents = bag.contents
     if arguments.decisions_only and arguments.compare:
         raise ConfigError("--compare and --decisions-only exclude each other")
-    with _controller(bag) as process:
+    replay = controller_replay(bag)
+    with controller_process(replay) if replay else nullcontext() as process:
         difference: dict[str, Any] = {}
         if arguments.decisions_only:
             outcome = decide_windows(bag, overrides, process)
@@ -113,16 +114,6 @@ def run(arguments: argparse.Namespace) -> int:
         json.dumps(finite(summary), indent=2) + "\n" if arguments.json else _words(summary)
     )
     return 1 if differs else 0
-
-
-@contextmanager
-def _controller(bag: Bag) -> Iterator[ControllerProcess | None]:
-    replay = controller_replay(bag)
-    if replay is None:
-        yield None
-        return
-    with controller_process(replay) as process:
-        yield process
 
 
 def _difference(bag: Bag, pair: tuple[Prepared, Prepared], outcome: ReplayedRun) -> dict[str, Any]:

@@ -1,22 +1,19 @@
 """``adp-ros start|stop|reset|home|tare``: the controller's services, where there is no ``ros2``."""
 
 import argparse
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Final
 
 from ..settings import number_between
 from .output import write_result
 
-LONGEST: Final = 600.0  # [s]
-DESCRIPTIONS: Final = MappingProxyType(
-    {
-        "start": "Start the task: until then nothing moves.",
-        "stop": "Stop the arm, latched. Success only when the driver confirmed and the arm stands.",
-        "reset": "Clear a latched stop when all has been quiet. It never moves the arm.",
-        "home": "Go to the home pose, under all limits and stops.",
-        "tare": "Take the present torques of the resting arm for those without a load.",
-    }
-)
+DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "start": "Start the task: until then nothing moves.",
+    "stop": "Stop the arm, latched. Success only when the driver confirmed and the arm stands.",
+    "reset": "Clear a latched stop when all has been quiet. It never moves the arm.",
+    "home": "Go to the home pose, under all limits and stops.",
+    "tare": "Take the present torques of the resting arm for those without a load.",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "1 when the controller refuses, 2 when none is there."
     )
     parser.add_argument(
-        "--timeout", type=_seconds, default=60.0, help="wait for the answer in [s] (default: 60)"
+        "--timeout",
+        type=number_between(0.1, 600.0, "s"),
+        default=60.0,
+        help="wait for the answer in [s] (default: 60)",
     )
 
 
@@ -39,7 +39,3 @@ def run(arguments: argparse.Namespace) -> int:
     text = f"{'done' if success else 'refused'}: {message}" if message else "done"
     write_result(arguments.json, {"success": success, "message": message}, text)
     return 0 if success else 1
-
-
-def _seconds(text: str) -> float:
-    return number_between(text, 0.1, LONGEST, "s")

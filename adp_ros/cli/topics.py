@@ -22,9 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     complete(actions.add_parser("list", help="topics, types, publishers, subscriptions"), _list)
     echo = complete(actions.add_parser("echo", help="messages as they arrive"), _echo)
     rate = complete(actions.add_parser("hz", help="rate and regularity"), _rate)
+    seconds = number_between(0.1, LONGEST, "s")
     for action in (echo, rate):
         action.add_argument("topic", help="such as /adp/safety_state")
-        action.add_argument("--duration", type=_seconds, help="end after this time in [s]")
+        action.add_argument("--duration", type=seconds, help="end after this time in [s]")
     echo.add_argument("--count", type=int, help="end after this number of messages")
     echo.add_argument("--full", action="store_true", help="long arrays whole")
 
@@ -86,37 +87,29 @@ def _rate(arguments: argparse.Namespace) -> int:
         while time.monotonic() < ends:
             spin(min(REPORT, max(0.01, ends - time.monotonic())))
             gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-            write_result(arguments.json, _numbers(gaps), _words(gaps))
+            write_result(arguments.json, *_regularity(gaps))
             sys.stdout.flush()
             del times[:-1]
     return 0 if times else 1
 
 
-def _numbers(gaps: list[float]) -> dict[str, float | int]:
+def _regularity(gaps: list[float]) -> tuple[dict[str, float | int], str]:
+    """Say how regular messages come, as numbers and in words."""
     if not gaps:
-        return {"messages": 0}
-    return {
+        return {"messages": 0}, "nothing new"
+    numbers = {
         "messages": len(gaps),
         "rate_hz": 1.0 / fmean(gaps),
         "shortest_ms": min(gaps) * 1e3,
         "longest_ms": max(gaps) * 1e3,
         "deviation_ms": pstdev(gaps) * 1e3,
     }
-
-
-def _words(gaps: list[float]) -> str:
-    if not gaps:
-        return "nothing new"
-    numbers = _numbers(gaps)
-    return (
+    words = (
         f"{numbers['rate_hz']:.2f} Hz; from one to the next {numbers['shortest_ms']:.1f} to "
         f"{numbers['longest_ms']:.1f} ms, deviation {numbers['deviation_ms']:.1f} ms"
     )
+    return numbers, words
 
 
 def _ends(duration: float | None) -> float:
     return time.monotonic() + (LONGEST * 24 if duration is None else duration)
-
-
-def _seconds(text: str) -> float:
-    return number_between(text, 0.1, LONGEST, "s")

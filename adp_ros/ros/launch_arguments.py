@@ -38,6 +38,12 @@ class LaunchArgument:
     description: str
     choices: tuple[str, ...] = ()
 
+    @property
+    def meaning(self) -> str:
+        """Description and what is allowed, in sentences."""
+        allowed = f" Allowed: {', '.join(self.choices)}." if self.choices else ""
+        return f"{self.description}.{allowed}"
+
 
 TABLE: Final = (
     LaunchArgument(
