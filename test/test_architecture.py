@@ -42,7 +42,7 @@ ALLOWED = {
     "adp/text_driven": {"torch"},
     "bags": {"lz4", "mcap", "rosbags", "simplejpeg", "torch", "yaml", "zstandard"},
     "cameras": {"cv2"},
-    "cli": {"rich", "cv2", "torch", "rclpy"},
+    "cli": {"rich", "torch", "rclpy"},
     "evaluation": {"av", "cv2", "scipy", "simplejpeg", "torch", "transformers"},
     "faults": {"matplotlib"},
     "learning": {"torch", "safetensors", "cv2", "matplotlib", "peft"},
