@@ -33,6 +33,7 @@ SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other proc
     "adp/test_importance.py",
     "cameras/test_camera_twin.py",
     "control/test_capsules.py",
+    "control/test_whole_arm.py",
     "learning/test_collect.py",
     "learning/test_training_files.py",
     "learning/test_training_large.py",

@@ -21,6 +21,7 @@ from ..types import FloatArray
 
 _WALL, _BOX = 4, 6  # numbers of one wall, one box
 _MOVING: Final = 2  # lower frames can't come nearer to anything that stands around
+_STILL: Final = 1e-4  # [m/s] of approach that is none
 HELD: Final = "held object"
 
 
@@ -31,7 +32,7 @@ class GeometryConfig:
     walls: tuple[float, ...] = setting(
         (),
         "Walls, four numbers each: x, y, z of the direction out of the wall, and its distance from "
-        "the base along it; allowed is what lies beyond. [0, -1, 0, -0.3]: y at most 0.3.",
+        "the base along it; allowed is what lies beyond. [0.0, -1.0, 0.0, -0.3]: y at most 0.3.",
     )
     boxes: tuple[float, ...] = setting(
         (),
@@ -47,25 +48,41 @@ class GeometryConfig:
         0.0, "Radius of the held object; 0: nothing is held.", unit="m", low=0.0, high=0.3
     )
     margin: float = setting(0.005, "Distance that counts as contact.", unit="m", low=0.0, high=0.2)
+    touch: float = setting(
+        0.02,
+        "How far the capsules of fingers and held object may reach into the table, which they are "
+        "meant to touch; capsules are thicker than fingers.",
+        unit="m",
+        low=0.0,
+        high=0.1,
+    )
     deceleration: float = setting(
         0.64, "How the driver brakes a point of the arm.", unit="m/s^2", low=0.05, high=10.0
     )
     driver_latency: float = setting(
-        0.03, "Time until the driver begins to brake.", unit="s", low=0.0, high=1.0
+        0.05,
+        "Age of the joint angles and time until the driver begins to brake, together.",
+        unit="s",
+        low=0.0,
+        high=1.0,
     )
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        check_settings(self, "geometry.")
         for name, values, size in (("walls", self.walls, _WALL), ("boxes", self.boxes, _BOX)):
             if len(values) % size:
-                raise ConfigError(f"{name} has {len(values)} numbers, {size} for each are needed")
+                raise ConfigError(
+                    f"geometry.{name} has {len(values)} numbers, {size} for each are needed"
+                )
         for i in range(len(self.walls) // _WALL):
             if not np.linalg.norm(self.walls[_WALL * i : _WALL * i + 3]) > 0.0:
-                raise ConfigError(f"walls: direction of wall {i + 1} is 0, 0, 0")
+                raise ConfigError(f"geometry.walls: direction of wall {i + 1} is 0, 0, 0")
         for i in range(len(self.boxes) // _BOX):
             box = self.boxes[_BOX * i : _BOX * (i + 1)]
             if not all(low < high for low, high in zip(box[:3], box[3:], strict=True)):
-                raise ConfigError(f"boxes: box {i + 1} is {box}, the lowest corner comes first")
+                raise ConfigError(
+                    f"geometry.boxes: box {i + 1} is {box}, the lowest corner comes first"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +106,6 @@ class Clearances:
         first, second = self.pairs[index]
         away = 1e3 * self.distance[index]
         return f"{self.names[first]} {away:.0f} mm from {self.names[second]}"
-
-    @property
-    def nearest(self) -> int:
-        """Index of the smallest distance."""
-        return int(np.argmin(self.distance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,31 @@ class ArmGeometry:
             pairs += [(index[HELD], index[name]) for name in names if name not in hand]
         self._own = np.array(pairs, dtype=int).reshape(-1, 2)
         self._belongs = np.arange(JOINTS) < self._frame[:, None]  # joints that move each capsule
+        self._closed = np.array([finger.closed for finger in shape.fingers])
+        # Pairs are in the order of planes, boxes, the arm itself.
+        capsule, plane = self._at_planes
+        at_table = np.flatnonzero((plane == 0) & (self._frame[capsule] >= JOINTS))
+        count = len(capsule) + len(self._at_boxes[0]) + len(self._own)
+        self._contact = np.full(count, config.margin)
+        self._contact[at_table[capsule[at_table] >= self._fingers.start]] = -config.touch
+        self._at_table = at_table
+
+    @property
+    def at_table(self) -> NDArray[np.int64]:
+        """Indices of the distances between the table and hand, fingers and held object."""
+        return self._at_table
+
+    def angles(self, opening: float) -> FloatArray:
+        """Return the fingers' angles, shape (fingers,), in [rad].
+
+        Args:
+            opening: Of the hand, 0 closed to 1 open.
+        """
+        return np.asarray((1.0 - opening) * self._closed)
+
+    def overlap(self, clearances: Clearances) -> float:
+        """Return by how much distances fall below what counts as contact, added up, in [m]."""
+        return float(np.maximum(self._contact - clearances.distance, 0.0).sum())
 
     def clearances(self, chain: Chain, fingers: FloatArray | None = None) -> Clearances:
         """Return all distances in a posture.
@@ -192,10 +229,10 @@ class ArmGeometry:
         """
         config = self.config
         approach = -clearances.gradient @ rates  # (k,), [m/s]
-        free = np.maximum(clearances.distance - config.margin, 0.0)
+        free = np.maximum(clearances.distance - self._contact, 0.0)
         lag = config.deceleration * (config.driver_latency + period)
         allowed = np.sqrt(lag * lag + 2.0 * config.deceleration * free) - lag
-        share = np.where(approach > 1e-9, allowed / np.maximum(approach, 1e-9), np.inf)
+        share = np.where(approach > _STILL, allowed / np.maximum(approach, _STILL), np.inf)
         tightest = int(np.argmin(share))
         if share[tightest] >= 1.0:
             return Slowdown(1.0, "")
@@ -212,11 +249,11 @@ class ArmGeometry:
             ConfigError: Names what is in the way, and of what.
         """
         found = self.clearances(Chain.at(self._model, joints))
-        nearest = found.nearest
-        if found.distance[nearest] <= self.config.margin:
+        nearest = int(np.argmin(found.distance - self._contact))
+        if found.distance[nearest] <= self._contact[nearest]:
             raise ConfigError(
                 f"geometry: {what} is in contact: {found.words(nearest)}, "
-                f"more than {1e3 * self.config.margin:g} mm are needed"
+                f"more than {1e3 * self._contact[nearest]:g} mm are needed"
             )
 
     def _ends(self, chain: Chain, fingers: FloatArray | None) -> FloatArray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..errors import SafetyError
 from ..geometry import length
+from ..robots.robot import robot_named
 from ..types import (
     Chunk,
     EnableSample,
@@ -17,6 +18,7 @@ from ..types import (
     Sample,
     Twist,
 )
+from .capsules import ArmGeometry
 from .chunk_buffer import ChunkCounters, Offered, StepAction
 from .controller_settings import ControllerSettings
 from .envelope import Envelope, Place
@@ -50,12 +52,13 @@ class Controller:
         self.model = settings.arm.model()
         self.supervisor = Supervisor(settings.safety, self.model)
         velocity = settings.velocity
-        self.envelope = Envelope(settings.envelope, self.model, velocity.max_linear_acceleration)
+        robot, table = robot_named(settings.arm.robot_type), settings.envelope.table_height
+        geometry = ArmGeometry(self.model, robot.shape(), settings.geometry, table)
+        acceleration = velocity.max_linear_acceleration
+        self.envelope = Envelope(settings.envelope, self.model, acceleration, geometry)
         motion = Motion(velocity, self.envelope, settings.chunk.step_period)
         self.episode = Episode(settings.chunk, motion)
-        self.after_stop = AfterStop(
-            settings.stop, velocity, self.envelope, self.model, self.supervisor
-        )
+        self.after_stop = AfterStop(settings.stop, velocity, self.envelope, self.supervisor)
         self.homing = Homing(settings.home, self.envelope, self.model)
         self.watch = MotionWatch(settings.safety.watch)
         self.agreement = Agreement(settings.guard, self.model)
@@ -163,7 +166,7 @@ class Controller:
         joints = self.supervisor.feedback.joints
         if joints is None:
             raise SafetyError("home refused: joints has not been received")
-        return plan_home(self.model, self.envelope, joints)
+        return plan_home(self.model, self.envelope, joints, self.supervisor.feedback.opening)
 
     def home(self, now: float, way: FloatArray | None) -> None:
         """Begin the way home.
@@ -342,7 +345,7 @@ class Controller:
         feedback = self.supervisor.feedback
         if feedback.pose is None or feedback.joints is None:
             raise RuntimeError("moving without pose and joints")
-        return Place.at(self.model, feedback.joints, feedback.pose)
+        return self.envelope.place(feedback.joints, feedback.pose, feedback.opening)
 
     def _move(self, now: float, period: float) -> Output:
         self.supervisor.holding = self.episode.opening < _HOLDING

@@ -8,6 +8,7 @@ from ..errors import ConfigError
 from ..robots.kinematics import ArmModel
 from ..robots.robot import robot_named
 from ..settings import Groups, check_settings, setting
+from .capsules import GeometryConfig
 from .chunk_steps import ChunkConfig
 from .envelope import EnvelopeConfig
 from .feeds import FeedConfig, WatchConfig
@@ -142,12 +143,13 @@ class ControllerSettings:
     stop: StopConfig = field(default_factory=StopConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     home: HomeConfig = field(default_factory=HomeConfig)
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
 
     @classmethod
     def from_groups(cls, groups: Mapping[str, Any]) -> "ControllerSettings":
         """Put together the groups of :data:`GROUPS`, each as its configuration."""
         safety = SafetyConfig(**{name: groups[name] for name in ("torque", "feed", "watch")})
-        others = ("chunk", "velocity", "envelope", "guard", "home", "stream", "stop")
+        others = ("chunk", "velocity", "envelope", "geometry", "guard", "home", "stream", "stop")
         return cls(arm=groups[""], safety=safety, **{name: groups[name] for name in others})
 
 
@@ -156,6 +158,7 @@ GROUPS: Final[Groups] = {
     "chunk": ChunkConfig,
     "velocity": VelocityConfig,
     "envelope": EnvelopeConfig,
+    "geometry": GeometryConfig,
     "torque": TorqueConfig,
     "feed": FeedConfig,
     "watch": WatchConfig,

@@ -4,7 +4,7 @@ Towards a border the speed is at most gain * distance: the border is approached,
 What leads away from a border is free, so that the arm can always come back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, inf, sqrt
 from typing import Final
 
@@ -14,6 +14,7 @@ from ..errors import ConfigError
 from ..robots.kinematics import ArmModel, Chain
 from ..settings import check_settings, setting
 from ..types import FloatArray, Pose, Twist
+from .capsules import ArmGeometry, Clearances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class EnvelopeConfig:
     )
     table_zone: float = setting(
         0.05,
-        "Height of the reach's end over the table below which it comes down slowly.",
+        "Height over the table below which whatever of the hand is lowest comes down slowly.",
         unit="m",
         low=0.0,
         high=0.5,
@@ -137,6 +138,7 @@ class Place:
         condition: Condition number of the Jacobian.
         solver: Joint speeds per tool velocity, damped least squares, shape (6, 6).
         sinking: Vertical velocity of elbow and wrist joints per joint speed, shape (4, 6), in [m].
+        clearances: Distances to what the arm could touch; None where its shape does not count.
     """
 
     model: ArmModel
@@ -147,6 +149,7 @@ class Place:
     condition: float
     solver: FloatArray
     sinking: FloatArray
+    clearances: Clearances | None = None
 
     @classmethod
     def at(cls, model: ArmModel, joints: FloatArray, pose: Pose) -> "Place":
@@ -185,6 +188,7 @@ class Place:
 
 
 _LOOK_AHEAD: Final = 0.005  # [s] over which the trend of the condition number is judged
+_DECISION: Final = 0.02  # [s] from one tick to the next at most
 _TINY: Final = 1e-9
 _UNCHANGED: Final = 1.0 - 1e-6
 
@@ -196,10 +200,12 @@ class Limited:
     Attributes:
         twist: The velocity.
         reasons: Limits that reduced it, such as ``workspace``; empty when none did.
+        near: What the arm is about to touch, in words; empty when nothing.
     """
 
     twist: Twist
     reasons: tuple[str, ...]
+    near: str = ""
 
 
 class Envelope:
@@ -209,19 +215,59 @@ class Envelope:
         config: Its settings.
         model: The arm.
         deceleration: With which the arm slows before the table, in [m/s^2].
+        geometry: The whole arm among what stands around it; None: only joints and tool count.
 
     Raises:
-        ConfigError: When the envelope does not contain the arm's home pose.
+        ConfigError: When the envelope does not contain the arm's home pose, or something stands
+            in it.
     """
 
-    def __init__(self, config: EnvelopeConfig, model: ArmModel, deceleration: float) -> None:
+    def __init__(
+        self,
+        config: EnvelopeConfig,
+        model: ArmModel,
+        deceleration: float,
+        geometry: ArmGeometry | None = None,
+    ) -> None:
         self._config = config
         self._model = model
+        self._geometry = geometry
+        self._latest: tuple[FloatArray, float | None, Place] | None = None
         self._deceleration = 0.5 * deceleration  # half is left for the path's own turns
         self._box = config.box
         self._lower = model.lower + config.joint_margin
         self._upper = model.upper - config.joint_margin
         self._check_home()
+        if geometry is not None:
+            geometry.check_posture(model.home, "home pose")
+
+    def place(self, joints: FloatArray, pose: Pose, opening: float | None) -> Place:
+        """Return a posture with its clearances; computed once for the same array of joints.
+
+        Args:
+            joints: Joint angles, shape (6,), in [rad].
+            pose: Measured tool pose.
+            opening: Of the hand, 0 closed to 1 open; None: open.
+        """
+        latest = self._latest
+        if latest is not None and latest[0] is joints and latest[1] == opening:
+            return replace(latest[2], pose=pose)
+        place = Place.at(self._model, joints, pose)
+        place = replace(place, clearances=self.near(place.chain, opening))
+        self._latest = joints, opening, place
+        return place
+
+    def near(self, chain: Chain, opening: float | None = None) -> Clearances | None:
+        """Return what the arm could touch, None where its shape does not count.
+
+        Args:
+            chain: Frames of the arm.
+            opening: Of the hand, 0 closed to 1 open; None: open.
+        """
+        if self._geometry is None:
+            return None
+        angles = None if opening is None else self._geometry.angles(opening)
+        return self._geometry.clearances(chain, angles)
 
     def outside(self, place: Place, *, joint_motion: bool = False) -> str:
         """Name the border that a posture is beyond, empty when it is inside.
@@ -242,9 +288,9 @@ class Envelope:
         heights, _ = place.link_heights(np.zeros(6))
         if np.any(heights < config.table_height + config.link_clearance):
             return "link_clearance"
-        return ""
+        return "contact" if self._overlap(place.clearances) > 0.0 else ""
 
-    def depth(self, joints: FloatArray, chain: Chain) -> float:
+    def depth(self, joints: FloatArray, chain: Chain, near: Clearances | None) -> float:
         """Return how far a posture is outside, lengths in [m] and angles in [rad] added up.
 
         Singularities are no border here: the arm is moved joint by joint.
@@ -252,6 +298,7 @@ class Envelope:
         Args:
             joints: Shape (6,), in [rad].
             chain: Frames at these joints.
+            near: What the arm could touch there, see :meth:`near`.
         """
         position, config = chain.origin[-1], self._config
         box = np.maximum(self._box[0] - position, position - self._box[1])
@@ -259,7 +306,10 @@ class Envelope:
         over = np.maximum(self._lower - joints, joints - self._upper)
         low = config.table_height + config.link_clearance - chain.origin[_FIRST_FREE_LINK:6, 2]
         parts: list[float] = [*box.tolist(), base, *over.tolist(), *low.tolist()]
-        return sum(max(0.0, part) for part in parts)
+        return sum(max(0.0, part) for part in parts) + self._overlap(near)
+
+    def _overlap(self, near: Clearances | None) -> float:
+        return 0.0 if near is None or self._geometry is None else self._geometry.overlap(near)
 
     def limit(self, twist: Twist, place: Place) -> Limited:
         """Reduce a velocity until it leads nowhere outside.
@@ -280,10 +330,10 @@ class Envelope:
         if descent - inside[2] > _TINY:
             reasons.append("table")
         linear = np.array([inside[0], inside[1], descent])
-        share, reason = self._share(np.concatenate([linear, twist.angular]), place)
+        share, reason, near = self._share(np.concatenate([linear, twist.angular]), place)
         if share < _UNCHANGED:
             reasons.append(reason)
-        return Limited(Twist(linear * share, twist.angular * share), tuple(reasons))
+        return Limited(Twist(linear * share, twist.angular * share), tuple(reasons), near)
 
     def _inside_box(self, linear: list[float], place: Place) -> list[float]:
         gain = self._config.approach_gain
@@ -297,23 +347,49 @@ class Envelope:
     def _descent_allowed(self, place: Place) -> float:
         config, pose = self._config, place.pose
         end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
-        above = max(0.0, end - config.table_height - config.table_zone)
-        return sqrt(config.table_speed**2 + 2.0 * self._deceleration * above)
+        lowest = end - config.table_height
+        if place.clearances is not None and self._geometry is not None:
+            heights = place.clearances.distance[self._geometry.at_table]
+            lowest = min(lowest, float(heights.min(initial=lowest)))
+        return self._descent_from(lowest)
 
-    def _share(self, twist: FloatArray, place: Place) -> tuple[float, str]:
-        """Return the share of a velocity that is allowed, and what bounds it."""
+    def _descent_from(self, height: float) -> float:
+        above = max(0.0, height - self._config.table_zone)
+        return sqrt(self._config.table_speed**2 + 2.0 * self._deceleration * above)
+
+    def _table_share(self, speeds: FloatArray, place: Place) -> float:
+        """Parts of the hand also come down when it turns."""
+        if place.clearances is None or self._geometry is None:
+            return 1.0
+        at_table = self._geometry.at_table
+        heights = place.clearances.distance[at_table].tolist()
+        rates = (place.clearances.gradient[at_table] @ speeds).tolist()
+        return min(
+            (
+                self._descent_from(height) / -rate
+                for height, rate in zip(heights, rates, strict=True)
+                if -rate > self._config.table_speed
+            ),
+            default=1.0,
+        )
+
+    def _share(self, twist: FloatArray, place: Place) -> tuple[float, str, str]:
+        """Return the share of a velocity that is allowed, what bounds it, and what is near."""
         speeds = place.joint_speeds(twist)
         if not any(abs(speed) > _TINY for speed in speeds.tolist()):
-            return 1.0, ""
+            return 1.0, "", ""
+        contact, near = self._contact_share(speeds, place)
         shares = {
             "base": self._base_share(twist, place),
             "joint_speed": self._joint_speed_share(speeds),
             "joint_limit": self._joint_limit_share(speeds, place),
             "singularity": self._singularity_share(speeds, place),
             "link_clearance": self._clearance_share(speeds, place),
+            "table": self._table_share(speeds, place),
+            "contact": contact,
         }
         reason = min(shares, key=lambda name: shares[name])
-        return shares[reason], reason
+        return min(1.0, shares[reason]), reason, near
 
     def _base_share(self, twist: FloatArray, place: Place) -> float:
         x, y = place.pose.position[:2]
@@ -356,6 +432,12 @@ class Envelope:
             if -rate > _TINY:
                 share = min(share, self._config.approach_gain * max(0.0, left) / -rate)
         return share
+
+    def _contact_share(self, speeds: FloatArray, place: Place) -> tuple[float, str]:
+        if place.clearances is None or self._geometry is None:
+            return 1.0, ""
+        slowdown = self._geometry.slowdown(place.clearances, speeds, _DECISION)
+        return slowdown.factor, slowdown.cause
 
     def _check_home(self) -> None:
         home = Place.at(self._model, self._model.home, Chain.at(self._model, self._model.home).tool)

@@ -139,6 +139,7 @@ class Motion:
         self._planned = Twist.zero()
         self._too_fast = False
         self.reasons: tuple[str, ...] = ()
+        self.near = ""  # what the arm is about to touch, in words
 
     def halt(self) -> None:
         """Stand still from this instant; the path is forgotten."""
@@ -146,7 +147,7 @@ class Motion:
         self._planned_ramp.reset()
         self._sent_ramp.reset()
         self._action = None
-        self.reasons = ()
+        self.reasons, self.near = (), ""
 
     def tick(self, action: StepAction | None, moment: Moment) -> Twist:
         """Return the velocity to send.
@@ -159,6 +160,7 @@ class Motion:
             Tool velocity in the base frame, within all limits.
         """
         reasons: list[str] = []
+        self.near = ""
         self._take(action, moment, reasons)
         target = Twist.zero()
         if self._path.pose is not None:
@@ -169,6 +171,7 @@ class Motion:
         limited = self._envelope.limit(ramped, moment.place)
         self._sent_ramp.cut(limited.twist)
         self.reasons = tuple(dict.fromkeys([*reasons, *limited.reasons]))
+        self.near = limited.near or self.near
         return limited.twist
 
     def _take(self, action: StepAction | None, moment: Moment, reasons: list[str]) -> None:
@@ -191,6 +194,7 @@ class Motion:
         limited = self._envelope.limit(ramped, moment.place)
         self._planned_ramp.cut(limited.twist)
         reasons += limited.reasons
+        self.near = limited.near
         back = self._path.feedback(moment.place.pose, moment.pose_at)
         self._path.advance(limited.twist, moment.period, moment.now + moment.period)
         planned = limited.twist
@@ -281,5 +285,6 @@ class Episode:
         if self.starved:
             return "chunk_missing", "no action is due, at rest"
         if reasons := self.motion.reasons:
-            return reasons[0], "motion is limited: " + ", ".join(reasons)
+            text = "motion is limited: " + ", ".join(reasons)
+            return reasons[0], f"{text} ({self.motion.near})" if self.motion.near else text
         return "", ""

@@ -40,7 +40,9 @@ _SHORTCUTS: Final = 60
 _DEEPER: Final = 0.01  # [m] or [rad] outside of the envelope that an arm off its way explains
 
 
-def plan_home(model: ArmModel, envelope: Envelope, joints: FloatArray) -> FloatArray:
+def plan_home(
+    model: ArmModel, envelope: Envelope, joints: FloatArray, opening: float | None = None
+) -> FloatArray:
     """Find a way home that stays inside the envelope.
 
     Tried in turn: straight there in joint space; the same after the tool was lifted; a search with
@@ -52,6 +54,7 @@ def plan_home(model: ArmModel, envelope: Envelope, joints: FloatArray) -> FloatA
         model: The arm.
         envelope: Where it may be.
         joints: Where it is, shape (6,), in [rad].
+        opening: Of the hand, 0 closed to 1 open; None: open.
 
     Returns:
         Postures, shape (n, 6), in [rad]; the first is where the arm is.
@@ -59,7 +62,7 @@ def plan_home(model: ArmModel, envelope: Envelope, joints: FloatArray) -> FloatA
     Raises:
         SafetyError: There is none.
     """
-    checker = _Checker(model, envelope)
+    checker = _Checker(model, envelope, opening)
     for way in _simple_ways(model, joints):
         if checker.leads_inside(way):
             return way
@@ -72,13 +75,15 @@ def plan_home(model: ArmModel, envelope: Envelope, joints: FloatArray) -> FloatA
 
 
 class _Checker:
-    def __init__(self, model: ArmModel, envelope: Envelope) -> None:
+    def __init__(self, model: ArmModel, envelope: Envelope, opening: float | None) -> None:
         self.model = model
         self._envelope = envelope
+        self._opening = opening
 
     def depth(self, joints: FloatArray) -> float:
         """Return how far a posture is outside of the envelope, 0 inside."""
-        return self._envelope.depth(joints, Chain.at(self.model, joints))
+        chain = Chain.at(self.model, joints)
+        return self._envelope.depth(joints, chain, self._envelope.near(chain, self._opening))
 
     def leads_inside(self, way: FloatArray) -> bool:
         """Tell whether a way never goes out, or further out than it began."""
@@ -222,7 +227,7 @@ class Homing:
         """Say why the way home must end, empty when it need not."""
         if now > self._until:
             return "the way home takes too long"
-        depth = self._envelope.depth(place.joints, place.chain)
+        depth = self._envelope.depth(place.joints, place.chain, place.clearances)
         if depth > self._depth + _DEEPER:
             border = self._envelope.outside(place, joint_motion=True)
             return f"the way home left the envelope by {depth:.3f} ({border})"

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from ..robots.kinematics import ArmModel
 from ..types import FloatArray, Twist
 from .controller_settings import StopConfig
 from .envelope import Envelope, Place
@@ -147,7 +146,6 @@ class AfterStop:
         config: What happens after a stop.
         velocity: Limits of acceleration and jerk of a retreat.
         envelope: Limits on where a retreat may go.
-        model: The arm.
         supervisor: Whose stops are followed.
     """
 
@@ -156,12 +154,11 @@ class AfterStop:
         config: StopConfig,
         velocity: VelocityConfig,
         envelope: Envelope,
-        model: ArmModel,
         supervisor: Supervisor,
     ) -> None:
         self.sequence = StopSequence(config)
         self.retreat = Retreat(config, velocity, envelope)
-        self._model = model
+        self._envelope = envelope
         self._supervisor = supervisor
         self._zero_time = config.zero_time
         self._stops = 0
@@ -202,5 +199,5 @@ class AfterStop:
         if supervisor.untrusted or feedback.pose is None or feedback.joints is None:
             self.retreat.cancel()
             return Twist.zero()
-        place = Place.at(self._model, feedback.joints, feedback.pose)
+        place = self._envelope.place(feedback.joints, feedback.pose, feedback.opening)
         return self.retreat.twist(now, period, place, supervisor.torque.load)

@@ -89,6 +89,8 @@ def _declare(node: Node, name: str, default: Any, info: SettingInfo) -> Any:
         value = node.declare_parameter(name, start, descriptor).value
     except InvalidParameterValueException as error:
         raise ConfigError(f"{name}: {error}, allowed: {info.allowed}") from error
+    if value is None and isinstance(default, tuple):
+        value = []  # what rclpy makes of an empty list
     whole = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
     return float(value) if whole else value
 

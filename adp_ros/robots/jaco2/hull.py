@@ -4,6 +4,7 @@ Meshes: those of the dm_control package (third_party/kinova), made from Kinova's
 wrist has no mesh there; its links have the radius of the forearm.
 """
 
+from math import radians
 from typing import Final
 
 from ..shape import ArmShape, Capsule, FingerShape
@@ -30,6 +31,7 @@ _HAND: Final = (
 )
 _LINE: Final = ((0.0006, -0.0066, 0.0), (0.0749, -0.0060, 0.0))  # knuckle and tip
 _FINGER_RADIUS: Final = 0.0170
+_CLOSED: Final = radians(80.0)
 _THREE: Final = (
     ((0.00279, 0.03126, -0.11467), (-0.631592, -0.38818123, 0.62521198, 0.24396077)),
     ((-0.02226, -0.02707, -0.11482), (-0.25467106, 0.65965315, -0.37146008, 0.60167914)),
@@ -50,7 +52,7 @@ def jaco2_shape(wrist: str, fingers: int) -> ArmShape:
     """
     placed = _TWO if fingers == 2 else _THREE
     shapes = tuple(
-        FingerShape(f"finger {i + 1}", position, rotation, *_LINE, _FINGER_RADIUS)
+        FingerShape(f"finger {i + 1}", position, rotation, *_LINE, _FINGER_RADIUS, _CLOSED)
         for i, (position, rotation) in enumerate(placed)
     )
     links = (*_ARM, *_WRISTS[wrist], *_HAND)
