@@ -61,7 +61,7 @@ def make_nodes(context: LaunchContext) -> list[Node]:
     names = [argument.name for argument in arguments]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     settings = resolve_settings(given, SHARE)
-    claim = claim_arm(settings.robot_type)
+    claim = claim_arm(settings.robot_name)
     specs = prepare_nodes(settings, SHARE)
     context.register_event_handler(OnShutdown(on_shutdown=lambda *_: claim.close()))
     return [make_node(spec) for spec in specs]
@@ -80,6 +80,14 @@ def refuse_unknown(argv: Sequence[str], arguments: Sequence[LaunchArgument]) -> 
 
 def make_node(spec: NodeSpec) -> Node:
     """Turn one row of the table into a node."""
+    if spec.namespace:
+        return Node(
+            package="adp_ros",
+            executable=spec.executable,
+            ros_arguments=spec.ros_arguments()[1:],
+            output="screen",
+            on_exit=end_all,
+        )
     parameters = {
         name: ParameterValue(value, value_type=type(value))
         for name, value in spec.parameters.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
 from ..robots.robot import ROBOTS
+from ..ros.arm_name import add_robot_name
 from ..settings import number_between
 from .output import write_result
 
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="listen to the running arm instead",
     )
     parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
+    add_robot_name(parser)
     parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
     parser.add_argument("--payload-mass", type=float, default=0.0, help="in the hand, in [kg]")
     parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.live is None:
         motion = read_free_motion(arguments.bag, arguments.robot_type)
     else:
-        motion = _listen(arguments.robot_type, arguments.live)
+        motion = _listen(arguments.robot_type, arguments.robot_name, arguments.live)
     found = residuals(motion, arm.model(), config)
     proposal = propose(found, config, arguments.margin)
     if arguments.plot is not None:
@@ -68,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if proposal.warnings else 0
 
 
-def _listen(robot_type: str, seconds: float) -> "FreeMotion":
+def _listen(robot_type: str, robot_name: str, seconds: float) -> "FreeMotion":
     from ..ros.client import joined
     from ..ros.observers import FreeMotionListener
 
-    with joined(lambda: FreeMotionListener(robot_type)) as (listener, spin):
+    with joined(lambda: FreeMotionListener(robot_type), robot_name=robot_name) as (listener, spin):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0.0:
             spin(min(5.0, left))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from ..errors import ConfigError
+from ..ros.arm_name import add_robot_name
 
 _FIRST: Final = 0.7  # [s] until a held key repeats
 _NEXT: Final = 0.15  # [s] from one repetition to the next
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "latched. A keyboard is no safety-rated device: keep the emergency stop in reach. q ends."
     )
     parser.add_argument("--joy", type=int, metavar="BUTTON", help="number of a button on /joy")
+    add_robot_name(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.joy is None and not sys.stdin.isatty():
         raise ConfigError("enable reads the keyboard, and stdin is no terminal; allowed: --joy")
-    with joined(lambda: EnableDevice(arguments.joy)) as (device, spin):
+    name = arguments.robot_name
+    with joined(lambda: EnableDevice(arguments.joy), robot_name=name) as (device, spin):
         while arguments.joy is not None:
             spin(PERIOD)
         with _keys() as pressed:

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_result(arguments.json, values, "\n".join(map(_described, known)))
         return 0
     settings = resolve_settings(given, share)
-    with claim_arm(settings.robot_type), StopRequest().listening() as request:
+    with claim_arm(settings.robot_name), StopRequest().listening() as request:
         specs = prepare_nodes(settings, share)
         runner = Runner([node_program(spec) for spec in specs], child_environment(), write_line)
         runner.start()

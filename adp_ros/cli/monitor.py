@@ -12,6 +12,7 @@ from rich.live import Live
 
 from ..reports.monitor import WINDOWS, Snapshot, snapshot_json, snapshot_line
 from ..reports.terminal import draw
+from ..ros.arm_name import add_robot_name
 from ..settings import number_between
 
 NODE_NAME: Final = "monitor"
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=5.0,
         help="with --once: listen for so long in [s] (default 5)",
     )
+    add_robot_name(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     live = console.is_terminal and not arguments.json
     rate = arguments.rate or (4.0 if live else LINE_RATE)
     try:
-        with _listening() as watch:
+        with _listening(arguments.robot_name) as watch:
             if arguments.once:
                 return _once(watch, arguments.wait, console, arguments.json)
             if live:
@@ -93,14 +95,14 @@ def _write(watch: Watch, period: float, as_json: bool) -> None:
 
 
 @contextmanager
-def _listening() -> Iterator[Watch]:
+def _listening(robot_name: str) -> Iterator[Watch]:
     """Join the ROS graph; nothing is published and no service is called."""
     from rclpy.node import Node
 
     from ..ros.client import joined
     from ..ros.observers import MonitorFeed
 
-    with joined(lambda: Node(NODE_NAME)) as (node, spin):
+    with joined(lambda: Node(NODE_NAME), robot_name=robot_name) as (node, spin):
         feed = MonitorFeed(node, 4 * WINDOWS)
 
         def watch(seconds: float) -> Snapshot:

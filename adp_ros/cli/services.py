@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Final
 
+from ..ros.arm_name import add_robot_name
 from ..settings import number_between
 from .output import write_result
 
@@ -29,13 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=60.0,
         help="wait for the answer in [s] (default: 60)",
     )
+    add_robot_name(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Call the service; return 0 when it succeeded, 1 when it refused."""
     from ..ros.client import call_trigger  # ROS takes a second
 
-    success, message = call_trigger(f"/adp/{arguments.command}", arguments.timeout)
+    success, message = call_trigger(
+        f"/adp/{arguments.command}", arguments.timeout, arguments.robot_name
+    )
     text = f"{'done' if success else 'refused'}: {message}" if message else "done"
     write_result(arguments.json, {"success": success, "message": message}, text)
     return 0 if success else 1

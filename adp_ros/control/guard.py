@@ -95,6 +95,7 @@ _TURN_SPEED: Final = 1.6  # [rad/s]; the arm's own cap is 1.07
 _JOINT_JUMP: Final = 0.1  # [rad]
 _JOINT_MARGIN: Final = 1.5  # of the joints' top speed
 _KEPT: Final = 0.8  # [s] of poses and commands
+_MESSAGE: Final = 0.01  # [s] for which a driver follows one message at least
 _DELAYS: Final = (0.0, 0.04, 0.08, 0.12, 0.16)  # [s] that a command may wait in a queue
 _BLIND_SPEED: Final = 0.015  # [m/s] of command that the arm may not even try
 _LEVER: Final = 0.1  # [m]
@@ -108,6 +109,31 @@ _STILL_FINGERS: Final = 0.1  # [1/s] of the opening
 def wrapped(angles: FloatArray) -> FloatArray:
     """Return angles in [rad] as the nearest equal ones to zero, any shape."""
     return np.asarray(np.remainder(angles + np.pi, 2.0 * np.pi) - np.pi)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Way, shape (3,), in [m] and turn, shape (3,), in [rad] commanded up to a time in [s].
+
+    ``least``: each message moves the arm for 10 ms; ``most``: until the next one. Between the two
+    lies what a driver makes of messages that come late.
+    """
+
+    time: float
+    least: tuple[FloatArray, FloatArray]
+    most: tuple[FloatArray, FloatArray]
+
+
+def _measured_at(sample: PoseSample | JointsSample) -> float:
+    """Return when a sample was measured, in [s]: a busy machine hands it over late."""
+    return sample.arrival - max(0.0, sample.delay)
+
+
+def _distance(point: FloatArray, start: FloatArray, end: FloatArray) -> float:
+    """Return the distance of a point from a line segment, all shape (3,)."""
+    along = end - start
+    share = float((point - start) @ along) / max(float(along @ along), 1e-12)
+    return length(point - start - min(max(share, 0.0), 1.0) * along)
 
 
 class Agreement:
@@ -131,7 +157,7 @@ class Agreement:
 
     def reset(self) -> None:
         """Forget commands and motion: from now on somebody else, or nobody, moves the arm."""
-        self._told: deque[tuple[float, FloatArray, FloatArray]] = deque()
+        self._told: deque[_Told] = deque()
         self._since: float | None = None
         self._blind = 0.0
         self._twist_apart = 0
@@ -141,12 +167,12 @@ class Agreement:
         """Compare joint angles with the last ones, and with those of the other source."""
         if not np.isfinite(sample.joints).all():
             return
-        last = self._joints.get(sample.source)
-        self._joints[sample.source] = sample.arrival, sample.joints
+        last, at = self._joints.get(sample.source), _measured_at(sample)
+        self._joints[sample.source] = at, sample.joints
         if last is not None:
             step = np.abs(wrapped(sample.joints - last[1]))
             speed = _JOINT_MARGIN * self._model.max_joint_speed
-            over = step - _JOINT_JUMP - speed * max(0.0, sample.arrival - last[0])
+            over = step - _JOINT_JUMP - speed * max(0.0, at - last[0])
             if over.max() > 0.0:
                 joint = int(np.argmax(over))
                 text = f"{sample.source}: joint {joint + 1} jumped by {step[joint]:.2f} rad"
@@ -174,15 +200,17 @@ class Agreement:
         pose = sample.pose
         if not (np.isfinite(pose.position).all() and np.isfinite(pose.rotation).all()):
             return
+        at = _measured_at(sample)
         if self._poses:
-            at, last = self._poses[-1]
-            self._judge_jump(pose, last, max(0.0, sample.arrival - at))
-        self._poses.append((sample.arrival, pose))
-        while sample.arrival - self._poses[0][0] > _KEPT:
+            before, last = self._poses[-1]
+            at = max(before, at)
+            self._judge_jump(pose, last, at - before)
+        self._poses.append((at, pose))
+        while at - self._poses[0][0] > _KEPT:
             self._poses.popleft()
         if chain is not None:
             self._judge_tool(pose, chain.tool)
-        self._judge_twist(sample.arrival)
+        self._judge_twist(at)
 
     def take_opening(self, opening: float, arrival: float) -> None:
         """Note the measured opening of the hand, 0 closed to 1 open."""
@@ -199,11 +227,18 @@ class Agreement:
             period: Time that it lasted, in [s].
             places: Monitors of pose and joints.
         """
-        last = self._told[-1] if self._told else (now - period, np.zeros(3), np.zeros(3))
+        none = (np.zeros(3), np.zeros(3))
+        last = self._told[-1] if self._told else _Told(now - period, none, none)
         self._since = now if self._since is None else self._since
-        way, turn = last[1] + twist.linear * period, last[2] + twist.angular * period
-        self._told.append((now, way, turn))
-        while now - self._told[0][0] > _KEPT + _DELAYS[-1]:
+        (least, least_turn), (most, most_turn) = last.least, last.most
+        held = min(_MESSAGE, period)
+        told = _Told(
+            now,
+            (least + twist.linear * held, least_turn + twist.angular * held),
+            (most + twist.linear * period, most_turn + twist.angular * period),
+        )
+        self._told.append(told)
+        while now - self._told[0].time > _KEPT + _DELAYS[-1]:
             self._told.popleft()
         speed = max(length(twist.linear), _LEVER * length(twist.angular))
         frozen = all(feed.repeats >= _BLIND_REPEATS for feed in places)
@@ -272,7 +307,10 @@ class Agreement:
         )
 
     def _judge_twist(self, now: float) -> None:
-        """Compare the way of the last poses with the way commanded a little earlier."""
+        """Compare the way between the last poses with the way commanded a little earlier.
+
+        Both on the time of measurement: late arrivals on a busy machine shift neither.
+        """
         config = self._config
         if self._since is None or now - self._since < config.time:
             return
@@ -284,8 +322,9 @@ class Agreement:
         moved = end.position - start.position
         turned = rotvec_from_rotation(end.rotation @ start.rotation.T)
         begin = window[0][0]
-        linear = min(length(moved - self._way(begin - d, now - d, 1)) for d in _DELAYS) / span
-        angular = min(length(turned - self._way(begin - d, now - d, 2)) for d in _DELAYS) / span
+        apart_by = [self._apart_by(moved, turned, begin - d, now - d) for d in _DELAYS]
+        linear = min(way for way, _ in apart_by) / span
+        angular = min(turn for _, turn in apart_by) / span
         apart = linear > config.linear or angular > config.angular
         text = (
             f"measured and commanded motion differ by {linear:.3f} m/s and {angular:.2f} rad/s, "
@@ -295,15 +334,19 @@ class Agreement:
             "twist", self._twist_apart, apart, Fault("motion_disagrees", text)
         )
 
-    def _way(self, begin: float, end: float, number: int) -> FloatArray:
-        """Return the way (1) or turn (2) commanded in a time, shape (3,)."""
-        return np.asarray(self._at(end, number) - self._at(begin, number))
+    def _apart_by(
+        self, moved: FloatArray, turned: FloatArray, begin: float, end: float
+    ) -> tuple[float, float]:
+        """Return how far way and turn are from what was commanded in a time."""
+        first, last = self._at(begin), self._at(end)
+        way, turn = (
+            _distance(measured, last.least[i] - first.least[i], last.most[i] - first.most[i])
+            for i, measured in enumerate((moved, turned))
+        )
+        return way, turn
 
-    def _at(self, time: float, number: int) -> FloatArray:
-        for entry in reversed(self._told):
-            if entry[0] <= time:
-                return np.asarray(entry[number])
-        return np.asarray(self._told[0][number])
+    def _at(self, time: float) -> _Told:
+        return next((t for t in reversed(self._told) if t.time <= time), self._told[0])
 
 
 class EnablingDevice:

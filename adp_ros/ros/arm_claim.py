@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping
 
 from ..errors import ConfigError
+from .arm_name import namespace
 from .lifeline import lifeline_address
 
 
@@ -23,7 +24,7 @@ class ArmClaim:
 
     Args:
         domain: ROS domain.
-        arm: The arm's name, as its lifeline has it.
+        arm: Its robot_name; all robot types have the plain names, which are one claim.
 
     Raises:
         ConfigError: Another launch or controller has it; names its process.
@@ -31,7 +32,7 @@ class ArmClaim:
 
     def __init__(self, domain: int, arm: str) -> None:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        address = f"adp_ros/launch/{domain}/{arm}"
+        address = f"adp_ros/launch/{domain}{namespace(arm)}"
         try:
             self._listener.bind("\0" + address)
         except OSError:

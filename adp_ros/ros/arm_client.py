@@ -22,6 +22,7 @@ from ..control.episode import Command
 from ..errors import ArmError
 from ..robots.robot import Robot, robot_named
 from ..types import EnableSample
+from .arm_name import of_arm
 
 _KINDS: Final[Mapping[str, type]] = MappingProxyType(
     {
@@ -33,9 +34,17 @@ _KINDS: Final[Mapping[str, type]] = MappingProxyType(
     }
 )
 ENABLE_TOPIC: Final = "/adp/enable"
+_OTHER_OUTPUTS: Final = ("joint_command", "tool_wrench", "cartesian_command")
+_OTHER_INPUTS: Final = (  # with these the driver would move the arm as well
+    "cartesian_velocity",
+    "cartesian_velocity_with_finger_velocity",
+    "cartesian_force",
+)
 _LOG_PERIOD = 1.0  # [s] between lines about unreadable messages
 # Best effort takes what reliable publishers send as well, and an old sample is not worth waiting.
-_SAMPLES = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Every torque counts; of all else the newest, so that nothing old is judged after a held-up moment.
+_EACH = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class ArmLink:
@@ -53,18 +62,28 @@ class ArmLink:
         self._lock = lock
         self._frame = controller.settings.arm.angular_frame
         self.robot = robot_named(controller.settings.arm.robot_type)
-        self.heard: list[str] = []  # full names of the driver's topics
+        self.lines: dict[str, int] = {}  # full name of a driver's topic -> publishers allowed
         for name, kind in _KINDS.items():
-            topic = self.robot.topic_out(name)
-            taken = node.create_subscription(kind, topic, self._taking(name), _SAMPLES)
-            self.heard.append(taken.topic_name)
+            topic = of_arm(node, self.robot.topic_out(name))
+            qos = _EACH if name == "joint_torques" else _NEWEST
+            taken = node.create_subscription(kind, topic, self._taking(name), qos)
+            self.lines[taken.topic_name] = 1
         self._velocity = node.create_publisher(
-            PoseVelocityWithFingers, self.robot.topic_in("cartesian_velocity_with_fingers"), 1
+            PoseVelocityWithFingers,
+            of_arm(node, self.robot.topic_in("cartesian_velocity_with_fingers")),
+            1,
         )
         self._joints = node.create_publisher(
-            JointVelocity, self.robot.topic_in("joint_velocity"), 1
+            JointVelocity, of_arm(node, self.robot.topic_in("joint_velocity")), 1
         )
-        node.create_subscription(Bool, ENABLE_TOPIC, self._on_enable, 10)
+        node.create_subscription(Bool, of_arm(node, ENABLE_TOPIC), self._on_enable, 10)
+        self.lines |= dict.fromkeys((self._velocity.topic_name, self._joints.topic_name), 1)
+        for names, full, allowed in (
+            (_OTHER_OUTPUTS, self.robot.topic_out, 1),
+            (_OTHER_INPUTS, self.robot.topic_in, 0),
+        ):
+            resolved = (node.resolve_topic_name(of_arm(node, full(name))) for name in names)
+            self.lines |= dict.fromkeys(resolved, allowed)
 
     def send(self, command: Command) -> None:
         """Send one velocity message."""
@@ -74,11 +93,6 @@ class ArmLink:
         make = self.robot.messages.velocity_message
         message = make(command.twist, command.opening, command.rotation, self._frame)
         self._velocity.publish(message)
-
-    @property
-    def spoken(self) -> list[str]:
-        """Full names of the topics on which the arm is commanded."""
-        return [self._velocity.topic_name, self._joints.topic_name]
 
     def _on_enable(self, msg: Bool) -> None:
         with self._lock:
@@ -121,7 +135,9 @@ class ArmServices:
 
     def __init__(self, node: Node, robot: Robot, group: CallbackGroup) -> None:
         def client(kind: Any, name: str) -> Client:
-            return node.create_client(kind, robot.topic_in(name), callback_group=group)
+            return node.create_client(
+                kind, of_arm(node, robot.topic_in(name)), callback_group=group
+            )
 
         self._stop = client(Stop, "stop")
         self._start = client(Start, "start")

@@ -14,6 +14,7 @@ from ..cameras.picture_geometry import Calibration, load_calibration
 from ..health import Health, Level
 from ..msg import TwinState
 from ..types import Frame
+from .arm_name import of_arm
 from .diagnostics import DiagnosticsPublisher
 from .node_process import NodeClock, Worker, run_node, yield_to_others
 from .parameters import declare_settings, refuse_unknown_parameters, resolve_url
@@ -44,7 +45,8 @@ class CameraNode(Node):
         watched = factory(self._settings, self._times, self._listen_to_twin)
         self._camera, self._link, self._frozen = watched.camera, watched.link, watched.frozen
         self._monitor = CameraMonitor(self._settings, self._camera.name)
-        topic, qos = f"/{self._settings.camera_name}", qos_profile_sensor_data
+        topic = of_arm(self, f"/{self._settings.camera_name}")
+        qos = qos_profile_sensor_data
         self._raw = self.create_publisher(Image, f"{topic}/image_raw", qos)
         self._jpeg = self.create_publisher(CompressedImage, f"{topic}/image_raw/compressed", qos)
         self._calibrated = self.create_publisher(CameraInfo, f"{topic}/camera_info", qos)
@@ -70,7 +72,7 @@ class CameraNode(Node):
     def _listen_to_twin(self) -> StateProvider:
         feed = StateFeed()
         newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self.create_subscription(TwinState, "/sim/state", feed.put, newest)
+        self.create_subscription(TwinState, of_arm(self, "/sim/state"), feed.put, newest)
         return feed.wait
 
     def _open(self) -> None:

@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from ..errors import ConfigError
 from ..settings import nearest
+from .arm_name import namespace, namespace_arguments
 from .messages import message_class
 from .node_process import complete_environment
 
@@ -35,15 +36,18 @@ SHOWN: Final = 32  # elements of a long array
 
 
 @contextmanager
-def joined(make_node: Callable[[], N], *, pictures: bool = False) -> Iterator[tuple[N, Spin]]:
+def joined(
+    make_node: Callable[[], N], *, pictures: bool = False, robot_name: str = ""
+) -> Iterator[tuple[N, Spin]]:
     """Join the graph with one node while the context lasts.
 
     Args:
         make_node: Builds the node.
         pictures: True when it takes pictures.
+        robot_name: Arm in whose namespace it is, empty for plain names.
     """
     complete_environment(pictures=pictures)
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=namespace_arguments(robot_name), signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
 
     def spin(seconds: float) -> None:
@@ -65,12 +69,13 @@ def domain() -> str:
     return f"ROS domain {os.environ.get('ROS_DOMAIN_ID', '').strip() or '0'}"
 
 
-def call_trigger(name: str, timeout: float) -> tuple[bool, str]:
+def call_trigger(name: str, timeout: float, robot_name: str = "") -> tuple[bool, str]:
     """Call a ``std_srvs/Trigger`` service.
 
     Args:
         name: Such as ``/adp/start``.
         timeout: Longest wait for the answer in [s].
+        robot_name: Arm whose service it is, empty for plain names.
 
     Returns:
         Whether it succeeded, and what it said.
@@ -78,6 +83,7 @@ def call_trigger(name: str, timeout: float) -> tuple[bool, str]:
     Raises:
         ConfigError: No node offers the service, or there is no answer in time.
     """
+    name = f"{namespace(robot_name)}{name}"
     with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
         client = node.create_client(Trigger, name)
         deadline = time.monotonic() + DISCOVERY

@@ -15,6 +15,7 @@ from ..errors import AdpError
 from ..health import Health
 from ..msg import ActionChunk, ChunkRequest
 from .arm_client import ArmLink
+from .arm_name import of_arm
 from .controller_services import (
     ControllerServices,
     LineWatch,
@@ -28,7 +29,11 @@ from .node_process import Worker, collect_young, prepare_loop_thread, restore_pr
 from .parameters import refuse_unknown_parameters
 
 _COLLECT_PERIOD = 1.0  # [s]
-CAMERA_TOPICS = ("/camera/image_raw", "/camera/image_raw/compressed")
+CAMERA_TOPICS = tuple(
+    f"/{camera}/{name}"
+    for camera in ("camera", "camera2")
+    for name in ("image_raw", "image_raw/compressed", "camera_info")
+)
 _LAST_ZEROS = 0.2  # [s] of zero velocity before the node ends
 
 
@@ -58,15 +63,20 @@ class ControllerNode(Node):
         self._task_services = ControllerServices(
             self, self._controller, self._arm.robot, self._lock
         )
-        self._requests = self.create_publisher(ChunkRequest, "/adp/chunk_request", 10)
+        self._requests = self.create_publisher(ChunkRequest, of_arm(self, "/adp/chunk_request"), 10)
         self._states = SafetyPublisher(self)
         self._nodes = NodeWatch(self, self._controller, self._lock)
         events = self._nodes.chunk_events
         chunks = self.create_subscription(
-            ActionChunk, "/adp/action_chunk", self._on_chunk, 1, event_callbacks=events
+            ActionChunk,
+            of_arm(self, "/adp/action_chunk"),
+            self._on_chunk,
+            1,
+            event_callbacks=events,
         )
-        lines = [*self._arm.spoken, *self._arm.heard, chunks.topic_name, *CAMERA_TOPICS]
-        lines.append(self._requests.topic_name)
+        cameras = (self.resolve_topic_name(of_arm(self, topic)) for topic in CAMERA_TOPICS)
+        own = (chunks.topic_name, self._requests.topic_name, self._states.topic)
+        lines = {**self._arm.lines, **dict.fromkeys((*own, *cameras), 1)}
         self._lines = LineWatch(self, self._controller, self._lock, lines, self._nodes.ended)
         report = ControllerReport(self._controller, self._pacer, time.monotonic)
         components = {name: self._locked(ask) for name, ask in report.components().items()}

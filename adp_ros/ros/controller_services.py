@@ -6,7 +6,7 @@ middleware's lease runs out; until then its missing chunks bring the arm to rest
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
@@ -24,6 +24,7 @@ from ..errors import AdpError, SafetyError
 from ..msg import SafetyState
 from ..robots.robot import Robot
 from .arm_client import ENABLE_TOPIC, ArmServices, Pause
+from .arm_name import of_arm
 from .lifeline import LifelineWatch
 from .node_process import node_lifeline
 from .parameters import declare_groups
@@ -88,7 +89,7 @@ _FORGOTTEN = 30.0  # [s] after which the middleware no longer lists a process th
 
 
 class LineWatch:
-    """Sees to it that each topic which moves the arm, or tells where it is, has one publisher.
+    """Sees to it that each topic which moves the arm, or tells where it is, has one owner.
 
     The graph is asked, not events of the middleware: not every one has them.
 
@@ -96,7 +97,7 @@ class LineWatch:
         node: The controller's node.
         controller: What is told.
         lock: Held while the controller is used.
-        topics: Full names.
+        lines: Full names of topics -> publishers allowed.
         ended: Names of nodes -> when their processes ended, in [s]; the middleware goes on
             listing publishers of a process that was killed.
     """
@@ -106,19 +107,19 @@ class LineWatch:
         node: Node,
         controller: Controller,
         lock: Lock,
-        topics: Sequence[str],
+        lines: Mapping[str, int],
         ended: Mapping[str, float],
     ) -> None:
         self._node = node
         self._controller = controller
         self._lock = lock
-        self._topics = topics
+        self._lines = lines
         self._ended = ended
         self._found = ""
         node.create_timer(_LOOK_PERIOD, self._look, callback_group=ReentrantCallbackGroup())
 
     def _look(self) -> None:
-        problems = (self._problem(topic) for topic in self._topics)
+        problems = (self._problem(*line) for line in self._lines.items())
         found = next((problem for problem in problems if problem), "")
         if found == self._found:
             return
@@ -128,18 +129,19 @@ class LineWatch:
         if found:
             self._node.get_logger().error(found)
 
-    def _problem(self, topic: str) -> str:
-        if self._node.count_publishers(topic) < 2:
+    def _problem(self, topic: str, allowed: int) -> str:
+        if self._node.count_publishers(topic) <= allowed:
             return ""
         infos = self._node.get_publishers_info_by_topic(topic)
         names = sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
         recent = time.monotonic() - _FORGOTTEN
         for name in [n for n in names if self._ended.get(n.rpartition("/")[2], recent) > recent]:
-            if names.count(name) > 1:
+            if len(names) > allowed and (allowed == 0 or names.count(name) > 1):
                 names.remove(name)
-        if len(names) < 2:
+        if len(names) <= allowed:
             return ""
-        return f"{topic} has {len(names)} publishers, one is allowed: {', '.join(names)}"
+        number = "one is" if allowed else "none is"
+        return f"{topic} has {len(names)} publishers, {number} allowed: {', '.join(names)}"
 
 
 _PERIOD = 0.1  # [s]
@@ -169,7 +171,10 @@ class SafetyPublisher:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._publisher = node.create_publisher(SafetyState, "/adp/safety_state", _LATCHED)
+        self._publisher = node.create_publisher(
+            SafetyState, of_arm(node, "/adp/safety_state"), _LATCHED
+        )
+        self.topic: str = self._publisher.topic_name
         self._last: tuple[Status, str] | None = None
         self._due = 0.0
 
@@ -230,7 +235,8 @@ class ControllerServices:
             ("tare", self._tare),
         ):
             service = self._answering(ask)
-            node.create_service(Trigger, f"/adp/{name}", service, callback_group=group)
+            full = of_arm(node, f"/adp/{name}")
+            node.create_service(Trigger, full, service, callback_group=group)
 
     def close(self) -> None:
         """End the thread that looks for ways home."""
@@ -352,11 +358,12 @@ class ControllerServices:
             self._controller.require_free(request, time.monotonic())
 
     def _check_enable_topic(self, request: str) -> None:
-        kinds = dict(self._node.get_topic_names_and_types()).get(ENABLE_TOPIC, [])
+        topic = of_arm(self._node, ENABLE_TOPIC)
+        kinds = dict(self._node.get_topic_names_and_types()).get(topic, [])
         wrong = [kind for kind in kinds if kind != "std_msgs/msg/Bool"]
         if wrong:
             raise SafetyError(
-                f"{request} refused: {ENABLE_TOPIC} is a {wrong[0]}, std_msgs/msg/Bool is needed"
+                f"{request} refused: {topic} is a {wrong[0]}, std_msgs/msg/Bool is needed"
             )
 
     async def _start_driver(self) -> None:

@@ -8,6 +8,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from ..health import Health, Steady, format_value
+from .arm_name import of_arm
 
 PERIOD = 1.0  # [s]
 
@@ -28,7 +29,7 @@ class DiagnosticsPublisher:
         self._node = node
         self._components = {name: (ask, Steady()) for name, ask in components.items()}
         self._hardware_id = hardware_id
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(DiagnosticArray, of_arm(node, "/diagnostics"), 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # also while /clock stands still
         self._timer = node.create_timer(PERIOD, self.publish, clock=steady)
 

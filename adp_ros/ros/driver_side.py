@@ -4,6 +4,7 @@ Names, types, units and quirks are those of kinova-ros. The twin uses it; the re
 another program.
 """
 
+import time
 from collections.abc import Callable
 from math import pi, radians
 
@@ -21,9 +22,12 @@ from kinova_msgs.msg import (
 from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
 from rclpy.task import Future
+from rclpy.wait_for_message import wait_for_message
 from sensor_msgs.msg import JointState
 
+from ..errors import ConfigError
 from ..geometry import euler_xyz_from_rotation
 from ..robots.jaco2.messages import (
     finger_position_message,
@@ -37,8 +41,40 @@ from ..sim.base_controller import DriverMode, VelocityPoint
 from ..sim.shared_twin import SharedTwin
 from ..sim.twin import ArmReading
 from ..types import FloatArray
+from .arm_name import of_arm
 
-_POLL = 0.05  # [s] between looks whether the arm is home
+_POLL = 0.05  # [s] between two looks
+_DISCOVERY = 0.5  # [s] after which publishers on this machine and its network are known
+_LISTEN = 1.0  # [s]; a driver that lives sends torques at 50 Hz or more
+
+
+def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
+    """Look whether somebody else is the driver of this arm.
+
+    Publishers that nothing comes from are those of a process that was killed.
+
+    Args:
+        node: The driver to be.
+        robot: The arm, for names.
+        joined_at: When the node joined the graph, monotonic, in [s].
+
+    Raises:
+        ConfigError: Names the other one.
+    """
+    topic = of_arm(node, robot.topic_out("joint_torques"))
+    while not node.count_publishers(topic):
+        if time.monotonic() - joined_at > _DISCOVERY:
+            return
+        time.sleep(_POLL)
+    others = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
+    lives, _ = wait_for_message(
+        JointAngles, node, topic, qos_profile=qos_profile_sensor_data, time_to_wait=_LISTEN
+    )
+    if lives:
+        raise ConfigError(
+            f"{topic} is published by {', '.join(others)} already, one driver per arm is allowed: "
+            "end it, set ROS_DOMAIN_ID, or give this arm a robot_name"
+        )
 
 
 class DriverServices:
@@ -66,7 +102,8 @@ class DriverServices:
             ("clear_trajectories", ClearTrajectories, self._on_clear),
         ):
             group = MutuallyExclusiveCallbackGroup()
-            node.create_service(kind, robot.topic_in(name), callback, callback_group=group)
+            full = of_arm(node, robot.topic_in(name))
+            node.create_service(kind, full, callback, callback_group=group)
 
     def _on_stop(self, _: Stop.Request, answer: Stop.Response) -> Stop.Response:
         self._twin.stop()
@@ -180,7 +217,7 @@ class DriverTopics:
         self._finger_speeds = finger_speeds
         # Torque and angles first: who watches the torque should not wait for the rest.
         self._out = [
-            (node.create_publisher(kind, robot.topic_out(name), STATUS_DEPTH), make)
+            (node.create_publisher(kind, of_arm(node, robot.topic_out(name)), STATUS_DEPTH), make)
             for name, kind, make in (
                 ("joint_torques", JointAngles, lambda r: joint_angles_message(r.torques)),
                 ("joint_angles", JointAngles, lambda r: _in_degrees(r.joints)),
@@ -202,7 +239,8 @@ class DriverTopics:
             ),
             ("joint_velocity", JointVelocity, self._on_joint_velocity),
         ):
-            node.create_subscription(kind, robot.topic_in(name), callback, COMMAND_DEPTH)
+            topic = of_arm(node, robot.topic_in(name))
+            node.create_subscription(kind, topic, callback, COMMAND_DEPTH)
 
     def publish(self, reading: ArmReading) -> None:
         """Publish one set of measurements, stamped now, on the topics that have listeners."""

@@ -7,6 +7,7 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 
 from .arm_client import ENABLE_TOPIC
+from .arm_name import of_arm
 
 PERIOD: Final = 0.1  # [s]
 
@@ -26,7 +27,7 @@ class EnableDevice(Node):
         super().__init__("enable_device", **arguments)
         self.held = False
         self._button = button
-        self._publisher = self.create_publisher(Bool, ENABLE_TOPIC, 1)
+        self._publisher = self.create_publisher(Bool, of_arm(self, ENABLE_TOPIC), 1)
         if button is not None:
             self.create_subscription(Joy, "/joy", self._on_joy, 1)
         self.create_timer(PERIOD, self.publish)

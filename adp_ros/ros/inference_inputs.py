@@ -14,10 +14,11 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 
 from ..errors import ObservationError
-from ..health import DurationMeter, Health, Level, RateMeter, Value, latency_values
+from ..health import DurationMeter, Health, Level, RateMeter, Value, latency_values, stamp_problem
 from ..policies.conventions import ArmState
 from ..robots.robot import Robot
 from ..types import Rgb
+from .arm_name import of_arm
 from .picture_messages import ImageConverter
 from .stamps import seconds
 
@@ -67,11 +68,14 @@ class ArmInbox:
             robot: Gives the names of topics and joints.
             max_age: Oldest message that may still be used, in [s].
         """
+        self._node = node
         self._robot = robot
         self._max_age = max_age
         self._newest: dict[str, tuple[object, float]] = {}
+        self._topics: dict[str, str] = {}
         for name, kind in _TOPICS.items():
-            node.create_subscription(kind, robot.topic_out(name), self._keep(name), 1)
+            topic = self._topics[name] = of_arm(node, robot.topic_out(name))
+            node.create_subscription(kind, topic, self._keep(name), 1)
 
     def _keep(self, name: str) -> Callable[[object], None]:
         def keep(message: object) -> None:
@@ -99,19 +103,26 @@ class ArmInbox:
         return self._robot.messages.opening_from_fingers(fingers, self._robot)
 
     def _fresh(self, name: str) -> object:
-        topic = self._robot.topic_out(name)
+        topic = self._topics[name]
         if name not in self._newest:
             raise ObservationError(f"nothing has come on {topic}, the policy's state needs it")
         message, arrived = self._newest[name]
         age = time.monotonic() - arrived
-        if age > self._max_age:
-            raise ObservationError(
-                f"newest message on {topic} is {age:.2f} s old, allowed: {self._max_age:g} s"
-            )
+        if isinstance(message, PoseStamped | JointState):
+            clock = float(self._node.get_clock().now().nanoseconds) * 1e-9
+            stamp = seconds(message.header.stamp)
+            age = max(age, clock - stamp, key=abs) if stamp else age
+        if problem := stamp_problem(age, self._max_age):
+            raise ObservationError(f"newest message on {topic} is {problem}")
         return message
 
 
 _RATE_WANTED = 29.0  # [Hz] of 30
+_RATE_ALLOWED = 33.0  # [Hz]; more are two cameras
+
+
+def _too_many(topic: str, sources: list[str]) -> str:
+    return f"{topic} has {len(sources)} publishers, one is allowed: {', '.join(sources)}"
 
 
 class NoPictureYet(ObservationError):
@@ -123,7 +134,7 @@ class FrameInbox:
 
     def __init__(self, node: Node, topic: str, convert: ImageConverter) -> None:
         """Subscribe with a queue of one: only the newest picture matters."""
-        self.topic = topic
+        self._node = node
         self._convert = convert
         self._changed = threading.Condition()
         self._newest: Image | None = None
@@ -131,6 +142,7 @@ class FrameInbox:
         self._transport = DurationMeter()
         newest_only = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._subscription = node.create_subscription(Image, topic, self._take, newest_only)
+        self.topic: str = self._subscription.topic_name
 
     def _take(self, message: Image, info: Mapping[str, int]) -> None:
         transport = (time.time_ns() - info["source_timestamp"]) * 1e-6  # publish() to here
@@ -156,16 +168,19 @@ class FrameInbox:
             message, age = self._newest, self._age(now)
         if message is None:
             raise NoPictureYet(f"no picture has come on {self.topic}")
-        if age > max_age:
-            raise ObservationError(
-                f"newest picture on {self.topic} is {age:.2f} s old, allowed: {max_age:g} s"
-            )
-        if age < -max_age:
-            raise ObservationError(
-                f"newest picture on {self.topic} is stamped {-age:.2f} s in the future; "
-                "synchronise the clocks of camera and inference machine"
-            )
+        if problem := stamp_problem(age, max_age):
+            raise ObservationError(f"newest picture on {self.topic} is {problem}")
+        sources = self._sources()
+        if len(set(sources)) > 1:
+            raise ObservationError(_too_many(self.topic, sources))
         return message
+
+    def _sources(self) -> list[str]:
+        """Return the names of the nodes that publish; a killed one is listed for a while."""
+        if self._node.count_publishers(self.topic) < 2:
+            return []
+        infos = self._node.get_publishers_info_by_topic(self.topic)
+        return sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
 
     def _age(self, now: Callable[[], float]) -> float:
         return inf if self._newest is None else now() - seconds(self._newest.header.stamp)
@@ -192,7 +207,10 @@ class FrameInbox:
         rate = self._arrivals.rate(time.monotonic())
         values: dict[str, Value] = {"rate_hz": rate, "received": self._arrivals.count}
         values.update(latency_values("transport_ms", self._transport.summary()))
+        sources = self._sources()
+        if len(set(sources)) > 1:
+            return Health(Level.ERROR, _too_many(self.topic, sources), values)
         if rate == 0.0:
             return Health(Level.ERROR, f"no pictures on {self.topic}", values)
-        level = Level.OK if rate >= _RATE_WANTED else Level.WARN
+        level = Level.OK if _RATE_WANTED <= rate <= _RATE_ALLOWED else Level.WARN
         return Health(level, f"{rate:.1f} Hz on {self.topic}", values)

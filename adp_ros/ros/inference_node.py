@@ -22,6 +22,7 @@ from ..policies.window import MeasuredMotion, WindowTimes
 from ..robots.robot import robot_named
 from ..settings import share_directory
 from ..types import ActionConvention, FloatArray, Observation
+from .arm_name import of_arm
 from .diagnostics import DiagnosticsPublisher
 from .inference_inputs import ArmInbox, Arrived, FrameInbox, NewestSlot, NoPictureYet
 from .inference_outputs import InferenceHealth, InferenceTopics, SeenWindow
@@ -148,7 +149,9 @@ class InferenceNode(Node):
         self._requests: NewestSlot[ChunkRequest] = NewestSlot()
         self._answered = (-1, 0.0)  # last window and when its chunk was published
         convert = make_image_converter()
-        self._frames = [FrameInbox(self, topic, convert) for topic in settings.image_topics]
+        self._frames = [
+            FrameInbox(self, of_arm(self, topic), convert) for topic in settings.image_topics
+        ]
         robot = robot_named(settings.robot_type)
         self._arm = ArmInbox(self, robot, settings.max_frame_age)
         self._mover = self._make_mover()
@@ -158,7 +161,9 @@ class InferenceNode(Node):
         self._topics = InferenceTopics(self, robot.base_frame, adp.overlay, crop_area, names)
         self._health = InferenceHealth(self._mover.name, settings.checkpoint)
         self._diagnostics = self._make_diagnostics()
-        self.create_subscription(ChunkRequest, "/adp/chunk_request", self._requests.put, 1)
+        self.create_subscription(
+            ChunkRequest, of_arm(self, "/adp/chunk_request"), self._requests.put, 1
+        )
         self._worker = Worker(self, "inference", self._step, self._stopping, setup=self._prepare)
         self._worker.start()
         self._say_what_runs(adp)
@@ -170,7 +175,7 @@ class InferenceNode(Node):
         if settings.policy == "hold":
             return HoldMover(self._arm, setup.policy.info.chunk_length)
         states = StateFeed()
-        self.create_subscription(TwinState, "/sim/state", states.put, 10)
+        self.create_subscription(TwinState, of_arm(self, "/sim/state"), states.put, 10)
         return ExpertMover(states, settings.robot_type)
 
     def _make_diagnostics(self) -> DiagnosticsPublisher:

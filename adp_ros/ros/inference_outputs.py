@@ -15,6 +15,7 @@ from ..msg import ActionChunk, GateState, InferenceLatency, PruneState
 from ..policies.planner import StageLog
 from ..policies.window import STAGES, Window, WindowTimes
 from ..types import FloatArray, Rgb
+from .arm_name import of_arm
 from .messages import chunk_message, gate_message, latency_message, prune_message
 from .picture_messages import image_message
 
@@ -65,12 +66,14 @@ class InferenceTopics:
         self._overlay_settings = overlay
         self._crop_area = crop_area
         self._last_stamp = Time()
-        self._chunk = node.create_publisher(ActionChunk, "/adp/action_chunk", 1)
-        self._gate = node.create_publisher(GateState, "/adp/gate_state", _LATCHED)
-        self._prune = node.create_publisher(PruneState, "/adp/prune_state", 10)
-        self._latency = node.create_publisher(InferenceLatency, "/adp/latency", 10)
-        self._state = node.create_publisher(JointState, "/adp/policy_state", 10)
-        self._overlay = node.create_publisher(Image, "/adp/overlay", qos_profile_sensor_data)
+        self._chunk = node.create_publisher(ActionChunk, of_arm(node, "/adp/action_chunk"), 1)
+        self._gate = node.create_publisher(GateState, of_arm(node, "/adp/gate_state"), _LATCHED)
+        self._prune = node.create_publisher(PruneState, of_arm(node, "/adp/prune_state"), 10)
+        self._latency = node.create_publisher(InferenceLatency, of_arm(node, "/adp/latency"), 10)
+        self._state = node.create_publisher(JointState, of_arm(node, "/adp/policy_state"), 10)
+        self._overlay = node.create_publisher(
+            Image, of_arm(node, "/adp/overlay"), qos_profile_sensor_data
+        )
         self.stages = StageLog()
 
     def publish_chunk(self, seen: SeenWindow, step_period: float, policy: str) -> None:

@@ -17,6 +17,7 @@ from ..policies.policy import OPENVLA_OFT, POLICIES, policy_kind
 from ..robots.robot import ROBOTS
 from ..settings import nearest
 from ..sim.tasks import find_task, task_names, tasks_with_expert
+from .arm_name import check_robot_name
 
 AUTO: Final = "auto"
 MAX_SEED: Final = 2**31 - 1
@@ -61,6 +62,12 @@ TABLE: Final = (
         default="j2n6s300",
         description="Kinova's name of the arm, prefix of the driver's topics",
         choices=ROBOTS.names,
+    ),
+    LaunchArgument(
+        name="robot_name",
+        default="",
+        description="Name of this arm where several share a ROS domain: namespace of everything "
+        "that is its own; empty: the robot type, with plain names",
     ),
     LaunchArgument(
         name="policy",
@@ -179,6 +186,7 @@ class LaunchSettings:
         task: Name of the task.
         robot: ``sim``, ``kinova`` or ``none``.
         robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
+        robot_name: Name of the arm; the robot type stands for plain names.
         policy: ``expert``, ``oft`` or ``hold``.
         checkpoint: Checkpoint directory, None for the small one with random weights that the
             package generates.
@@ -197,6 +205,7 @@ class LaunchSettings:
     task: str
     robot: str
     robot_type: str
+    robot_name: str
     policy: str
     checkpoint: Path | None
     camera: str
@@ -238,6 +247,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         task=text["task"],
         robot=text["robot"],
         robot_type=text["robot_type"],
+        robot_name=check_robot_name(text["robot_name"], text["robot_type"]),
         policy=policy,
         checkpoint=checkpoint,
         camera=_camera("camera", text["camera"], text["robot"]),

@@ -14,9 +14,10 @@ from typing import Any, Final
 from ..errors import ConfigError
 from ..settings import Groups, configs_from_flat, read_mapping
 from ..sim.tasks import find_task
+from .arm_name import namespace
 from .launch_arguments import NO_CAMERA, TWIN_CAMERA, LaunchSettings, other_cameras
 
-Parameter = bool | int | float | str | tuple[str, ...]
+Parameter = bool | int | float | str | tuple["Parameter", ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class NodeSpec:
         parameter_file: YAML file that the node reads first.
         parameters: Parameters from the launch arguments; they win over the file.
         log_level: Lowest level that is logged.
+        namespace: Of everything that is the arm's own, empty for plain names.
     """
 
     name: str
@@ -36,6 +38,7 @@ class NodeSpec:
     parameter_file: Path
     parameters: Mapping[str, Parameter]
     log_level: str = "info"
+    namespace: str = ""
 
     def ros_arguments(self) -> list[str]:
         """Return the command line that gives the node its name and parameters."""
@@ -46,10 +49,24 @@ class NodeSpec:
             "--log-level",
             self.log_level,
         ]
-        words += ["--params-file", str(self.parameter_file)]
-        for name, value in self.parameters.items():
+        if self.namespace:
+            words += ["-r", f"__ns:={self.namespace}"]
+        else:
+            words += ["--params-file", str(self.parameter_file)]
+        for name, value in self.command_line_parameters().items():
             words += ["-p", f"{name}:={yaml_scalar(value)}"]
         return words
+
+    def command_line_parameters(self) -> dict[str, Parameter]:
+        """Return what the command line says: in a namespace also what the file says.
+
+        ROS finds a node in a parameter file by its full name, and the file has the plain one.
+        """
+        if not self.namespace:
+            return dict(self.parameters)
+        values = read_parameters(self.parameter_file, self.name)
+        read = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return read | dict(self.parameters)
 
 
 def yaml_scalar(value: Parameter) -> str:
@@ -85,7 +102,8 @@ def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple
         nodes.append(_record(settings, share))
     if settings.use_sim_time:
         nodes = [_with_sim_time(node) for node in nodes]
-    return tuple(nodes)
+    own = namespace(settings.robot_name)
+    return tuple(replace(node, namespace=own) for node in nodes)
 
 
 def _with_sim_time(node: NodeSpec) -> NodeSpec:

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ConfigError
+from .arm_name import namespace
 
 RETRY: Final = 0.5  # [s] until a process looks again whether a controller is there
 _NAME_BYTES: Final = 256
@@ -28,9 +29,12 @@ _BACKLOG: Final = 16
 _CLONE_FILES: Final = 0x400
 
 
-def lifeline_address(domain: int, robot_type: str) -> str:
-    """Return the address of the controller of one arm in one ROS domain of this machine."""
-    return f"adp_ros/lifeline/{domain}/{robot_type}"
+def lifeline_address(domain: int, robot_name: str) -> str:
+    """Return the address of the controller of one arm in one ROS domain of this machine.
+
+    Arms with plain names share one, whatever their kind: their services have the same names.
+    """
+    return f"adp_ros/lifeline/{domain}{namespace(robot_name)}"
 
 
 class Lifeline:

@@ -276,7 +276,7 @@ def run_node(
         make_node: Builds the node; called after ``rclpy.init``.
         args: Command line, None for the process's own.
         make_executor: Builds the executor that spins the node.
-        stops_arm: The controller stops the arm when this process ends; needs ``robot_type``.
+        stops_arm: The controller stops the arm when this process ends.
         pictures: True when the node sends or takes pictures.
 
     Returns:
@@ -326,7 +326,7 @@ def _refuse_other_clock(parameters: list[Parameter]) -> SetParametersResult:
 
 def node_lifeline(node: Node) -> str:
     """Return the address of the controller of a node's arm, see :mod:`adp_ros.ros.lifeline`."""
-    return lifeline_address(node.context.get_domain_id(), node.get_parameter("robot_type").value)
+    return lifeline_address(node.context.get_domain_id(), node.get_namespace().strip("/"))
 
 
 def _spin(node: Node, executor: Executor, signals: StopSignals) -> None:

@@ -40,6 +40,7 @@ from ..reports.run_summary import HealthLog
 from ..robots.jaco2.messages import joints_from_angles, torque_from_angles
 from ..robots.robot import robot_named
 from ..types import FloatArray
+from .arm_name import of_arm
 
 _SAMPLES = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -63,7 +64,8 @@ class FreeMotionListener(Node):
             ("joint_torques", self._on_torque),
             ("joint_angles", self._on_angles),
         ):
-            self.create_subscription(JointAngles, robot.topic_out(name), callback, _SAMPLES)
+            topic = of_arm(self, robot.topic_out(name))
+            self.create_subscription(JointAngles, topic, callback, _SAMPLES)
 
     @property
     def samples(self) -> int:
@@ -104,7 +106,7 @@ Take = Callable[[str, Any], None]
 def listen(node: Node, take: Take) -> list[Subscription]:
     """Subscribe to what the nodes say of windows, safety and health."""
     return [
-        node.create_subscription(kind, topic, partial(take, topic), qos)
+        node.create_subscription(kind, of_arm(node, topic), partial(take, topic), qos)
         for topic, (kind, qos) in _TOPICS.items()
     ]
 

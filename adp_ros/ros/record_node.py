@@ -35,6 +35,7 @@ from ..bags.recorder import Note, Record, Recorder, RecordSettings
 from ..errors import CheckpointError, ConfigError
 from ..health import Health
 from ..policies.checkpoints import checkpoint_fingerprint, git_revision
+from .arm_name import of_arm
 from .diagnostics import DiagnosticsPublisher
 from .messages import message_class
 from .node_process import Worker, be_nice, run_node
@@ -59,10 +60,11 @@ class ParameterCollector:
 
     def look(self) -> None:
         """Ask the nodes that have come up and answer by now."""
-        own = self._node.get_fully_qualified_name()
+        own, arm = self._node.get_fully_qualified_name(), of_arm(self._node, "/")
         for name, namespace in self._node.get_node_names_and_namespaces():
             full = f"{namespace.rstrip('/')}/{name}"
-            if full != own and full not in self._clients and not name.startswith("_"):
+            known = full == own or full in self._clients
+            if full.startswith(arm) and not known and not name.startswith("_"):
                 self._clients[full] = AsyncParameterClient(self._node, full)
         for full, client in self._clients.items():
             if full not in self._asked and client.services_are_ready():
@@ -83,7 +85,8 @@ class ParameterCollector:
             answer = future.result()
             if answer is not None:
                 pairs = zip(names, answer.values, strict=True)
-                self._take(full, {name: _plain(value) for name, value in pairs})
+                node = full.removeprefix(self._node.get_namespace().rstrip("/"))
+                self._take(node, {name: _plain(value) for name, value in pairs})
 
         return got
 
@@ -104,6 +107,8 @@ Put = Callable[[Record | TopicInfo], None]
 class RecordTopics:
     """Subscribes to whatever is published, without decoding it.
 
+    In the namespace of an arm only that arm's topics, which the bag has under their plain names.
+
     Args:
         node: Owner of the subscriptions.
         settings: What is recorded.
@@ -118,12 +123,13 @@ class RecordTopics:
         self._settings = settings
         self._definitions = definitions
         self._put = put
-        self._known: set[str] = set(settings.exclude)
+        self._arm = of_arm(node, "")  # what the bag leaves away: it is the same for every arm
+        self._known = {of_arm(node, name) for name in settings.exclude}
 
     def look(self) -> None:
         """Subscribe to the topics that have come up since the last call."""
         for name, types in self._node.get_topic_names_and_types():
-            if name in self._known:
+            if name in self._known or not name.startswith(f"{self._arm}/"):
                 continue
             publishers = self._node.get_publishers_info_by_topic(name)
             if not publishers:
@@ -143,7 +149,7 @@ class RecordTopics:
         log = self._node.get_logger()
         try:
             topic = TopicInfo(
-                name=name,
+                name=name.removeprefix(self._arm),
                 type_name=type_name,
                 definition=self._definitions.text(type_name),
                 type_hash=self._definitions.type_hash(type_name),
@@ -159,7 +165,7 @@ class RecordTopics:
             return
         self._put(topic)
         qos = _matching(publishers, _PICTURES if type_name == PICTURE_TYPE else _DEPTH)
-        self._node.create_subscription(kind, name, self._taker(name), qos, raw=True)
+        self._node.create_subscription(kind, name, self._taker(topic.name), qos, raw=True)
 
     def _taker(self, name: str) -> Callable[[bytes, Mapping[str, int]], None]:
         def take(data: bytes, info: Mapping[str, int]) -> None:

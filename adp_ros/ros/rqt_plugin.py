@@ -28,6 +28,7 @@ from ..errors import ObservationError
 from ..reports.figures import QUIET, state_colour, status_colour
 from ..reports.monitor import Snapshot, gate_words, motion_words, safety_words, token_words
 from ..types import Rgb
+from .arm_name import of_arm
 from .observers import MonitorFeed
 from .picture_messages import image_to_rgb
 from .rqt_layout import Layout, layout
@@ -160,10 +161,11 @@ class PruneMonitor(Plugin):
         self._said = ""
         self._feed = MonitorFeed(self._node, SLOTS)
         self._pictures = self._node.create_subscription(
-            Image, "/adp/overlay", self._on_overlay, qos_profile_sensor_data
+            Image, of_arm(self._node, "/adp/overlay"), self._on_overlay, qos_profile_sensor_data
         )
         self._clients_of = {
-            name: self._node.create_client(Trigger, f"/adp/{name}") for name in SERVICES
+            name: self._node.create_client(Trigger, of_arm(self._node, f"/adp/{name}"))
+            for name in SERVICES
         }
         self._widget = MonitorWidget({name: partial(self._call, name) for name in SERVICES})
         self._widget.setObjectName("PruneMonitorWidget")  # part of saved layouts

@@ -20,8 +20,9 @@ from ..sim.sim_settings import MAX_SEED, DriverConfig, SensorConfig, SimSettings
 from ..sim.task import SceneConfig
 from ..sim.tasks import find_task
 from ..sim.twin import Twin, TwinTruth
+from .arm_name import of_arm
 from .diagnostics import DiagnosticsPublisher
-from .driver_side import DriverServices, DriverTopics
+from .driver_side import DriverServices, DriverTopics, refuse_second_driver
 from .node_process import Worker, run_node
 from .parameters import declare_settings
 
@@ -44,6 +45,7 @@ class SimNode(Node):
 
     def __init__(self) -> None:
         super().__init__("sim_node")
+        joined_at = time.monotonic()
         settings = declare_settings(self, SimSettings)
         driver = declare_settings(self, DriverConfig, "driver")
         sensors = declare_settings(self, SensorConfig, "sensors")
@@ -53,6 +55,7 @@ class SimNode(Node):
         )
         self._twin = SharedTwin(Twin(scene, driver, sensors))
         robot = robot_named(robot_type)
+        refuse_second_driver(self, robot, joined_at)
         self._stopping = threading.Event()
         self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
         self._driver_services = DriverServices(self, robot, self._twin)
@@ -65,9 +68,9 @@ class SimNode(Node):
                 integer_range=[IntegerRange(from_value=-1, to_value=MAX_SEED)],
             ),
         )
-        self._state = self.create_publisher(TwinState, "/sim/state", 1)
+        self._state = self.create_publisher(TwinState, of_arm(self, "/sim/state"), 1)
         own = MutuallyExclusiveCallbackGroup()
-        self.create_service(Trigger, "/sim/reset", self._on_reset, callback_group=own)
+        self.create_service(Trigger, of_arm(self, "/sim/reset"), self._on_reset, callback_group=own)
         self._diagnostics = DiagnosticsPublisher(
             self,
             {

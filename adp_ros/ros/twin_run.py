@@ -146,7 +146,7 @@ def perform(plan: RunPlan, log: NodeLog, request: StopRequest, show: ShowProgres
         RunError: The run never began.
     """
     runner = Runner([node_program(spec) for spec in plan.nodes], plan.environment, log.write_line)
-    with claim_arm(plan.settings.robot_type):
+    with claim_arm(plan.settings.robot_name):
         return _performed(plan, log, request, show, runner)
 
 

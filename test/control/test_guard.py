@@ -358,3 +358,84 @@ def test_motion_is_told_until_the_arm_stands():
     bench.alive.discard("pose")
     bench.run(0.5)
     assert bench.controller.motion(bench.now) == "where the tool is, is not known"
+
+
+class BusyMachine(Bench):
+    """Ticks and samples come late: up to 50 ms, and several samples at once.
+
+    The driver follows each message for 10 ms and stands still where none came, as Kinova's does;
+    samples carry the time at which they were measured.
+    """
+
+    def __init__(self, seed, **arm):
+        super().__init__(**arm)
+        self._rng = np.random.default_rng(seed)
+        self._waiting = []
+
+    def busy(self, seconds, share=0.4):
+        """Run; in a share of the ticks the whole process gets no core for up to 50 ms."""
+        end = self.now + seconds
+        while self.now < end:
+            missed = int(self._rng.integers(1, 6)) if self._rng.random() < share else 1
+            for _ in range(missed - 1):
+                self.now += TICK
+                self.arm.move(None)
+                self.measure()
+            self.now += TICK
+            self.measure()
+            for at, (torque, joints, pose) in self._waiting:
+                self.hand_over(at, torque, joints, pose)
+            self._waiting.clear()
+            for chunk in [c for due, c in self._chunks if due <= self.now]:
+                self.controller.offer(chunk, self.now)
+            self._chunks = [(due, c) for due, c in self._chunks if due > self.now]
+            output = self.controller.tick(self.now)
+            self.arm.move(output.command)
+            if output.request is not None:
+                delay, actions = self.answer(output.request)
+                chunk = self.chunk(output.request.window, actions)
+                self._chunks.append((self.now + delay, chunk))
+
+    def measure(self):
+        """Measure every 20 ms; what was measured waits."""
+        if round(self.now / TICK) % 2 == 0:
+            self._waiting.append((self.now, self.arm.measure()))
+
+    def hand_over(self, at, torque, joints, pose):
+        """Give the controller a measurement that was made at a time."""
+        take, late = self.controller.take, self.now - at
+        take(JointsSample("joint_state", joints, self.now, at, late))
+        take(PoseSample(pose, self.now, at, late))
+        take(FingersSample(1.0, self.now))
+        take(TorqueSample(torque, self.now))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_busy_machine_is_no_disagreement(seed):
+    """Held up for up to 50 ms in four of ten ticks, at 0.14 m/s: nothing disagrees in 20 s."""
+    bench = BusyMachine(seed)
+    bench.answer = lambda r: (0.1, steady([0.0, -0.14 if r.window % 2 else 0.14, 0.0]))
+    bench.started()
+    bench.busy(20.0)
+    state = bench.controller.snapshot()
+    assert bench.status.moving, state.message
+
+
+def test_second_commander_is_felt_on_a_busy_machine():
+    """The same machine, and 0.1 m/s that nobody of ours commanded: stopped within 0.6 s."""
+    bench = BusyMachine(1)
+    bench.answer = lambda _r: (0.1, steady([0.0, -0.08, 0.0]))
+    bench.started()
+    bench.busy(1.0)
+    step, begin = np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.0]) * TICK, bench.now
+    move = bench.arm.move
+
+    def pushed(command):
+        bench.arm.joints = bench.arm.joints + np.linalg.solve(bench.arm.chain().jacobian(), step)
+        move(command)
+
+    bench.arm.move = pushed
+    while bench.status.moving and bench.now - begin < 2.0:
+        bench.busy(0.02)
+    assert bench.controller.snapshot().cause == "motion_disagrees"
+    assert bench.now - begin < 0.6

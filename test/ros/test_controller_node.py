@@ -15,11 +15,12 @@ import rclpy
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from fake_driver import FakeDriver
-from kinova_msgs.msg import PoseVelocityWithFingers
+from kinova_msgs.msg import JointAngles, PoseVelocityWithFingers
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
 from spinner import Spinner
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
@@ -435,6 +436,42 @@ def test_second_publisher_is_refused_and_stops(rig):
         lambda: rig.person.states[-1].message.startswith("/adp/action_chunk has 2"), "the latch"
     )
     rogue.destroy_node()
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind", "allowed"),
+    [
+        ("/j2n6s300_driver/in/cartesian_velocity", PoseVelocityWithFingers, "none is"),
+        ("/j2n6s300_driver/out/joint_torques", JointAngles, "one is"),
+        ("/adp/chunk_request", ChunkRequest, "one is"),
+    ],
+)
+def test_every_line_of_the_arm_has_one_owner(rig, topic, kind, allowed):
+    """A command that we never send, a second source of clean torques, foreign requests."""
+    rig.moving()
+    rogue = Node("rogue", context=rig.context)
+    rogue.create_publisher(kind, topic, 1)
+    state = rig.person.wait_cause("second_publisher")
+    assert state.status == SafetyState.STOPPED
+    assert state.message.startswith(f"{topic} has") and f"{allowed} allowed" in state.message
+    assert "/rogue" in state.message
+    rogue.destroy_node()
+
+
+def test_pictures_of_every_view_have_one_owner(rig):
+    """Two publishers on a camera's topic, of either view: start is refused and both are named."""
+    nodes = [Node(n, context=rig.context) for n in ("first_camera", "second_camera")]
+    rig.person.wait_status(SafetyState.ARMED)
+    for camera in ("camera", "camera2"):
+        for name, kind in (("image_raw", Image), ("camera_info", CameraInfo)):
+            topic = f"/{camera}/{name}"
+            publishers = [(node, node.create_publisher(kind, topic, 1)) for node in nodes]
+            words = f"{topic} has 2 publishers, one is allowed: /first_camera, /second_camera"
+            rig.until(lambda words=words: words in rig.person.call("start")[1], words)
+            for node, publisher in publishers:
+                node.destroy_publisher(publisher)
+    for node in nodes:
+        node.destroy_node()
 
 
 def test_enabling_topic_of_another_type_is_named(rig):

@@ -162,7 +162,7 @@ def nobody(monkeypatch):
     calls = []
 
     @contextmanager
-    def listening():
+    def listening(_robot_name):
         def watch(seconds):
             calls.append(seconds)
             if len(calls) > 3:

@@ -305,3 +305,23 @@ def test_a_signal_ends_the_node_cleanly():
     _, rest = node.communicate(timeout=30)
     assert node.returncode == 0
     assert "Traceback" not in rest
+
+
+def test_twin_refuses_to_start_beside_a_living_driver(probe):
+    """One line that names the other one and what to do; the other one goes on."""
+    code = "import sys; from adp_ros.ros.sim_node import main; sys.exit(main())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "ROS_DOMAIN_ID": str(_domain())},
+    )
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert errors == [
+        "error: /j2n6s300_driver/out/joint_torques is published by sim_node already, one driver "
+        "per arm is allowed: end it, set ROS_DOMAIN_ID, or give this arm a robot_name"
+    ]
+    probe.fresh("joint_torques", "tool_pose")
