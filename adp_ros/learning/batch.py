@@ -5,8 +5,8 @@ those of a pruned sequence, so that a small model gets used to other lengths.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..adp.overlay import CROP_AREA
 from ..policies.openvla.normalisation import Statistics
-from ..policies.openvla.preprocess import IMAGE_SIZE, Preprocessor, crop
+from ..policies.openvla.preprocess import IMAGE_SIZE, Preprocessor, crop, normalised
 from ..policies.openvla.tokenizer import STOP_ID, PromptTokenizer
 from ..types import FloatArray, Rgb
 from .examples import Examples
@@ -31,13 +31,7 @@ _OUTSIDE: Final = -1e4  # [px]
 
 @dataclass(frozen=True, slots=True)
 class CropWindow:
-    """Square that was cut out of a picture and enlarged to its size again.
-
-    Attributes:
-        left: In [px] of the picture before.
-        top: In [px] of the picture before.
-        side: In [px] of the picture before.
-    """
+    """Square that was cut out of a picture and enlarged to its size again; in its [px]."""
 
     left: float
     top: float
@@ -64,16 +58,7 @@ def unchanged(picture: Rgb) -> tuple[Rgb, CropWindow]:
 def augment(
     picture: Rgb, settings: Augmentation, rng: np.random.Generator
 ) -> tuple[Rgb, CropWindow]:
-    """Change a picture.
-
-    Args:
-        picture: Shape (224, 224, 3), uint8.
-        settings: How much.
-        rng: Source of the draws.
-
-    Returns:
-        Shape (224, 224, 3), uint8, and the window it shows.
-    """
+    """Change a picture (224, 224, 3), uint8, at random; also return the window it shows."""
     middle = central_window()
     left, top = middle.left * (1.0 + settings.crop_play * rng.uniform(-1.0, 1.0, 2))
     window = CropWindow(float(left), float(top), middle.side)
@@ -114,7 +99,7 @@ def _recoloured(picture: Rgb, settings: Augmentation, rng: np.random.Generator) 
 
 
 def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
-    """Draw which vision tokens enter the decoder in a step.
+    """Draw which of a picture's vision tokens enter the decoder in a step.
 
     Args:
         stage: How often and how many are dropped.
@@ -180,28 +165,17 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
+        moved = {
+            item.name: getattr(self, item.name).to(device, non_blocking=True)
+            for item in fields(self)
+            if item.name != "groups"
+        }
         groups = tuple((ids.to(device), rows.to(device)) for ids, rows in self.groups)
-        return Batch(
-            self.pixels.to(device, non_blocking=True),
-            self.state.to(device),
-            self.chunk.to(device),
-            groups,
-            self.instruction.to(device),
-            self.positions.to(device),
-            self.places.to(device),
-            self.known.to(device),
-        )
+        return Batch(groups=groups, **moved)
 
 
 class Collator:
-    """Makes batches of one data set for one model.
-
-    Args:
-        examples: The data.
-        statistics: Ranges of actions and state.
-        preprocessor: Of the model; only its table of grey levels is used.
-        tokenizer: Of the model.
-    """
+    """Makes batches of one data set for one model, of whose preprocessor only the table counts."""
 
     def __init__(
         self,
@@ -241,7 +215,7 @@ class Collator:
         state_noise: float,
         rng: np.random.Generator,
     ) -> Batch:
-        pixels = np.stack([self._planes(picture) for picture, _ in seen])  # (B, 6, 224, 224)
+        pixels = np.stack([normalised(picture, self._table) for picture, _ in seen])
         return self._complete(indices, pixels, [window for _, window in seen], state_noise, rng)
 
     def _complete(
@@ -252,52 +226,35 @@ class Collator:
         state_noise: float,
         rng: np.random.Generator,
     ) -> Batch:
-        examples = self.examples
-        places = [w.place(examples.pixels[i]) for w, i in zip(windows, indices, strict=True)]
-        state = self._state(examples.state[indices])  # (B, P)
+        examples, scale = self.examples, self._statistics
+        places = np.stack(
+            [w.place(examples.pixels[i]) for w, i in zip(windows, indices, strict=True)]
+        )  # (B, L, 2)
+        rows = [scale.normalize_proprio(row) for row in examples.state[indices]]
+        state: NDArray[Any] = np.stack(rows)  # (B, P)
         if state_noise:
-            state += state_noise * rng.standard_normal(state.shape)
-        instruction = examples.instruction[indices]
-        positions, seen_at = examples.positions[indices], np.stack(places)
-        known = np.isfinite(positions[..., 0]).astype(np.float64)
+            state = state + state_noise * rng.standard_normal(state.shape)
+        positions = examples.positions[indices]  # (B, L, 3)
         return Batch(
-            torch.from_numpy(pixels),
-            _tensor(state),
-            _tensor(self._actions(examples.chunk[indices])),
-            self._groups(instruction),
-            torch.from_numpy(instruction),
-            _tensor(np.nan_to_num(positions / POSITION_SCALE)),
-            _tensor(np.where(np.isfinite(seen_at), seen_at, _OUTSIDE)),
-            _tensor(known),
+            pixels=torch.from_numpy(pixels),
+            state=_tensor(state),
+            chunk=_tensor(scale.normalize_chunk(examples.chunk[indices])),
+            groups=self._groups(examples.instruction[indices]),
+            instruction=torch.from_numpy(examples.instruction[indices]),
+            positions=_tensor(np.nan_to_num(positions / POSITION_SCALE)),
+            places=_tensor(np.where(np.isfinite(places), places, _OUTSIDE)),
+            known=_tensor(np.isfinite(positions[..., 0])),
         )
-
-    def _planes(self, picture: Rgb) -> NDArray[np.float32]:
-        planes = cv2.split(picture)
-        return np.stack([cv2.LUT(planes[c % 3], self._table[c]) for c in range(6)])
-
-    def _state(self, state: FloatArray) -> FloatArray:
-        rows = [self._statistics.normalize_proprio(row) for row in state]
-        return np.stack(rows).astype(np.float64)
-
-    def _actions(self, chunk: FloatArray) -> FloatArray:
-        """Normalise and clip to [-1, 1], as upstream's data pipeline does."""
-        bounds = self._statistics.action
-        span = bounds.high - bounds.low + 1e-8
-        scaled = np.clip(2.0 * (chunk - bounds.low) / span - 1.0, -1.0, 1.0)
-        return np.where(bounds.scaled, scaled, chunk)
 
     def _groups(self, instruction: NDArray[np.int64]) -> tuple[tuple[Tensor, Tensor], ...]:
         by_length: dict[int, list[int]] = {}
         for row, number in enumerate(instruction):
             by_length.setdefault(len(self._prompts[number]), []).append(row)
         return tuple(
-            (
-                torch.tensor([self._prompts[instruction[row]] for row in rows]),
-                torch.tensor(rows),
-            )
+            (torch.tensor([self._prompts[instruction[row]] for row in rows]), torch.tensor(rows))
             for _, rows in sorted(by_length.items())
         )
 
 
-def _tensor(values: FloatArray) -> Tensor:
+def _tensor(values: NDArray[Any]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from ..adp.adp_settings import AdpSettings
 from ..errors import AdpError, ConfigError
-from ..evaluation.chunkers import ExpertChunker, NoisyExpert, RelievedPolicy, opening_of
+from ..evaluation.chunkers import (
+    ExpertChunker,
+    NoisyExpert,
+    PolicyChunker,
+    RelievedPolicy,
+    load_setup,
+    opening_of,
+)
 from ..evaluation.rollout import StepView, run_rollout
-from ..evaluation.rollout_result import Chunker, RolloutConfig, RolloutResult, SceneView
+from ..evaluation.rollout_result import Chunker, RolloutConfig, SceneView
 from ..evaluation.workers import check_workers, run_jobs
 from ..policies.conventions import StateLayout
 from ..policies.openvla.preprocess import encode_jpeg
@@ -22,19 +29,14 @@ from ..policies.window import Window
 from ..sim.look import draw_look
 from ..sim.task import make_expert
 from ..types import ACTION_SIZE, ActionConvention, FloatArray
-from .collection import POLICY, SOURCE, Collected, CollectPlan, CollectSettings, Job, LeftOut
+from .collection import POLICY, SOURCE, Collected, CollectPlan, CollectSettings, Job
 from .dataset import Dataset, open_dataset
 from .demonstrations import LANDMARKS, Demonstration, Frames, Landmarks
+from .run_files import append_line, read_lines
 
 
 class Recorder:
-    """Keeps every step, and every few steps a picture with the expert's answer to it.
-
-    Args:
-        config: The rollout that is watched.
-        layout: Names of the state's numbers.
-        keep_every: Steps from one kept picture to the next.
-    """
+    """Keeps every step, and every few steps a picture with the expert's answer to it."""
 
     def __init__(self, config: RolloutConfig, layout: StateLayout, keep_every: int) -> None:
         self._config = config
@@ -55,9 +57,13 @@ class Recorder:
 
     def on_step(self, step: StepView) -> None:
         """Keep a step."""
-        view = step.view
+        view, truth = step.view, step.view.truth
         if self.steps % self._keep_every == 0:
-            self._keep(view)
+            places = self._expert.landmarks(truth.qpos, truth.cleaned)
+            self._kept.append(self.steps)
+            self._jpegs.append(encode_jpeg(view.rgb()))
+            self._labels.append(self._expert.plan(truth.qpos, truth.cleaned))
+            self._places.append(np.array([places[name] for name in LANDMARKS]))
         action = np.zeros(ACTION_SIZE) if step.action is None else step.action.action.copy()
         action[6] = step.opening
         self._steps.append((view.time, self._layout.assemble(view.arm), action, opening_of(view)))
@@ -66,12 +72,7 @@ class Recorder:
         """Windows are not recorded."""
 
     def demonstration(self, source: str, success: bool) -> Demonstration:
-        """Return what was seen, of one step at least.
-
-        Args:
-            source: Who moved the arm.
-            success: It was done in the end.
-        """
+        """Return what was seen, of one step at least."""
         times, states, actions, openings = map(np.array, zip(*self._steps, strict=True))
         places = np.array(self._places)  # (F, L, 3)
         return Demonstration(
@@ -91,14 +92,6 @@ class Recorder:
             ),
         )
 
-    def _keep(self, view: SceneView) -> None:
-        truth = view.truth
-        places = self._expert.landmarks(truth.qpos, truth.cleaned)
-        self._kept.append(self.steps)
-        self._jpegs.append(encode_jpeg(view.rgb()))
-        self._labels.append(self._expert.plan(truth.qpos, truth.cleaned))
-        self._places.append(np.array([places[name] for name in LANDMARKS]))
-
 
 class Worker:
     """Makes the episodes of one data set.
@@ -116,7 +109,7 @@ class Worker:
         self._dataset = dataset
         self._settings = settings
         self._layout = StateLayout(dataset.info.state)
-        self._policy = None if settings.checkpoint is None else _Policy(settings, adp_file)
+        self._policy = None if settings.checkpoint is None else _loaded(settings, adp_file)
 
     def run(self, job: Job) -> Collected:
         """Make one episode and write it; an error is returned, not raised."""
@@ -133,7 +126,14 @@ class Worker:
         config = job.rollout(self._settings)
         recorder = Recorder(config, self._layout, self._settings.keep_every)
         result = run_rollout(config, self._chunker(job), recorder)
-        outcome = _outcome(job, result)
+        outcome = Collected(
+            job=job,
+            kept=False,
+            success=result.success,
+            ending=f"{result.ending}: {result.stop}" if result.stop else str(result.ending),
+            progress=result.progress,
+            time=result.time,
+        )
         if not recorder.steps or (job.kind == "clean" and not result.success):
             return outcome
         demonstration = recorder.demonstration(SOURCE[job.kind], result.success)
@@ -143,46 +143,28 @@ class Worker:
 
     def _chunker(self, job: Job) -> Chunker:
         if job.kind == POLICY and self._policy is not None:
-            return self._policy.chunker(job.seed)
+            return self._policy(job.seed)
         return NoisyExpert(self._settings.noise) if job.kind == "noisy" else ExpertChunker()
 
 
-class _Policy:
-    """The checkpoint that moves the arm, loaded once."""
+def _loaded(settings: CollectSettings, adp_file: Path) -> Callable[[int], Chunker]:
+    """Load the checkpoint that moves the arm; return what gives it for an episode's seed."""
+    import torch
 
-    def __init__(self, settings: CollectSettings, adp_file: Path) -> None:
-        import torch
+    torch.set_num_threads(1)
+    adp = AdpSettings.load(adp_file)
+    setup = load_setup(Path(settings.policy), adp)
+    if setup.convention != ActionConvention():
+        raise ConfigError(
+            f"policy is {settings.policy!r}, its actions are of {setup.convention}; the expert "
+            f"corrects those of {ActionConvention()} only"
+        )
 
-        from ..evaluation.chunkers import load_setup
+    def chunker(seed: int) -> Chunker:
+        policy = PolicyChunker(setup, settings.random_pruning(adp, seed))
+        return RelievedPolicy(policy, settings.expert_share)
 
-        torch.set_num_threads(1)
-        self._settings = settings
-        self._adp = AdpSettings.load(adp_file)
-        self._setup = load_setup(Path(settings.policy), self._adp)
-        if self._setup.convention != ActionConvention():
-            raise ConfigError(
-                f"policy is {settings.policy!r}, its actions are of {self._setup.convention}; the "
-                f"expert corrects those of {ActionConvention()} only"
-            )
-
-    def chunker(self, seed: int) -> Chunker:
-        """Return the policy for one episode."""
-        from ..evaluation.chunkers import PolicyChunker
-
-        adp = self._settings.random_pruning(self._adp, seed)
-        return RelievedPolicy(PolicyChunker(self._setup, adp), self._settings.expert_share)
-
-
-def _outcome(job: Job, result: RolloutResult) -> Collected:
-    ending = f"{result.ending}: {result.stop}" if result.stop else str(result.ending)
-    return Collected(
-        job=job,
-        kept=False,
-        success=result.success,
-        ending=ending,
-        progress=result.progress,
-        time=result.time,
-    )
+    return chunker
 
 
 Show = Callable[[Collected | None, int, int], None]
@@ -194,7 +176,8 @@ def collect(
 ) -> list[Collected]:
     """Make the episodes that are missing; return their results, in the order they ended.
 
-    An interruption loses the episodes being made and nothing else.
+    An interruption loses the episodes being made and nothing else. Those that failed are not tried
+    again: ``left_out.jsonl`` has a line for each; one whose line was cut off is tried again.
 
     Args:
         plan: All episodes.
@@ -210,8 +193,8 @@ def collect(
         AdpError: The checkpoint is unusable.
     """
     check_workers(workers)
-    left_out = LeftOut(dataset.directory)
-    done = {*left_out.names(), *dataset.names()}
+    failures = dataset.directory / "left_out.jsonl"
+    done = {*(line.get("name") for line in read_lines(failures)), *dataset.names()}
     jobs = [job for job in plan.jobs() if job.name not in done]
     factory = partial(_make_worker, dataset.directory, plan.settings, adp_file)
     outcomes: list[Collected] = []
@@ -219,7 +202,9 @@ def collect(
     with closing(run_jobs(jobs, factory, workers)) as ended:
         for _, collected in ended:
             if not collected.kept and not collected.error:
-                left_out.add(collected)
+                name, ending = collected.job.name, collected.ending
+                line = {"name": name, "ending": ending, "progress": collected.progress}
+                append_line(failures, line)
             outcomes.append(collected)
             show(collected, len(outcomes), len(jobs))
     return outcomes

@@ -13,7 +13,6 @@ from ..evaluation.rollout_result import RolloutConfig
 from ..settings import check_settings, setting
 from ..sim.look import DISTRACTORS, LEVEL_NAMES
 from ..sim.tasks import find_task
-from .run_files import append_line, read_lines
 
 POLICY: Final = "policy"
 SOURCE: Final[Mapping[str, str]] = {"clean": "expert", "noisy": "noisy", POLICY: "policy"}
@@ -91,13 +90,7 @@ class CollectSettings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One episode to collect.
-
-    Attributes:
-        task: Name of the task.
-        seed: Of the scene.
-        kind: ``clean``, ``noisy`` or ``policy``.
-    """
+    """One episode to collect; its kind is ``clean``, ``noisy`` or ``policy``."""
 
     task: str
     seed: int
@@ -113,9 +106,11 @@ class Job:
 
     def rollout(self, settings: CollectSettings) -> RolloutConfig:
         """Return how it is run."""
-        limit = settings.time_limit
+        limit, spread = settings.time_limit, settings.start_spread
         if limit is None:
             limit = 30.0 if self.kind == POLICY else find_task(self.task).time_limit
+        rng = np.random.default_rng([self.seed, _STREAM, *self.task.encode()])
+        start = tuple(rng.uniform(-spread, spread, 6).tolist()) if spread else ()
         return RolloutConfig(
             task=self.task,
             seed=self.seed,
@@ -125,12 +120,8 @@ class Job:
             latency=settings.latency,
             time_limit=min(limit, _LONGEST),
             success_hold=0.5,
-            start_offset=self._start(settings.start_spread),
+            start_offset=start,
         )
-
-    def _start(self, spread: float) -> tuple[float, ...]:
-        rng = np.random.default_rng([self.seed, _STREAM, *self.task.encode()])
-        return tuple(rng.uniform(-spread, spread, 6).tolist()) if spread else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +155,7 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class CollectPlan:
-    """Episodes to collect.
-
-    Attributes:
-        tasks: Names of the tasks.
-        first_seed: Seed of the first episode of each task.
-        episodes: Episodes of each task.
-        settings: How they are made.
-    """
+    """Episodes to collect: so many of each task, from a first seed on."""
 
     tasks: tuple[str, ...]
     first_seed: int
@@ -192,35 +176,6 @@ class CollectPlan:
         for number in range(self.episodes):
             for task in self.tasks:
                 yield Job(task, self.first_seed + number, kinds[number % len(kinds)])
-
-
-class LeftOut:
-    """Episodes that failed and are not tried again; a line for each in a file.
-
-    Args:
-        directory: Of the data set.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "left_out.jsonl"
-
-    def names(self) -> list[str]:
-        """Return the episodes' names; one whose line was cut off is tried again.
-
-        Raises:
-            DemonstrationError: The file can't be read.
-        """
-        return [str(line["name"]) for line in read_lines(self._path) if "name" in line]
-
-    def add(self, collected: Collected) -> None:
-        """Append an episode.
-
-        Raises:
-            DemonstrationError: It can't be written.
-        """
-        name, ending = collected.job.name, collected.ending
-        line = {"name": name, "ending": ending, "progress": collected.progress}
-        append_line(self._path, line)
 
 
 def summarise(outcomes: Sequence[Collected], wall: float) -> dict[str, Any]:

@@ -32,11 +32,9 @@ _DIGESTS: Final = "digests"
 
 
 def write_episode(path: Path, demonstration: Demonstration) -> None:
-    """Write a file with the checksum of each array; it is there as a whole or not at all.
+    """Write a ``.npz`` file with the checksum of each array, in place of one that is there.
 
-    Args:
-        path: Ends in ``.npz``; a file that is there is replaced.
-        demonstration: What is written.
+    It is there as a whole or not at all.
 
     Raises:
         DemonstrationError: It can't be written.
@@ -50,9 +48,7 @@ def write_episode(path: Path, demonstration: Demonstration) -> None:
 def read_episode(path: Path, *, pictures: bool = True) -> Demonstration:
     """Read a file as it is; :func:`adp_ros.learning.demonstrations.check_episode` judges it.
 
-    Args:
-        path: The file.
-        pictures: False leaves the pictures' bytes out, which are nearly all of the file.
+    Without ``pictures`` their bytes stay out, which are nearly all of the file.
 
     Raises:
         DemonstrationError: It can't be read, lacks a field, or an array is not what was written.
@@ -151,14 +147,8 @@ class DatasetInfo:
     """What the numbers of all episodes mean; ``dataset.json``.
 
     Attributes:
-        robot_type: Kind of arm.
         state: Names of the state's numbers, see :mod:`adp_ros.policies.conventions`.
         convention: Frames and rotation order of actions and labels.
-        step_period: Time from one step to the next, in [s].
-        chunk_length: Actions of a chunk label.
-        width: Of the pictures, in [px].
-        height: Of the pictures, in [px].
-        source: Where the data come from, in words.
         made: Settings that they were made with; reading does not depend on them.
     """
 
@@ -181,12 +171,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A folder of demonstrations.
-
-    Attributes:
-        directory: The folder.
-        info: What the numbers mean.
-    """
+    """A folder of demonstrations, and what their numbers mean."""
 
     directory: Path
     info: DatasetInfo
@@ -211,11 +196,7 @@ class Dataset:
         return self.directory / EPISODES / f"{name}.npz"
 
     def read(self, name: str, *, pictures: bool = True) -> Demonstration:
-        """Read and check an episode.
-
-        Args:
-            name: Its name.
-            pictures: False leaves the pictures' bytes out; the rest is read quickly.
+        """Read and check an episode; without ``pictures`` their bytes stay out, which is quick.
 
         Raises:
             DemonstrationError: It is missing, damaged or does not fit the data set.
@@ -306,9 +287,7 @@ _MASK: Final = (True,) * 6 + (False,)  # the gripper is taken as it is
 class StatisticsCollector:
     """Collects what statistics in upstream's form are of, episode after episode.
 
-    Args:
-        chunk_length: Actions of a chunk.
-        no_ops: Frames that training leaves out, None for none.
+    ``no_ops`` says which frames training leaves out, None for none.
     """
 
     def __init__(self, chunk_length: int = 8, no_ops: NoOpFilter | None = None) -> None:

@@ -60,11 +60,7 @@ class Frames:
         return decode_jpeg(self.jpeg(index))
 
     def shrunk(self, index: int) -> Rgb:
-        """Return one picture as the policy sees it before its crop, shape (224, 224, 3), uint8.
-
-        Raises:
-            ObservationError: It is damaged.
-        """
+        """Return one picture as the policy sees it before its crop, shape (224, 224, 3), uint8."""
         return shrink(self.picture(index))
 
 
@@ -179,36 +175,23 @@ class NoOpFilter:
     def kept(self, episode: Demonstration, length: int = 8) -> NDArray[np.bool_]:
         """Tell which frames are kept, shape (F,).
 
-        A frame is left out when its chunk commands neither motion nor a change of the gripper
-        against its measured opening and within the chunk.
-
-        Args:
-            episode: A demonstration.
-            length: Actions of a chunk.
+        A frame is left out when its chunk, of so many actions, commands neither motion nor a change
+        of the gripper against its measured opening and within the chunk.
         """
         if not len(episode.frames):
             return np.zeros(0, dtype=bool)
-        chunks = chunk_labels(episode, length)
+        chunks, at = chunk_labels(episode, length), episode.frames.step
         moves = np.linalg.norm(chunks[..., :3], axis=-1) >= self.translation
         turns = np.linalg.norm(chunks[..., 3:6], axis=-1) >= self.rotation
-        return _first_of_each(moves.any(1) | turns.any(1) | self._grips(episode, chunks), self.keep)
-
-    def _grips(self, episode: Demonstration, chunks: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell where the fingers are on their way: the command changes, or they still move."""
-        command = chunks[..., 6]
-        changes = np.ptp(command, axis=1) >= self.gripper
-        at = episode.frames.step
+        changes = np.ptp(chunks[..., 6], axis=1) >= self.gripper
         before = episode.gripper[np.maximum(at - 1, 0)]
-        still_moving = np.abs(episode.gripper[at] - before) >= 0.2 * self.gripper
-        return np.asarray(changes | still_moving)
-
-
-def _first_of_each(active: NDArray[np.bool_], keep: int) -> NDArray[np.bool_]:
-    kept, run = active.copy(), 0
-    for index, moves in enumerate(active):
-        run = 0 if moves else run + 1
-        kept[index] = moves or run <= keep
-    return kept
+        fingers_move = np.abs(episode.gripper[at] - before) >= 0.2 * self.gripper
+        active = moves.any(1) | turns.any(1) | changes | fingers_move
+        kept, stands = active.copy(), 0
+        for index, moving in enumerate(active):
+            stands = 0 if moving else stands + 1
+            kept[index] = moving or stands <= self.keep
+        return np.asarray(kept)
 
 
 _RATE_TOLERANCE: Final = 0.02  # share by which the mean step may differ from the step period

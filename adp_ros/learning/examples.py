@@ -64,12 +64,9 @@ class Examples:
 
 
 class Sampler:
-    """Draws the examples of each step, from seed, stage and step alone.
+    """Draws the examples of each step, from seed, stage and step alone; no held-out ones.
 
-    Args:
-        examples: Where to draw from; held-out ones are never drawn.
-        seed: Of the run.
-        corrective_share: Share of the draws from corrective episodes, 0 for all alike.
+    ``corrective_share`` of the draws are of corrective episodes; 0: all alike.
     """
 
     def __init__(self, examples: Examples, seed: int, corrective_share: float) -> None:
@@ -113,10 +110,7 @@ class TrainingSet:
     fingerprint: str
 
     def refuse_instructions(self, encode: Callable[[str], object]) -> None:
-        """Refuse an instruction that a model can't be told, before anything is learnt.
-
-        Args:
-            encode: Of the model's tokeniser.
+        """Refuse an instruction that a model's tokeniser, ``encode``, refuses.
 
         Raises:
             DemonstrationError: Names the file, the instruction and what is wrong with it.
@@ -149,8 +143,15 @@ def load_training_set(
             mean different things; names the file.
     """
     sets = [open_dataset(folder) for folder in folders]
+    first = sets[0].info.to_json()
     for other in sets[1:]:
-        _check_same(sets[0], other)
+        theirs = other.info.to_json()
+        for name in ("robot_type", "state", "convention", "step_period"):
+            if first[name] != theirs[name]:
+                raise DemonstrationError(
+                    f"{other.directory}: {name} is {theirs[name]}, in {sets[0].directory} it is "
+                    f"{first[name]}"
+                )
     reader = _Reader(held_out, chunk_length, no_ops)
     for found in sets:
         cache = PictureCache(found, spare)
@@ -168,16 +169,6 @@ def load_training_set(
         simulated=reader.simulated,
         fingerprint=reader.digest.hexdigest(),
     )
-
-
-def _check_same(first: Dataset, other: Dataset) -> None:
-    mine, theirs = first.info.to_json(), other.info.to_json()
-    for name in ("robot_type", "state", "convention", "step_period"):
-        if mine[name] != theirs[name]:
-            raise DemonstrationError(
-                f"{other.directory}: {name} is {theirs[name]}, in {first.directory} it is "
-                f"{mine[name]}"
-            )
 
 
 class _Reader:

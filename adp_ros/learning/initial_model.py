@@ -1,7 +1,7 @@
 """What a run begins with: a new small model, or a checkpoint to fine-tune, and its parts."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,6 @@ from torch.utils.checkpoint import checkpoint
 from ..errors import CheckpointError, ConfigError
 from ..policies.conventions import (
     StateLayout,
-    read_state_layout,
     write_convention,
     write_state_layout,
 )
@@ -57,11 +56,8 @@ def choose_parts(policy: nn.Module, trains: Collection[str]) -> None:
 def prepare_stage(network: TrainingNetwork, stage: Stage, adapters: Collection[str] | None) -> None:
     """Let the stage's parts be trained, and those training networks that it uses.
 
-    Args:
-        network: Policy and training networks.
-        stage: What is trained and with which losses.
-        adapters: With low-rank adapters, the policy's parameters that are trained at all; None
-            where the stage's parts say it.
+    With low-rank ``adapters``, the policy's parameters of these names are trained instead; None
+    where the stage's parts say it.
     """
     losses = stage.losses
     if adapters is None:
@@ -83,15 +79,10 @@ _PLACE = 0.5  # size of the position embedding's waves beside patches of size 1
 
 
 def new_model(config: ModelConfig, state: int, seed: int) -> OpenVla:
-    """Make a model with fresh weights.
+    """Make a model with fresh weights, for a state of so many numbers.
 
     Matrices keep the size of activations; what is added to the residual stream starts smaller
     with depth; positions of patches start as waves along both axes of the picture.
-
-    Args:
-        config: Sizes.
-        state: Numbers of the proprioceptive state.
-        seed: Of the draws.
     """
     random = torch.Generator().manual_seed(seed)
     model = OpenVla(config, ACTION_SIZE, state)
@@ -139,10 +130,9 @@ def _waves(like: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A model to train and the files that describe it.
+    """A model to train, in float32, and the files that describe it.
 
     Attributes:
-        model: With its weights, float32.
         parts: What else belongs to it.
         description: Directory with its files besides the weights.
         origin: What it is, in words.
@@ -155,12 +145,7 @@ class Start:
 
 
 def start_new(recipe: Recipe, info: DatasetInfo, stack: ExitStack) -> Start:
-    """Make a new model of the recipe's size.
-
-    Args:
-        recipe: Size and seed.
-        info: Of the demonstrations, declared beside the weights.
-        stack: Removes the files that describe it.
+    """Make a new model of the recipe's size; the stack removes the files that describe it.
 
     Raises:
         ConfigError: There is no such size, or parts of a checkpoint are asked for.
@@ -188,11 +173,7 @@ def start_new(recipe: Recipe, info: DatasetInfo, stack: ExitStack) -> Start:
 def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock) -> Start:
     """Load a checkpoint to fine-tune, onto the CPU: in float32, or as its adapters' base.
 
-    Args:
-        checkpoint: Its directory.
-        recipe: Parts that begin with fresh weights, and the seed of those.
-        info: Of the demonstrations.
-        clock: Times the loading.
+    Parts that the recipe names begin with fresh weights.
 
     Raises:
         CheckpointError: It cannot be loaded, or its state or actions have another meaning than the
@@ -203,8 +184,13 @@ def start_from(checkpoint: Path, recipe: Recipe, info: DatasetInfo, clock: Clock
     policy.model.requires_grad_(True)
     origin = f"fine-tuned from {checkpoint.name}"
     if recipe.anew:
-        fresh = new_model(policy.parts.config, len(info.state), recipe.seed)
-        _put_in(policy.model, fresh, recipe.anew)
+        fresh = dict(
+            new_model(policy.parts.config, len(info.state), recipe.seed).named_parameters()
+        )
+        with torch.no_grad():
+            for name, parameter in policy.model.named_parameters():
+                if part_of(name) in recipe.anew:
+                    parameter.copy_(fresh[name])
         origin += f", {', '.join(recipe.anew)} anew with seed {recipe.seed}"
     return Start(policy.model, policy.parts, checkpoint, origin)
 
@@ -241,9 +227,7 @@ def add_lora(model: OpenVla, settings: LoraSettings) -> nn.Module:
 def recompute_activations(model: OpenVla, device: torch.device) -> None:
     """Let each block of towers and decoder keep its inputs only, and run again when needed.
 
-    Args:
-        model: Trained from now on.
-        device: Where it will be; attention there is the same when a block runs again.
+    On the device where it is trained, attention is the same when a block runs again.
     """
     towers = model.vision_backbone
     blocks = (*towers.featurizer.blocks, *towers.fused_featurizer.blocks)
@@ -272,23 +256,13 @@ def merge_lora(wrapped: nn.Module) -> OpenVla:
     return merged
 
 
-@torch.no_grad()
-def _put_in(model: OpenVla, fresh: OpenVla, parts: Collection[str]) -> None:
-    weights = dict(fresh.named_parameters())
-    for name, parameter in model.named_parameters():
-        if part_of(name) in parts:
-            parameter.copy_(weights[name])
-
-
 def _check_meaning(
     checkpoint: Path, parts: CheckpointParts, info: DatasetInfo, states: int | None
 ) -> None:
-    layout = read_state_layout(checkpoint)
-    declared: Sequence[str] | None = None if layout is None else layout.names
-    if declared is not None and tuple(declared) != info.state:
+    if parts.layout is not None and parts.layout.names != info.state:
         raise CheckpointError(
-            f"{checkpoint} takes the state {', '.join(declared)}, the demonstrations hold "
-            f"{', '.join(info.state)}"
+            f"{checkpoint} takes the state {', '.join(parts.layout.names)}, the demonstrations "
+            f"hold {', '.join(info.state)}"
         )
     if states is not None and states != len(info.state):
         raise CheckpointError(

@@ -50,14 +50,7 @@ class Scores:
 def validate(
     network: TrainingNetwork, collator: Collator, indices: NDArray[np.int64], device: torch.device
 ) -> Scores:
-    """Measure a network.
-
-    Args:
-        network: No layer of it behaves differently at training.
-        collator: Makes batches.
-        indices: Numbers of the examples, shape (n,).
-        device: Where the network is.
-    """
+    """Measure a network, no layer of which behaves differently at training, on examples (n,)."""
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for start in range(0, len(indices), _BATCH):
         batch = collator.test(indices[start : start + _BATCH]).to(device)
@@ -117,11 +110,11 @@ _PANELS: Final = (
 
 
 def draw_curves(entries: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw the record of a run.
+    """Draw the record of a run as a PNG file.
 
     Args:
         entries: Each with its ``kind``, ``samples`` and values, ascending in samples.
-        path: Of the PNG file.
+        path: Of the file.
 
     Raises:
         CheckpointError: It can't be written.
@@ -134,8 +127,7 @@ def draw_curves(entries: Sequence[dict[str, Any]], path: Path) -> None:
             points = [(e["samples"], e[name]) for e in rows if name in e]
             if points:
                 axis.plot(*zip(*points, strict=True), label=name)
-        axis.set_title(title)
-        axis.set_xlabel("samples")
+        axis.set(title=title, xlabel="samples")
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend()

@@ -1,6 +1,6 @@
 """The policy with its losses, as one module that several processes can train together."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -73,7 +73,8 @@ class TrainingNetwork(nn.Module):
             patches = self.policy.see(batch.pixels)  # (B, V, D)
         losses: dict[str, Tensor] = {}
         if weights.relevance:
-            losses["relevance"] = self._relevance(batch, patches)
+            log_share = log_softmax(_SHARPNESS * self._scores(batch, patches), -1)  # (B, V)
+            losses["relevance"] = -(wanted_relevance(batch.places) * log_share).sum(-1).mean()
         if weights.patches:
             losses["patches"] = self._patches(batch, patches)
         if weights.action or weights.readout:
@@ -96,18 +97,15 @@ class TrainingNetwork(nn.Module):
         """Return normalised actions, shape (B, T, 7), float32."""
         return self._decode(batch, self.policy.see(batch.pixels))[0]
 
-    def _relevance(self, batch: Batch, patches: Tensor) -> Tensor:
-        log_share = log_softmax(_SHARPNESS * self._scores(batch, patches), -1)  # (B, V)
-        loss: Tensor = -(wanted_relevance(batch.places) * log_share).sum(-1).mean()
-        return loss
-
     def _scores(self, batch: Batch, patches: Tensor) -> Tensor:
         scores = patches.new_zeros(patches.shape[:2], dtype=torch.float32)
         with torch.autocast(patches.device.type, enabled=False):
             for ids, rows in batch.groups:
-                for text, where in _by_text(ids, rows):
+                texts, which = torch.unique(ids, dim=0, return_inverse=True)  # (n, T), (b,)
+                for number, text in enumerate(texts):
+                    where = rows[which == number]  # (k,)
                     folded = self.policy.fold_text(0, self._embed(text))
-                    flat = patches[where].flatten(0, 1)  # (b V, D)
+                    flat = patches[where].flatten(0, 1)  # (k V, D)
                     part = self.policy.score_patches(0, flat, folded)
                     scores = scores.index_copy(0, where, part.view(len(where), -1).float())
         return scores
@@ -175,13 +173,6 @@ def _positions(places: Tensor | None, length: int) -> Tensor | None:
     return torch.cat([places.new_zeros(1), 1 + places, 1 + places[-1] + following])
 
 
-def _by_text(ids: Tensor, rows: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Split a group by its texts: ids (T,) and the batch's rows with it (k,)."""
-    texts, which = torch.unique(ids, dim=0, return_inverse=True)
-    for number, text in enumerate(texts):
-        yield text, rows[which == number]
-
-
 _PLAIN: Final = {
     "attn_mask": None,
     "dropout_p": 0.0,
@@ -212,29 +203,18 @@ class WrittenOutAttention(TorchFunctionMode):
     ) -> Any:
         """Call a function of PyTorch, or what stands for it."""
         settings = kwargs or {}
-        if func is not scaled_dot_product_attention or not _plain(args, settings):
+        others = {name: value for name, value in settings.items() if name != "scale"}
+        plain = len(args) == 3 and others.items() <= _PLAIN.items()
+        if func is not scaled_dot_product_attention or not plain:
             return func(*args, **settings)
         query, key, value = args
         return attend(query, key, value, settings.get("scale"))
 
 
-def _plain(args: Sequence[Any], settings: dict[str, Any]) -> bool:
-    """Tell whether only a scale is set besides query, key and value."""
-    others = {name: value for name, value in settings.items() if name != "scale"}
-    return len(args) == 3 and others.items() <= _PLAIN.items()
-
-
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float | None) -> Tensor:
-    """Mix values by the softmax of query times key.
+    """Mix values (..., S, d) by the softmax of queries (..., R, d) times keys (..., S, d).
 
-    Args:
-        query: Shape (..., R, d).
-        key: Shape (..., S, d).
-        value: Shape (..., S, d).
-        scale: Factor before the softmax, None for one over the root of d.
-
-    Returns:
-        Shape (..., R, d).
+    ``scale`` is the factor before the softmax, None for one over the root of d.
     """
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     logits = (query * factor) @ key.mT  # (..., R, S)

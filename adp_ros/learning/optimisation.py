@@ -16,19 +16,18 @@ _GRADIENT_NORM = 1.0
 class Optimiser:
     """AdamW with a warm-up, a cosine and clipped gradients, for one stage.
 
-    Args:
-        network: Parameters that ask for gradients are trained.
-        stage: Its rates.
+    It trains those of the network's parameters that ask for gradients.
     """
 
     def __init__(self, network: nn.Module, stage: Stage) -> None:
         self._stage = stage
         self.parameters = [p for p in network.parameters() if p.requires_grad]
-        matrices = [p for p in self.parameters if p.ndim > 1]
-        others = [p for p in self.parameters if p.ndim <= 1]
         groups = [
-            {"params": matrices, "weight_decay": stage.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {
+                "params": [p for p in self.parameters if p.ndim > 1],
+                "weight_decay": stage.weight_decay,
+            },
+            {"params": [p for p in self.parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
         self.adam = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=_BETAS)
 
@@ -55,8 +54,7 @@ def learning_rate(stage: Stage, number: int) -> float:
 class RunningMean:
     """Exponential running mean of named tensors, with a short memory at the beginning.
 
-    Args:
-        decay: Weight of the past once the memory is full.
+    ``decay`` is the weight of the past once the memory is full.
     """
 
     def __init__(self, decay: float) -> None:
@@ -78,21 +76,17 @@ class RunningMean:
     @torch.no_grad()
     def give(self, network: nn.Module) -> None:
         """Give a network the mean of its weights."""
-        _put(self.values, network)
+        for name, parameter in network.named_parameters():
+            if name in self.values:
+                parameter.copy_(self.values[name])
 
     @contextmanager
     def given(self, network: nn.Module) -> Iterator[None]:
         """Give a network the mean of its weights for a while."""
-        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        before = RunningMean(0.0)
+        before.take(network.named_parameters())
         self.give(network)
         try:
             yield
         finally:
-            _put(before, network)
-
-
-@torch.no_grad()
-def _put(values: dict[str, Tensor], network: nn.Module) -> None:
-    for name, parameter in network.named_parameters():
-        if name in values:
-            parameter.copy_(values[name])
+            before.give(network)

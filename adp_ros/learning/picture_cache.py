@@ -38,10 +38,6 @@ class PictureCache:
     def pictures(self, name: str, frames: Frames) -> Rgb:
         """Return an episode's pictures, shape (F, 224, 224, 3), uint8, mapped from a file.
 
-        Args:
-            name: Of the episode.
-            frames: Its pictures.
-
         Raises:
             DemonstrationError: A picture can't be decoded or has another size than the data
                 set's, or no folder can be written; names the file.

@@ -15,8 +15,6 @@ class Processes:
     """Place of this process among those of the run.
 
     Attributes:
-        rank: Number of this process.
-        count: Number of processes.
         device: Where this process computes.
     """
 
@@ -51,14 +49,13 @@ def joined(device: str, environment: Mapping[str, str]) -> Iterator[Processes]:
     """
     rank, count = int(environment.get("RANK", "0")), int(environment.get("WORLD_SIZE", "1"))
     chosen = _device(device, int(environment.get("LOCAL_RANK", "0")))
-    if count == 1:
-        yield Processes(rank, count, chosen)
-        return
-    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    if count > 1:
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(rank, count, chosen)
     finally:
-        distributed.destroy_process_group()
+        if count > 1:
+            distributed.destroy_process_group()
 
 
 def _device(name: str, local_rank: int) -> torch.device:

@@ -211,7 +211,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: The file cannot be read, or a setting is unknown or out of range; names it.
     """
-    return recipe_from(_read(path), str(path))
+    return config_from_mapping(Recipe, _read(path), str(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -235,9 +235,8 @@ def _changed_by_name(
         if name not in names:
             raise ConfigError(f"{where}: stages has {name}, the base has {', '.join(names)}")
         _mapping(change, f"stage {name}", where)
-    return [
-        _merged(stage, changes.get(name, {})) for name, stage in zip(names, stages, strict=True)
-    ]
+    pairs = zip(names, stages, strict=True)
+    return [_merged(stage, changes.get(name, {})) for name, stage in pairs]
 
 
 def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,15 +246,6 @@ def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
         merged[name] = _merged(merged[name], value) if both else value
     return merged
-
-
-def recipe_from(values: Mapping[str, Any], where: str) -> Recipe:
-    """Build a recipe from parsed YAML.
-
-    Raises:
-        ConfigError: A setting is unknown or out of range; names it.
-    """
-    return config_from_mapping(Recipe, values, where)
 
 
 def _mapping(values: Any, name: str, where: str) -> Mapping[str, Any]:

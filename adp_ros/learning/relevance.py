@@ -22,13 +22,9 @@ _PATCH: Final = 14  # [px]
 
 
 def patch_distances(pixels: Tensor) -> Tensor:
-    """Return squared distances of landmarks to the patches' middles.
+    """Return squared distances (B, L, V) in [patches^2] of landmarks to the patches' middles.
 
-    Args:
-        pixels: Landmarks in a 224x224 picture, shape (B, L, 2), in [px].
-
-    Returns:
-        Shape (B, L, V), in [patches^2].
+    The landmarks lie in a 224x224 picture, shape (B, L, 2), in [px].
     """
     steps = torch.arange(_GRID, dtype=pixels.dtype, device=pixels.device)
     middles = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), -1).view(-1, 2)  # (V, 2)
@@ -62,11 +58,7 @@ class PatchHeads(nn.Module):
         self.place = nn.Linear(hidden, self.things * 3)
 
     def forward(self, patches: Tensor, instruction: Tensor) -> tuple[Tensor, Tensor]:
-        """Read the patches of a batch.
-
-        Args:
-            patches: Shape (B, V, D).
-            instruction: Number of each sample's instruction, shape (B,).
+        """Read the patches (B, V, D) of a batch, each sample with the number of its instruction.
 
         Returns:
             Logits (B, V, L) and positions in units of :data:`POSITION_SCALE`, (B, V, L, 3), of
@@ -88,11 +80,7 @@ class Readout(nn.Module):
         self.proprio = nn.Linear(hidden, 2 * LANDMARKS * 3)
 
     def forward(self, text: Tensor, proprio: Tensor) -> tuple[Tensor, Tensor]:
-        """Read positions.
-
-        Args:
-            text: Mean state of the prompt's tokens, shape (B, D).
-            proprio: State of the proprioceptive token, shape (B, D).
+        """Read positions off the prompt's mean state (B, D) and proprioception's (B, D).
 
         Returns:
             Off the text, (B, L, 3); off proprioception in the base frame and relative to the

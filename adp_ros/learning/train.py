@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Final, Protocol
@@ -24,7 +23,7 @@ from ..policies.openvla.forward import Clock
 from ..policies.openvla.load import COMPONENTS, source
 from ..policies.openvla.model import OpenVla
 from ..policies.openvla.model_config import DEFAULT_CHUNK_LENGTH, ModelConfig
-from ..policies.openvla.normalisation import STATISTICS_FILE, Statistics, load_statistics
+from ..policies.openvla.normalisation import STATISTICS_FILE, load_statistics
 from ..policies.openvla.tensor_layout import model_shapes
 from ..policies.openvla.weight_files import (
     ACTION_HEAD,
@@ -142,14 +141,8 @@ class Progress(Protocol):
 class TrainingLog:
     """Averages losses, writes them down, and shows them; only in the first process.
 
-    Args:
-        recipe: Of the run.
-        directory: Of the run; an interrupted one goes on in the same file.
-        progress: Shows the run.
-        processes: This process and the others.
-
-    Attributes:
-        scores: Newest validation, empty before there is one.
+    An interrupted run goes on in the same file. ``scores`` are the newest validation's, empty
+    before there is one.
     """
 
     def __init__(
@@ -214,7 +207,6 @@ class Request:
     """What a run is asked for.
 
     Attributes:
-        recipe: What to do.
         data: Folders of demonstrations.
         out: Folder of the run; made when it is not there.
         checkpoint: What is fine-tuned, None for a new model.
@@ -237,7 +229,6 @@ class TrainingOutcome:
     Attributes:
         finished: False when it was interrupted; it can go on.
         checkpoint: Where the result lies, None when it is not finished or another process wrote it.
-        steps: Steps done.
         scores: Last validation, empty when there was none.
     """
 
@@ -258,15 +249,15 @@ def train(
         CheckpointError: The checkpoint or the saved state cannot be used, or nothing can be
             written.
     """
-    checkpoint = request.out / CHECKPOINT
+    recipe, out = request.recipe, request.out
+    checkpoint = out / CHECKPOINT
     if checkpoint.exists():
         raise ConfigError(f"{checkpoint} is there already, choose another --out")
     torch.set_num_threads(request.threads)
-    torch.manual_seed(request.recipe.seed)
+    torch.manual_seed(recipe.seed)
     with ExitStack() as stack:
-        stack.enter_context(_folder(request.out))
+        stack.enter_context(_folder(out))
         processes = stack.enter_context(joined(request.device, os.environ))
-        recipe, out = request.recipe, request.out
         data = load_training_set(
             request.data, recipe.held_out, DEFAULT_CHUNK_LENGTH, NoOpFilter(), out
         )
@@ -289,7 +280,7 @@ def train(
                 (start.model if adapters is None else merge_lora(adapters)).cpu(),
                 start.parts.config,
                 description=start.description,
-                statistics=_statistics_values(recipe, data, start),
+                statistics=_statistics(recipe, data, start),
                 training=training,
             )
             draw_curves(log.entries(), out / CURVES_FILE)
@@ -317,24 +308,25 @@ def _prepared(
 ) -> tuple[Trainer, nn.Module | None]:
     """Return the trainer where the run stands, and the model with adapters, if it has some."""
     recipe, parts, model = request.recipe, start.parts, start.model
-    data.refuse_instructions(partial(_readable, start))
+
+    def readable(instruction: str) -> None:
+        text = len(parts.tokenizer.encode(instruction)) + 1  # and the stop token
+        model.check_length(1, text, model.proprio_projector is not None)
+
+    data.refuse_instructions(readable)
     network = TrainingNetwork(model, len(data.examples.instructions))
     wrapped = add_lora(model, recipe.lora) if recipe.lora.rank else None
     if recipe.recompute:
         recompute_activations(model, processes.device)
-    statistics = _statistics(recipe, data, start)
+    with writing(Path(gettempdir()), CheckpointError), TemporaryDirectory() as folder:
+        write_json(Path(folder) / STATISTICS_FILE, _statistics(recipe, data, start))
+        statistics = load_statistics(Path(folder))
     collator = Collator(data.examples, statistics, parts.preprocessor, parts.tokenizer)
     directory = request.out
     trainer = Trainer(network, collator, recipe, directory=directory, processes=processes, log=log)
     known = [asdict(recipe), data.fingerprint, start.origin]
     trainer.resume(hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest())
     return trainer, wrapped
-
-
-def _readable(start: Start, instruction: str) -> None:
-    """Refuse an instruction that the checkpoint would refuse when it is used."""
-    text = len(start.parts.tokenizer.encode(instruction)) + 1  # and the stop token
-    start.model.check_length(1, text, start.model.proprio_projector is not None)
 
 
 def _training(
@@ -353,18 +345,11 @@ def _training(
     }
 
 
-def _statistics_values(recipe: Recipe, data: TrainingSet, start: Start) -> dict[str, Any]:
+def _statistics(recipe: Recipe, data: TrainingSet, start: Start) -> dict[str, Any]:
     """Return what ``dataset_statistics.json`` holds: the data's ranges, or the checkpoint's."""
     if recipe.statistics == "checkpoint":
         return read_json(start.description / STATISTICS_FILE)
     return {data.info.robot_type: data.statistics}
-
-
-def _statistics(recipe: Recipe, data: TrainingSet, start: Start) -> Statistics:
-    values = _statistics_values(recipe, data, start)
-    with writing(Path(gettempdir()), CheckpointError), TemporaryDirectory() as folder:
-        write_json(Path(folder) / STATISTICS_FILE, values)
-        return load_statistics(Path(folder))
 
 
 def _check_landmarks(recipe: Recipe, data: TrainingSet) -> None:

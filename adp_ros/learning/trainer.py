@@ -28,11 +28,7 @@ class VisionMemory:
     """Vision tokens of examples, as the policy sees their pictures at test.
 
     Holds V x D half-precision numbers per example that was used: 64 KiB with 256 patches of
-    width 128.
-
-    Args:
-        collator: Makes batches.
-        see: Turns pixels (B, 6, 224, 224) into vision tokens (B, V, D).
+    width 128. ``see`` turns pixels (B, 6, 224, 224) into vision tokens (B, V, D).
     """
 
     def __init__(self, collator: Collator, see: Callable[[Tensor], Tensor]) -> None:
@@ -41,34 +37,26 @@ class VisionMemory:
         self._known = np.zeros(len(collator.examples), dtype=bool)
         self._tokens: Tensor | None = None
 
+    @torch.no_grad()
     def tokens(self, indices: NDArray[np.int64], device: torch.device) -> Tensor:
         """Return the vision tokens of some examples, shape (B, V, D), on a device."""
         fresh = np.unique(indices[~self._known[indices]])
         if len(fresh):
-            self._learn(fresh, device)
+            pixels = self._collator.test(fresh).pixels
+            tokens = self._see(pixels.to(device)).half().cpu()  # (n, V, D)
+            if self._tokens is None:
+                self._tokens = torch.zeros((len(self._known), *tokens.shape[1:]), dtype=torch.half)
+            self._tokens[torch.from_numpy(fresh)] = tokens
+            self._known[fresh] = True
         if self._tokens is None:
             raise RuntimeError("a batch of no examples")
         return self._tokens[torch.from_numpy(indices)].to(device).float()
 
-    @torch.no_grad()
-    def _learn(self, indices: NDArray[np.int64], device: torch.device) -> None:
-        pixels = self._collator.test(indices).pixels
-        tokens = self._see(pixels.to(device)).half().cpu()  # (n, V, D)
-        if self._tokens is None:
-            self._tokens = torch.zeros((len(self._known), *tokens.shape[1:]), dtype=torch.half)
-        self._tokens[torch.from_numpy(indices)] = tokens
-        self._known[indices] = True
-
 
 class StageFeed:
-    """Batches of one stage; each follows from seed, stage, step and process alone.
+    """Batches of one stage, by its number; each follows from seed, stage, step and process alone.
 
-    Args:
-        collator: Makes batches of the demonstrations.
-        recipe: Of the run.
-        number: Of the stage.
-        see: Computes the vision tokens that are remembered, see :class:`VisionMemory`.
-        processes: This process and the others.
+    ``see`` computes the vision tokens that are remembered, see :class:`VisionMemory`.
     """
 
     def __init__(
@@ -98,17 +86,12 @@ class StageFeed:
         rng = np.random.default_rng([recipe.seed, self._number, step, processes.rank])
         parts = max(1, min(stage.parts, stage.batch // processes.count))  # the same in all
         for part in np.array_split(indices, parts):
-            yield len(part) / len(indices), *self._batch(part, rng)
-
-    def _batch(
-        self, indices: NDArray[np.int64], rng: np.random.Generator
-    ) -> tuple[Batch, Tensor | None]:
-        recipe, device = self._recipe, self._processes.device
-        if self._memory is None:
-            return self._collator.train(indices, recipe.augmentation, rng).to(device), None
-        tokens = self._memory.tokens(indices, device)
-        noise = recipe.augmentation.state_noise
-        return self._collator.blind(indices, noise, rng).to(device), tokens
+            if self._memory is None:
+                batch, tokens = self._collator.train(part, recipe.augmentation, rng), None
+            else:
+                tokens = self._memory.tokens(part, processes.device)
+                batch = self._collator.blind(part, recipe.augmentation.state_noise, rng)
+            yield len(part) / len(indices), batch.to(processes.device), tokens
 
 
 STATE_FILE: Final = "state.pt"
@@ -145,11 +128,7 @@ class SavedState:
 
 
 def read_state(directory: Path, fingerprint: str) -> SavedState | None:
-    """Read a state, None when there is none.
-
-    Args:
-        directory: Of the run.
-        fingerprint: Of recipe and data; a state of others is refused.
+    """Read a state, None when there is none; one of another recipe or other data is refused.
 
     Raises:
         CheckpointError: The state is broken or of another recipe or other data.
@@ -175,13 +154,7 @@ _VALIDATED: Final = 256  # held-out examples that a validation looks at
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run is.
-
-    Attributes:
-        stage: Number of the stage.
-        step: Steps of the stage that are done.
-        total: Steps of all stages that are done.
-    """
+    """Where a run is: number of the stage, steps of it that are done, and of all stages."""
 
     stage: int
     step: int
@@ -201,7 +174,7 @@ class Log(Protocol):
 
 
 class Trainer:
-    """One run.
+    """One run, whose state is saved in a directory.
 
     Args:
         network: With the weights to begin from.
@@ -241,10 +214,7 @@ class Trainer:
         return self._place
 
     def resume(self, fingerprint: str) -> bool:
-        """Go on from the saved state, if there is one.
-
-        Args:
-            fingerprint: Of recipe and data; a state of others is refused.
+        """Go on from the saved state, if there is one of this fingerprint of recipe and data.
 
         Raises:
             CheckpointError: The state is broken or of another recipe or other data.
@@ -309,10 +279,11 @@ class Trainer:
         self, network: nn.Module, optimiser: Optimiser, feed: StageFeed, number: int
     ) -> dict[str, float]:
         stage, step = self._recipe.stages[number], self._place.step
-        key = (self._recipe.seed, number, step)
-        kept = surviving_tokens(stage, self._network.policy.patches_per_view, key)
-        places = None if kept is not None else self._places(stage, key)
+        key, vision = (self._recipe.seed, number, step), self._network.policy.patches_per_view
         device, told = self._processes.device, dict[str, float]()
+        kept, places = surviving_tokens(stage, vision, key), None
+        if kept is None and (squeezed := squeezed_places(stage, vision, key)) is not None:
+            places = squeezed.to(device)
         optimiser.begin()
         for share, batch, patches in feed.batches(step):
             with torch.autocast(device.type, dtype=torch.bfloat16), fast_attention(device):
@@ -325,10 +296,6 @@ class Trainer:
         self._mean.take((name, p) for name, p in named if p.requires_grad)
         return told
 
-    def _places(self, stage: Stage, key: tuple[int, ...]) -> Tensor | None:
-        places = squeezed_places(stage, self._network.policy.patches_per_view, key)
-        return None if places is None else places.to(self._processes.device)
-
     def _validate(self) -> None:
         """Validate the running mean; only the first process does, the others go on."""
         chosen = self._collator.examples.spread_held_out(_VALIDATED)
@@ -340,20 +307,17 @@ class Trainer:
             scores = validate(network, self._collator, chosen, device)
         self._log.validated(self._place, scores)
 
-    def _changing(self) -> dict[str, Tensor]:
-        """Return the network's tensors, without those of the policy that adapters stand beside."""
-        found = self._network.state_dict()
-        if self._adapters is not None:
-            adapters = {f"policy.{name}" for name in self._adapters}
-            found = {n: t for n, t in found.items() if n in adapters or n[:7] != "policy."}
-        return found
-
     def _save(self, optimiser: Optimiser | None) -> None:
+        """Save what changes: not those tensors of the policy that adapters stand beside."""
         if not self._processes.first:
             return
+        tensors = self._network.state_dict()
+        if self._adapters is not None:
+            adapters = {f"policy.{name}" for name in self._adapters}
+            tensors = {n: t for n, t in tensors.items() if n in adapters or n[:7] != "policy."}
         SavedState(
             fingerprint=self._fingerprint,
-            network=self._changing(),
+            network=tensors,
             mean=self._mean.values,
             mean_count=self._mean.count,
             optimiser=None if optimiser is None else optimiser.adam.state_dict(),

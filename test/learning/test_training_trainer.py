@@ -20,9 +20,9 @@ from adp_ros.learning.recipe import (
     Recipe,
     Stage,
     load_recipe,
-    recipe_from,
 )
 from adp_ros.learning.trainer import Trainer
+from adp_ros.settings import config_from_mapping
 
 CPU = Processes(0, 1, torch.device("cpu"))
 PERCEPTION = Stage(
@@ -186,7 +186,7 @@ def test_the_running_mean_forgets_the_beginning():
 def test_a_recipe_with_a_mistake_is_refused_by_name(values, message):
     """Each message names setting and value."""
     with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
-        recipe_from(values, "here")
+        config_from_mapping(Recipe, values, "here")
 
 
 def test_a_recipe_may_differ_from_another_one_in_a_few_settings(tmp_path):

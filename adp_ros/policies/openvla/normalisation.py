@@ -70,6 +70,13 @@ class Statistics:
         physical = 0.5 * (a + 1) * (bounds.high - bounds.low + _EPSILON) + bounds.low
         return np.where(bounds.scaled, physical, a)
 
+    def normalize_chunk(self, actions: ArrayLike) -> FloatArray:
+        """Undo :meth:`unnormalize`, clipped to [-1, 1] as upstream's data pipeline does."""
+        a = np.asarray(actions, dtype=np.float64)
+        bounds = self.action
+        scaled = 2.0 * (a - bounds.low) / (bounds.high - bounds.low + _EPSILON) - 1.0
+        return np.where(bounds.scaled, np.clip(scaled, -1.0, 1.0), a)
+
     def normalize_proprio(
         self, state: ArrayLike, constant: ConstantProprio = "inference"
     ) -> NDArray[np.float32]:

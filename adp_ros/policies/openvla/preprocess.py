@@ -28,30 +28,17 @@ JPEG_QUALITY: Final = 95
 
 
 def encode_jpeg(image: Rgb) -> NDArray[np.uint8]:
-    """Encode a picture as JPEG (quality 95, 4:2:0).
-
-    Args:
-        image: Shape (H, W, 3), uint8.
-
-    Returns:
-        The file's bytes, shape (bytes,).
-    """
+    """Encode a picture (H, W, 3), uint8, as JPEG (quality 95, 4:2:0); returns (bytes,)."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return np.asarray(data, dtype=np.uint8)
 
 
 def decode_jpeg(data: NDArray[np.uint8]) -> Rgb:
-    """Decode a JPEG as TensorFlow does.
+    """Decode a JPEG file (bytes,) as TensorFlow does, to shape (H, W, 3), uint8.
 
     The decoder's fast integer DCT is the one TensorFlow uses; the accurate one changes most
     values by up to 18 grey levels.
-
-    Args:
-        data: The file's bytes, shape (bytes,).
-
-    Returns:
-        Shape (H, W, 3), uint8.
 
     Raises:
         ObservationError: It is no JPEG, or a damaged one.
@@ -98,10 +85,7 @@ class Preprocessor:
         return cls(_normalisation_table(directory / "preprocessor_config.json"), center_crop)
 
     def __call__(self, images: Sequence[Rgb]) -> Float32:
-        """Prepare the views.
-
-        Args:
-            images: One picture per view, shape (H, W, 3), uint8, any size.
+        """Prepare one picture per view, shape (H, W, 3), uint8, any size.
 
         Returns:
             Pixel values of all views, shape (6 * views, 224, 224).
@@ -109,11 +93,8 @@ class Preprocessor:
         Raises:
             ObservationError: A picture is not uint8 RGB or too large.
         """
-        pixels = []
-        for view, image in enumerate(images):
-            planes = cv2.split(self._prepare(view, image))
-            pixels += [cv2.LUT(planes[c % 3], self.table[c]) for c in range(6)]
-        return np.stack(pixels)  # (6 V, 224, 224)
+        prepared = [self._prepare(view, image) for view, image in enumerate(images)]
+        return np.concatenate([normalised(picture, self.table) for picture in prepared])
 
     def _prepare(self, view: int, image: Rgb) -> Rgb:
         check_image(view, image)
@@ -126,16 +107,16 @@ class Preprocessor:
         return crop(resized) if self.center_crop else resized
 
 
+def normalised(picture: Rgb, table: Float32) -> Float32:
+    """Return both towers' pixel values (6, H, W) of a picture (H, W, 3) by a table (6, 256)."""
+    planes = cv2.split(picture)
+    return np.stack([cv2.LUT(planes[c % 3], table[c]) for c in range(6)])
+
+
 def resize(image: Rgb) -> Rgb:
-    """Bring a picture to 224x224 as training data were: JPEG round trip, then Lanczos.
+    """Bring a picture (H, W, 3), uint8, to 224x224 as training data were: JPEG, then Lanczos.
 
     The aspect ratio is not kept. A picture that is 224x224 already is returned as it is.
-
-    Args:
-        image: Shape (H, W, 3), uint8.
-
-    Returns:
-        Shape (224, 224, 3), uint8.
     """
     if image.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
         return image
@@ -143,14 +124,9 @@ def resize(image: Rgb) -> Rgb:
 
 
 def shrink(image: Rgb) -> Rgb:
-    """Bring a picture that was decoded from JPEG to 224x224, Lanczos.
+    """Bring a picture (H, W, 3), uint8, that was decoded from JPEG to 224x224, Lanczos.
 
-    Args:
-        image: Shape (H, W, 3), uint8.
-
-    Returns:
-        Shape (224, 224, 3), uint8; for a JPEG of :func:`encode_jpeg` exactly what
-        :func:`resize` makes of the picture itself.
+    For a JPEG of :func:`encode_jpeg` this is exactly what :func:`resize` makes of the picture.
     """
     height, width, _ = image.shape
     pixels = image.astype(np.float32)
@@ -167,14 +143,7 @@ def jpeg_round_trip(image: Rgb) -> Rgb:
 
 
 def crop(image: Rgb) -> Rgb:
-    """Crop the central 90 % of the area and bring it to 224x224, bilinear.
-
-    Args:
-        image: Shape (H, W, 3), uint8.
-
-    Returns:
-        Shape (224, 224, 3), uint8.
-    """
+    """Crop the central 90 % of the area of a picture (H, W, 3), uint8; to 224x224, bilinear."""
     height, width, _ = image.shape
     low, high, weight = _crop_samples(width)
     pixels = image.astype(np.float32)

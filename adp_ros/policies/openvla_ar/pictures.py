@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,7 +16,14 @@ from PIL import Image
 from ...errors import CheckpointError
 from ...types import Rgb, check_image
 from ..checkpoints import read_json
-from ..openvla.preprocess import IMAGE_SIZE, Preprocessor, crop, jpeg_round_trip, shrink
+from ..openvla.preprocess import (
+    IMAGE_SIZE,
+    Preprocessor,
+    crop,
+    jpeg_round_trip,
+    normalised,
+    shrink,
+)
 
 CONFIG: Final = "preprocessor_config.json"
 
@@ -62,8 +68,7 @@ class TokenPictures:
         Raises:
             ObservationError: The picture is not uint8 RGB.
         """
-        planes = cv2.split(self.prepare(image))
-        return np.stack([cv2.LUT(planes[c % 3], self.table[c]) for c in range(6)])
+        return normalised(self.prepare(image), self.table)
 
     def prepare(self, image: Rgb) -> Rgb:
         """Return the 8-bit picture that is normalised, shape (224, 224, 3)."""
