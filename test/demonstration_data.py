@@ -3,6 +3,7 @@
 import numpy as np
 
 from adp_ros.learning.demonstrations import Demonstration, Frames, Landmarks
+from adp_ros.policies.openvla.preprocess import encode_jpeg
 
 
 def picture(rng, height=480, width=640):
@@ -28,7 +29,7 @@ def demonstration(seed=0, steps=12, every=4, states=10, **changes):
         "state": rng.normal(size=(steps, states)),
         "action": action,
         "gripper": action[:, 6].copy(),
-        "frames": Frames.encoded(kept, [picture(rng) for _ in kept]),
+        "frames": Frames.of(kept, [encode_jpeg(picture(rng)) for _ in kept]),
         "chunk_label": np.tile(action[:1], (len(kept), 8, 1)),
         "landmarks": Landmarks(
             ("item", "receptacle", "tool"),

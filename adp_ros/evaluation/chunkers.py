@@ -143,12 +143,7 @@ class PolicyChunker:
         self._planner = self._setup.planner(self._setup.convention)
 
     def plan(self, view: SceneView) -> Window:
-        """Plan one window.
-
-        Raises:
-            ObservationError: Picture or state does not fit the checkpoint.
-            PolicyError: The checkpoint failed.
-        """
+        """Plan one window."""
         state = self._setup.state(lambda: view.arm)
         observation = Observation((view.rgb(),), self._instruction, state)
         return self._planner.plan(observation, view.window, view.measured)
@@ -180,11 +175,7 @@ class NoisyExpert:
         self._perturbation: Perturbation | None = None
 
     def begin(self, config: RolloutConfig) -> None:
-        """Draw the disturbances of the episode.
-
-        Raises:
-            ConfigError: The task has no expert.
-        """
+        """Draw the disturbances of the episode."""
         self._expert.begin(config)
         rng = np.random.default_rng([config.seed, _STREAM, *config.task.encode()])
         self._perturbation = draw_perturbation(rng, self._level, config.limit)
@@ -212,21 +203,13 @@ class RelievedPolicy:
         self._rng = np.random.default_rng(_STREAM)
 
     def begin(self, config: RolloutConfig) -> None:
-        """Prepare both.
-
-        Raises:
-            AdpError: One of them cannot do the task.
-        """
+        """Prepare both."""
         self._policy.begin(config)
         self._expert.begin(config)
         self._rng = np.random.default_rng([config.seed, _STREAM + 1, *config.task.encode()])
 
     def plan(self, view: SceneView) -> Window:
-        """Let one of them plan; the policy always thinks, so that its gate stays in step.
-
-        Raises:
-            AdpError: The policy cannot.
-        """
+        """Let one of them plan; the policy always thinks, so that its gate stays in step."""
         planned = self._policy.plan(view)
         if self._rng.random() < self._share:
             return self._expert.plan(view)

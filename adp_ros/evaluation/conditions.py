@@ -12,13 +12,7 @@ import numpy as np
 from ..adp.adp_settings import AdpSettings
 from ..errors import ConfigError
 from ..geometry import quaternion_from_rotation
-from ..settings import (
-    check_settings,
-    config_from_mapping,
-    read_mapping,
-    refuse_unknown,
-    setting,
-)
+from ..settings import check_settings, config_from_mapping, read_mapping, refuse_unknown, setting
 from ..sim.look import LEVEL_NAMES
 from ..sim.render import TwinRenderer
 from ..sim.scene import CAMERA

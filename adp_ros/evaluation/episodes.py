@@ -24,14 +24,7 @@ class ResultsError(AdpError):
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What is run.
-
-    Attributes:
-        task: Name of the task.
-        seed: Seed of the scene, the same for every condition.
-        scene: Variant of the scene.
-        condition: How the policy is used.
-    """
+    """What is run; the scene's seed is the same for every condition."""
 
     task: str
     seed: int
@@ -67,8 +60,6 @@ class EpisodeResult:
         progress: Share of the task that was done, 0 to 1.
         duration: Simulated time until success or the end, in [s].
         path_length: Way of the tool, in [m].
-        windows: Windows planned.
-        windows_pruned: Those with dropped vision tokens.
         tokens_kept: Vision tokens that entered the language model, over all windows.
         tokens_total: Those that the pictures gave.
         flops: Language model and scoring, over all windows.

@@ -25,14 +25,10 @@ class RunNumbers:
     """One run in simulated time. What needs a planned window is None where none was.
 
     Attributes:
-        success: The task was done in time.
-        progress: Share of the task that was done, 0 to 1.
         ending: ``success``, ``time_limit`` or ``safety_stop``.
         stop: Cause of the safety stop, empty when there was none.
         time_s: Simulated time from start to end, in [s].
         path_length_m: Way of the tool, in [m].
-        windows: Windows planned.
-        windows_pruned: Those with dropped vision tokens.
         tokens_per_window: Vision tokens that entered the language model, mean.
         flops_share: FLOPs of language model and scoring, of those with full vision.
         forward_ms_p50: Median wall time of a forward pass, in [ms].
@@ -53,9 +49,9 @@ class RunNumbers:
     @classmethod
     def of(cls, result: RolloutResult) -> "RunNumbers":
         """Sum up one run."""
-        windows = result.windows
-        flops_full = sum(window.audit.flops_full for window in windows)
-        forward = [window.times.total for window in windows if window.times is not None]
+        audits = [window.audit for window in result.windows]
+        flops_full = sum(audit.flops_full for audit in audits)
+        forward = [window.times.total for window in result.windows if window.times is not None]
         return cls(
             success=result.success,
             progress=result.progress,
@@ -63,10 +59,10 @@ class RunNumbers:
             stop=result.stop,
             time_s=round(result.time, 3),
             path_length_m=result.path_length,
-            windows=len(windows),
-            windows_pruned=sum(window.pruned for window in windows),
-            tokens_per_window=fmean(w.audit.tokens_kept for w in windows) if windows else None,
-            flops_share=sum(w.audit.flops for w in windows) / flops_full if flops_full else None,
+            windows=len(audits),
+            windows_pruned=sum(audit.pruned for audit in audits),
+            tokens_per_window=fmean(audit.tokens_kept for audit in audits) if audits else None,
+            flops_share=sum(audit.flops for audit in audits) / flops_full if flops_full else None,
             forward_ms_p50=median(forward) if forward else None,
         )
 

@@ -71,17 +71,6 @@ class Results:
     episodes: Mapping[Key, EpisodeResult]
     revisions: tuple[str, ...] = ()
 
-    def refuse_changed(self, plan: Plan, where: str) -> None:
-        """Refuse names that stand for something else now than when results were written.
-
-        Raises:
-            ResultsError: Names the condition or scene and what it was.
-        """
-        for condition in plan.conditions:
-            _same("condition", condition.name, self.conditions, condition.digest, where)
-        for scene in plan.scenes:
-            _same("scene", scene.name, self.scenes, scene.digest, where)
-
 
 def read_results(directory: Path) -> Results:
     """Read every results file of a folder; one that does not exist gives nothing.
@@ -136,6 +125,7 @@ def scene_line(scene: SceneVariant) -> dict[str, Any]:
 def _same(
     kind: str, name: str, known: Mapping[str, Mapping[str, Any]], digest: str, where: str
 ) -> None:
+    """Refuse a name that stands for something else now than when results were written."""
     if name in known and known[name]["digest"] != digest:
         settings = json.dumps(known[name]["settings"])
         raise ResultsError(
@@ -201,10 +191,13 @@ def open_writer(path: Path, identity: Identity, plan: Plan) -> Iterator[ResultsW
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ResultsError(f"results {path} are being written by another process") from None
-        known = read_results(path.parent)
+        known, where = read_results(path.parent), str(path.parent)
         if known.identity is not None:
-            known.identity.refuse_other(identity, str(path.parent))
-        known.refuse_changed(plan, str(path.parent))
+            known.identity.refuse_other(identity, where)
+        for condition in plan.conditions:
+            _same("condition", condition.name, known.conditions, condition.digest, where)
+        for scene in plan.scenes:
+            _same("scene", scene.name, known.scenes, scene.digest, where)
         file.seek(0)
         file.truncate(file.read().rfind(b"\n") + 1)  # a line without an end: its writer was killed
         file.seek(0, 2)

@@ -37,15 +37,9 @@ JPEG_QUALITY: Final = 85
 
 
 class RolloutWatch:
-    """Observer of a rollout: sees what is taken, and keeps its pictures.
-
-    Args:
-        config: Of the rollout.
-        video: Gets pictures and pruned patches, None for none.
-        caption: Below each picture.
+    """Observer of a rollout: sees what is taken, and keeps pictures with a caption in a video.
 
     Attributes:
-        taken: Which item was taken.
         distractors: Items of another task lie on the table.
     """
 
@@ -98,11 +92,7 @@ class RolloutFactory:
     base: RolloutConfig
 
     def __call__(self) -> "RolloutRunner":
-        """Load the checkpoint; one thread computes.
-
-        Raises:
-            CheckpointError: It is unusable, or does not declare what moving an arm needs.
-        """
+        """Load the checkpoint, which must declare what moving an arm needs; one thread computes."""
         torch.set_num_threads(1)
         if self.checkpoint is None:
             return RolloutRunner(None, self.base)

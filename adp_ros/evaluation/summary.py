@@ -156,11 +156,8 @@ class EpisodeGroup:
     """One group of episodes.
 
     Attributes:
-        scene: Variant of the scene.
-        condition: How the policy was used.
         task: Name of the task, or ``all``.
         view: ``all`` scenes, those with the task's items ``alone``, or ``with distractors``.
-        measures: Its numbers.
         against_full: Against full vision in the same scenes; None for full vision itself and
             where no scene was run both ways.
     """
@@ -241,23 +238,16 @@ class EvaluationSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it, ready for ``json.dumps``."""
+        values = asdict(self)
         return {
             "simulation": SIMULATION,
-            "relevance": self.relevance,
-            "checkpoint": self.checkpoint,
-            "fingerprint": self.fingerprint,
-            "loop": dict(self.loop),
-            "conditions": {name: dict(values) for name, values in self.conditions.items()},
-            "scenes": {name: dict(values) for name, values in self.scenes.items()},
-            "rows": [asdict(row) for row in self.rows],
-            "degradations": [asdict(item) for item in self.degradations],
-            "detectable_loss": dict(self.detectable),
+            "detectable_loss": values.pop("detectable"),
             "detectable_loss_power": POWER,
             "detectable_loss_alpha": ALPHA,
             "paper_pruned_share": PAPER_SHARE,
-            "unequal_numbers": self.unequal,
-            "median_wall_s": self.wall,
-            "revisions": list(self.revisions),
+            "unequal_numbers": values.pop("unequal"),
+            "median_wall_s": values.pop("wall"),
+            **values,
         }
 
 

@@ -37,10 +37,7 @@ def boschloo_p(successes: int, trials: int, other_successes: int, other_trials: 
     total = successes + other_successes
     if total in (0, trials + other_trials):
         return 1.0
-    table = [
-        [successes, other_successes],
-        [trials - successes, other_trials - other_successes],
-    ]
+    table = [[successes, other_successes], [trials - successes, other_trials - other_successes]]
     return min(1.0, float(boschloo_exact(table).pvalue))
 
 
@@ -104,10 +101,7 @@ def exact_paired_difference(pairs: Pairs) -> Interval:
 
 
 def _inverted(
-    values: FloatArray,
-    spread: FloatArray,
-    observed: int,
-    chances: Callable[[float], FloatArray],
+    values: FloatArray, spread: FloatArray, observed: int, chances: Callable[[float], FloatArray]
 ) -> Interval:
     """Return the differences that the test does not reject.
 

@@ -6,7 +6,7 @@ A worker ends when its parent does, however that ended.
 import multiprocessing
 import os
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -56,12 +56,8 @@ class JobRunner(Protocol[_JobIn_contra, _ResultOut_co]):
         ...
 
 
-class RunnerFactory(Protocol[_JobIn_contra, _ResultOut_co]):
-    """Makes a runner in the process that is to use it; can be pickled."""
-
-    def __call__(self) -> JobRunner[_JobIn_contra, _ResultOut_co]:
-        """Make one; an :class:`AdpError` says why it can't be."""
-        ...
+RunnerFactory = Callable[[], JobRunner[JobT, ResultT]]
+"""Makes a runner in the process that is to use it; can be pickled. An AdpError says why not."""
 
 
 class WorkerError(AdpError):

@@ -101,10 +101,7 @@ def _recoloured(picture: Rgb, settings: Augmentation, rng: np.random.Generator) 
 def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
     """Draw which of a picture's vision tokens enter the decoder in a step.
 
-    Args:
-        stage: How often and how many are dropped.
-        total: Vision tokens of a picture.
-        key: Of the step, the same in all processes.
+    The step's key is the same in all processes.
 
     Returns:
         Ascending indices, shape (k,), int64; None where none is dropped.
@@ -117,12 +114,9 @@ def surviving_tokens(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor |
 
 
 def squeezed_places(stage: Stage, total: int, key: tuple[int, ...]) -> Tensor | None:
-    """Draw where the vision tokens of a step stand.
+    """Draw where a picture's vision tokens, V of them, stand in a step.
 
-    Args:
-        stage: How often, and how far they are squeezed.
-        total: Vision tokens of a picture, V.
-        key: Of the step, the same in all processes.
+    The step's key is the same in all processes.
 
     Returns:
         Place of each token among those counted, ascending from 0, and at last their number, shape

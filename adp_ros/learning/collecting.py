@@ -94,12 +94,7 @@ class Recorder:
 
 
 class Worker:
-    """Makes the episodes of one data set.
-
-    Args:
-        dataset: Where they go.
-        settings: How they are made.
-        adp_file: Settings of pruning that a policy is used with; read only then.
+    """Makes the episodes of one data set; the settings of pruning are read where a policy is used.
 
     Raises:
         AdpError: The checkpoint is unusable.
@@ -178,13 +173,8 @@ def collect(
 
     An interruption loses the episodes being made and nothing else. Those that failed are not tried
     again: ``left_out.jsonl`` has a line for each; one whose line was cut off is tried again.
-
-    Args:
-        plan: All episodes.
-        dataset: Where they go.
-        adp_file: Settings of pruning that a policy is used with.
-        workers: Number of processes.
-        show: Told at the start and after each episode.
+    ``adp_file`` has the settings of pruning that a policy is used with; ``show`` is told at the
+    start and after each episode.
 
     Raises:
         ConfigError: The number of workers is not allowed.

@@ -28,6 +28,7 @@ from .run_files import replacing, write_text
 
 _Arrays = dict[str, NDArray[Any]]
 _PICTURES: Final = ("frame_data", "frame_offset")
+_ROWS: Final = ("time", "state", "action", "gripper")  # of which each step has one
 _DIGESTS: Final = "digests"
 
 
@@ -93,15 +94,10 @@ def _check_digests(path: Path, arrays: _Arrays) -> None:
 
 def _arrays(d: Demonstration) -> _Arrays:
     arrays = {
-        "instruction": np.array(d.instruction),
-        "task": np.array(d.task),
+        **{name: np.array(getattr(d, name)) for name in ("instruction", "task", "source")},
         "seed": np.array(d.seed, dtype=np.int64),
-        "source": np.array(d.source),
         "success": np.array(d.success),
-        "time": d.time,
-        "state": d.state,
-        "action": d.action,
-        "gripper": d.gripper,
+        **{name: getattr(d, name) for name in _ROWS},
         "frame_step": d.frames.step,
         "frame_data": d.frames.data,
         "frame_offset": d.frames.offset,
@@ -126,10 +122,7 @@ def _demonstration(arrays: _Arrays) -> Demonstration:
         seed=int(arrays["seed"]),
         source=str(arrays["source"]),
         success=bool(arrays["success"]),
-        time=arrays["time"],
-        state=arrays["state"],
-        action=arrays["action"],
-        gripper=arrays["gripper"],
+        **{name: arrays[name] for name in _ROWS},
         frames=Frames(arrays["frame_step"], arrays["frame_data"], arrays["frame_offset"]),
         chunk_label=arrays.get("chunk_label"),
         landmarks=landmarks,
@@ -186,10 +179,6 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Demonstration]:
         return (self.read(name) for name in self.names())
-
-    def has(self, name: str) -> bool:
-        """Tell whether an episode is there."""
-        return self.path(name).is_file()
 
     def path(self, name: str) -> Path:
         """Return the file of an episode."""
@@ -329,14 +318,15 @@ class StatisticsCollector:
 def _summary(values: FloatArray) -> dict[str, list[float]]:
     """Summarise each column of (n, k) values."""
     low, high = np.quantile(values, [0.01, 0.99], axis=0)
-    return {
-        "mean": values.mean(0).tolist(),
-        "std": values.std(0).tolist(),
-        "max": values.max(0).tolist(),
-        "min": values.min(0).tolist(),
-        "q01": low.tolist(),
-        "q99": high.tolist(),
+    rows = {
+        "mean": values.mean(0),
+        "std": values.std(0),
+        "max": values.max(0),
+        "min": values.min(0),
+        "q01": low,
+        "q99": high,
     }
+    return {name: row.tolist() for name, row in rows.items()}
 
 
 def write_statistics(dataset: Dataset) -> dict[str, Any]:

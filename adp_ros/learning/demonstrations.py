@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DemonstrationError
-from ..policies.openvla.preprocess import decode_jpeg, encode_jpeg, shrink
+from ..policies.openvla.preprocess import decode_jpeg
 from ..settings import check_settings, setting
 from ..types import ACTION_SIZE, FloatArray, Rgb
 
@@ -42,11 +42,6 @@ class Frames:
         offset = np.cumsum([0, *map(len, jpegs)], dtype=np.int64)
         return cls(np.array(steps, dtype=np.int64), data, offset)
 
-    @classmethod
-    def encoded(cls, steps: Sequence[int], pictures: Sequence[Rgb]) -> "Frames":
-        """Encode pictures, shape (480, 640, 3) each."""
-        return cls.of(steps, [encode_jpeg(picture) for picture in pictures])
-
     def jpeg(self, index: int) -> NDArray[np.uint8]:
         """Return the bytes of one picture's file."""
         return self.data[self.offset[index] : self.offset[index + 1]]
@@ -58,10 +53,6 @@ class Frames:
             ObservationError: It is damaged.
         """
         return decode_jpeg(self.jpeg(index))
-
-    def shrunk(self, index: int) -> Rgb:
-        """Return one picture as the policy sees it before its crop, shape (224, 224, 3), uint8."""
-        return shrink(self.picture(index))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +119,8 @@ def chunk_labels(episode: Demonstration, length: int) -> FloatArray:
     """Return the chunk to learn at each kept frame, shape (F, length, 7).
 
     Labels that the episode carries, else the actions from the frame's step on; after the last
-    action the arm stands still and the gripper stays as it is.
-
-    Args:
-        episode: A demonstration.
-        length: Actions of a chunk; labels that are longer are cut, shorter ones go on in the same
-            way.
+    action the arm stands still and the gripper stays as it is. Labels that are longer are cut,
+    shorter ones go on in the same way.
     """
     if episode.chunk_label is not None:
         return np.stack([_extended(chunk, length) for chunk in episode.chunk_label[:, :length]])
@@ -205,12 +192,8 @@ def check_episode(
 ) -> None:
     """Refuse an episode that is damaged or does not fit its data set.
 
-    Args:
-        path: Its file, for the message.
-        episode: What was read.
-        states: Numbers of the data set's state.
-        step_period: Of the data set, in [s].
-        pictures: False when the pictures' bytes were not read.
+    ``path`` is its file, for the message; its data set has so many numbers of ``states`` and a
+    ``step_period`` in [s]. Without ``pictures`` their bytes were not read.
 
     Raises:
         DemonstrationError: Names file and field, what is wrong and what is needed.

@@ -129,14 +129,10 @@ def load_training_set(
     no_ops: NoOpFilter,
     spare: Path | None = None,
 ) -> TrainingSet:
-    """Read folders of demonstrations that mean the same.
+    """Read folders of demonstrations, written by ``adp-ros collect``, that mean the same.
 
-    Args:
-        folders: Written by ``adp-ros collect``.
-        held_out: Share of the episodes that are only validated on.
-        chunk_length: Actions of a chunk.
-        no_ops: Frames that are left out.
-        spare: Folder for shrunk pictures where the data's own can't be written, None for none.
+    A share of the episodes is ``held_out``, to be validated on only. Shrunk pictures go to
+    ``spare`` where the data's own folder can't be written.
 
     Raises:
         DemonstrationError: A folder is unusable or empty, an episode is damaged, or two folders

@@ -14,11 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import CheckpointError, ConfigError
-from ..policies.conventions import (
-    StateLayout,
-    write_convention,
-    write_state_layout,
-)
+from ..policies.conventions import StateLayout, write_convention, write_state_layout
 from ..policies.openvla.create import SIZES, NewCheckpoint, write_description
 from ..policies.openvla.forward import Clock
 from ..policies.openvla.load import PolicyOptions, load_checkpoint, read_parts

@@ -16,15 +16,7 @@ from torch.overrides import TorchFunctionMode
 from ..policies.openvla.model import OpenVla
 from .batch import Batch
 from .recipe import LossWeights
-from .relevance import (
-    SHOWN,
-    TOOL,
-    PatchHeads,
-    Readout,
-    inside,
-    patch_distances,
-    wanted_relevance,
-)
+from .relevance import SHOWN, TOOL, PatchHeads, Readout, inside, patch_distances, wanted_relevance
 
 _SHARPNESS = 4.0  # factor on scores before the softmax of the relevance loss
 _NEAR = 2.2  # [patches^2] within which a patch knows where the item is
@@ -32,13 +24,7 @@ _RARE = 8.0  # weight of the patches that show something, which are few
 
 
 class TrainingNetwork(nn.Module):
-    """Policy and the networks that exist at training only.
-
-    Attributes:
-        policy: What is trained and kept.
-        patch_heads: See :class:`PatchHeads`.
-        readout: See :class:`Readout`.
-    """
+    """Policy and the networks that exist at training only: patch heads and readout."""
 
     def __init__(self, policy: OpenVla, instructions: int) -> None:
         super().__init__()
@@ -161,11 +147,9 @@ class TrainingNetwork(nn.Module):
 
 
 def _positions(places: Tensor | None, length: int) -> Tensor | None:
-    """Return the position of each row of a sequence, shape (S,).
+    """Return the position of each of so many rows of a sequence, shape (S,).
 
-    Args:
-        places: Of the vision tokens after the first row, and of the row after them; (k + 1,).
-        length: Rows of the sequence, S.
+    ``places`` are those of the vision tokens after the first row, and of the row after them.
     """
     if places is None:
         return None
@@ -173,12 +157,7 @@ def _positions(places: Tensor | None, length: int) -> Tensor | None:
     return torch.cat([places.new_zeros(1), 1 + places, 1 + places[-1] + following])
 
 
-_PLAIN: Final = {
-    "attn_mask": None,
-    "dropout_p": 0.0,
-    "is_causal": False,
-    "enable_gqa": False,
-}
+_PLAIN: Final = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False, "enable_gqa": False}
 
 
 def fast_attention(device: torch.device) -> AbstractContextManager[object]:

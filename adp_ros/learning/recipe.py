@@ -39,10 +39,7 @@ class LossWeights:
     )
     patches: float = setting(0.0, "Which item a patch shows, and where it is", low=0.0, high=100.0)
     readout: float = setting(
-        0.0,
-        "Position of the items, read off text and proprioception half-way",
-        low=0.0,
-        high=100.0,
+        0.0, "Position of the items, read off text and proprioception half-way", low=0.0, high=100.0
     )
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 from safetensors.torch import save_file
@@ -34,20 +34,13 @@ from ..policies.openvla.weight_files import (
 from .batch import Collator
 from .demonstrations import NoOpFilter
 from .examples import TrainingSet, load_training_set
-from .initial_model import (
-    Start,
-    add_lora,
-    merge_lora,
-    recompute_activations,
-    start_from,
-    start_new,
-)
-from .metrics import CURVES_FILE, Scores, draw_curves
+from .initial_model import Start, add_lora, merge_lora, recompute_activations, start_from, start_new
+from .metrics import CURVES_FILE, draw_curves
 from .network import TrainingNetwork
 from .processes import Processes, joined
 from .recipe import Recipe
-from .run_files import append_line, read_lines, writing
-from .trainer import Place, Trainer
+from .run_files import writing
+from .trainer import Progress, Trainer, TrainingLog
 
 _DESCRIPTION: Final = ("*.json", "tokenizer.model")
 
@@ -63,13 +56,8 @@ def write_checkpoint(
 ) -> None:
     """Write a checkpoint; tensors that the L1 head never reads are zeros.
 
-    Args:
-        directory: New or empty.
-        model: Trained.
-        config: Its sizes.
-        description: Directory with every other file of the checkpoint.
-        statistics: What ``dataset_statistics.json`` holds.
-        training: What ``training.json`` holds: how the checkpoint came about.
+    ``description`` is a directory with every other file but ``dataset_statistics.json``, which
+    holds ``statistics``, and ``training.json``, which holds ``training``: how it came about.
 
     Raises:
         ConfigError: The directory has files in it.
@@ -97,8 +85,8 @@ def merged(model: OpenVla) -> dict[str, Tensor]:
     """Return upstream's key -> tensor, with query, key and value of the towers joined."""
     parts: dict[str, dict[int, Tensor]] = {}
     for name, parameter in model.named_parameters():
-        origin = source(name)
-        parts.setdefault(origin.key, {})[origin.third or 0] = parameter.detach().cpu()
+        key, third = source(name)
+        parts.setdefault(key, {})[third or 0] = parameter.detach().cpu()
     return {
         key: torch.cat([thirds[i] for i in sorted(thirds)]) if len(thirds) > 1 else thirds[0]
         for key, thirds in parts.items()
@@ -116,87 +104,6 @@ def _write_component(directory: Path, name: str, tensors: Mapping[str, Tensor], 
         data = io.BytesIO()  # a file says why it can't be written, torch only that
         torch.save(own, data)
         (directory / f"{name}--{step}_checkpoint.pt").write_bytes(data.getbuffer())
-
-
-METRICS_FILE: Final = "metrics.jsonl"
-_AVERAGED: Final = 50  # steps whose mean losses make one entry
-
-
-class Progress(Protocol):
-    """Shows a run to a person."""
-
-    def begin(self, text: str, samples: int, done: int) -> None:
-        """The run begins or goes on."""
-        ...
-
-    def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
-        """A number of samples is done."""
-        ...
-
-    def validated(self, stage: str, scores: Mapping[str, float]) -> None:
-        """A validation is done."""
-        ...
-
-
-class TrainingLog:
-    """Averages losses, writes them down, and shows them; only in the first process.
-
-    An interrupted run goes on in the same file. ``scores`` are the newest validation's, empty
-    before there is one.
-    """
-
-    def __init__(
-        self, recipe: Recipe, directory: Path, progress: Progress, processes: Processes
-    ) -> None:
-        self._recipe = recipe
-        self._path = directory / METRICS_FILE
-        self._progress = progress
-        self._processes = processes
-        self._recent: list[Mapping[str, float]] = []
-        self.scores: Mapping[str, float] = {}
-
-    def samples(self, place: Place) -> int:
-        """Return how many samples are done at a place."""
-        stages = self._recipe.stages
-        done = sum(s.steps * s.batch for s in stages[: place.stage])
-        return done + (place.step * stages[place.stage].batch if place.step else 0)
-
-    def trained(self, place: Place, losses: Mapping[str, float]) -> None:
-        """One step is done.
-
-        Raises:
-            CheckpointError: It can't be written down.
-        """
-        if not self._processes.first:
-            return
-        stage = self._recipe.stages[place.stage]
-        self._recent.append(losses)
-        mean = {n: sum(r[n] for r in self._recent) / len(self._recent) for n in losses}
-        self._progress.advance(self.samples(place), stage.name, mean)
-        if len(self._recent) == _AVERAGED or place.step == stage.steps:
-            self._write("trained", place, mean)
-            self._recent.clear()
-
-    def validated(self, place: Place, scores: Scores) -> None:
-        """A validation is done.
-
-        Raises:
-            CheckpointError: It can't be written down.
-        """
-        self.scores = asdict(scores)
-        self._write("validated", place, self.scores)
-        self._progress.validated(self._recipe.stages[place.stage].name, self.scores)
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return everything written down, what a resumed run repeated only once."""
-        last = {(entry["kind"], entry["samples"]): entry for entry in read_lines(self._path)}
-        return sorted(last.values(), key=lambda entry: entry["samples"])
-
-    def _write(self, kind: str, place: Place, values: Mapping[str, float]) -> None:
-        stage, samples = self._recipe.stages[place.stage].name, self.samples(place)
-        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
-        line = {"kind": kind, "samples": samples, "stage": stage, **rounded}
-        append_line(self._path, line, CheckpointError)
 
 
 CHECKPOINT: Final = "checkpoint"  # directory below the run's

@@ -1,7 +1,7 @@
 """The training loop: stages of steps, optimised, resumable after each saved state."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Final, Protocol
@@ -21,7 +21,7 @@ from .network import TrainingNetwork, fast_attention
 from .optimisation import Optimiser, RunningMean
 from .processes import Processes
 from .recipe import Recipe, Stage
-from .run_files import replacing
+from .run_files import append_line, read_lines, replacing
 
 
 class VisionMemory:
@@ -161,28 +161,91 @@ class Place:
     total: int
 
 
-class Log(Protocol):
-    """Hears of progress."""
+METRICS_FILE: Final = "metrics.jsonl"
+_AVERAGED: Final = 50  # steps whose mean losses make one entry
 
-    def trained(self, place: Place, losses: dict[str, float]) -> None:
-        """One step is done."""
+
+class Progress(Protocol):
+    """Shows a run to a person."""
+
+    def begin(self, text: str, samples: int, done: int) -> None:
+        """The run begins or goes on."""
         ...
+
+    def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
+        """A number of samples is done."""
+        ...
+
+    def validated(self, stage: str, scores: Mapping[str, float]) -> None:
+        """A validation is done."""
+        ...
+
+
+class TrainingLog:
+    """Averages losses, writes them down, and shows them; only in the first process.
+
+    An interrupted run goes on in the same file. ``scores`` are the newest validation's, empty
+    before there is one.
+    """
+
+    def __init__(
+        self, recipe: Recipe, directory: Path, progress: Progress, processes: Processes
+    ) -> None:
+        self._recipe = recipe
+        self._path = directory / METRICS_FILE
+        self._progress = progress
+        self._processes = processes
+        self._recent: list[Mapping[str, float]] = []
+        self.scores: Mapping[str, float] = {}
+
+    def samples(self, place: Place) -> int:
+        """Return how many samples are done at a place."""
+        stages = self._recipe.stages
+        done = sum(s.steps * s.batch for s in stages[: place.stage])
+        return done + (place.step * stages[place.stage].batch if place.step else 0)
+
+    def trained(self, place: Place, losses: Mapping[str, float]) -> None:
+        """One step is done.
+
+        Raises:
+            CheckpointError: It can't be written down.
+        """
+        if not self._processes.first:
+            return
+        stage = self._recipe.stages[place.stage]
+        self._recent.append(losses)
+        mean = {n: sum(r[n] for r in self._recent) / len(self._recent) for n in losses}
+        self._progress.advance(self.samples(place), stage.name, mean)
+        if len(self._recent) == _AVERAGED or place.step == stage.steps:
+            self._write("trained", place, mean)
+            self._recent.clear()
 
     def validated(self, place: Place, scores: Scores) -> None:
-        """The running mean of the weights was validated."""
-        ...
+        """A validation is done.
+
+        Raises:
+            CheckpointError: It can't be written down.
+        """
+        self.scores = asdict(scores)
+        self._write("validated", place, self.scores)
+        self._progress.validated(self._recipe.stages[place.stage].name, self.scores)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return everything written down, what a resumed run repeated only once."""
+        last = {(entry["kind"], entry["samples"]): entry for entry in read_lines(self._path)}
+        return sorted(last.values(), key=lambda entry: entry["samples"])
+
+    def _write(self, kind: str, place: Place, values: Mapping[str, float]) -> None:
+        stage, samples = self._recipe.stages[place.stage].name, self.samples(place)
+        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
+        line = {"kind": kind, "samples": samples, "stage": stage, **rounded}
+        append_line(self._path, line, CheckpointError)
 
 
 class Trainer:
-    """One run, whose state is saved in a directory.
+    """One run of a recipe, whose state is saved in a directory.
 
-    Args:
-        network: With the weights to begin from.
-        collator: Makes batches of the demonstrations.
-        recipe: What to do.
-        directory: Where the state is saved.
-        processes: This process and the others.
-        log: Hears of progress.
+    The network has the weights to begin from; the log hears of progress.
     """
 
     def __init__(
@@ -193,7 +256,7 @@ class Trainer:
         *,
         directory: Path,
         processes: Processes,
-        log: Log,
+        log: TrainingLog,
     ) -> None:
         self._network = network.to(processes.device)
         trained = (n for n, p in network.policy.named_parameters() if p.requires_grad)

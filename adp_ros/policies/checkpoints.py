@@ -18,7 +18,6 @@ from typing import Any, Final
 from ..errors import CheckpointError
 
 TRAINING_FILE: Final = "training.json"
-_SIMULATION: Final = "simulation"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -39,10 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_training(checkpoint: Path) -> Mapping[str, Any]:
-    """Return what the file says, empty where there is none.
-
-    Args:
-        checkpoint: Directory of the checkpoint.
+    """Return what ``training.json`` of a checkpoint says, empty where there is none.
 
     Raises:
         CheckpointError: It is there and can't be read, or is no JSON object.
@@ -65,7 +61,7 @@ def learnt_in_simulation(checkpoint: Path) -> bool:
     Raises:
         CheckpointError: The file can't be read.
     """
-    return read_training(checkpoint).get(_SIMULATION, False) is not False
+    return read_training(checkpoint).get("simulation", False) is not False
 
 
 _WHOLE: Final = 4 * 2**20  # files up to this size are read whole
@@ -97,30 +93,25 @@ def checkpoint_fingerprint(directory: Path) -> str:
         for file in sorted(path for path in directory.iterdir() if path.is_file()):
             size = file.stat().st_size
             digest.update(f"{file.name}\0{size}\0".encode())
-            _add_file(digest, file, size)
+            with file.open("rb") as stream:
+                if size <= _WHOLE:
+                    digest.update(stream.read())
+                    continue
+                for i in range(_SAMPLES + 1):
+                    stream.seek((size - _SAMPLE) * i // _SAMPLES)
+                    digest.update(stream.read(_SAMPLE))
     except OSError as error:
         raise CheckpointError(f"checkpoint {directory} can't be read: {error}") from error
     return f"sampled-sha256:{digest.hexdigest()}"
-
-
-def _add_file(digest: "hashlib._Hash", file: Path, size: int) -> None:
-    with file.open("rb") as stream:
-        if size <= _WHOLE:
-            digest.update(stream.read())
-            return
-        for i in range(_SAMPLES + 1):
-            stream.seek((size - _SAMPLE) * i // _SAMPLES)
-            digest.update(stream.read(_SAMPLE))
 
 
 FOLDER: Final = Path("resource", "twin_policy")
 
 
 def shipped_policy(share: Path) -> Path | None:
-    """Return the directory of the checkpoint, None where the package was installed without it.
+    """Return the directory of the checkpoint in what :func:`.share_directory` found.
 
-    Args:
-        share: What :func:`adp_ros.settings.share_directory` found.
+    None where the package was installed without it.
     """
     directory = share / FOLDER
     return directory if (directory / "config.json").is_file() else None

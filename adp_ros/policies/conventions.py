@@ -1,10 +1,8 @@
 """What a checkpoint's numbers mean: frames and rotation of its actions, order of its state.
 
-No upstream file says what the motion increments refer to, so a checkpoint for this package
-declares it in ``action_convention.json`` beside its statistics. It is never guessed.
-
-No upstream file says it, so a checkpoint for this package declares it in ``state_layout.json``
-beside its statistics: ``{"state": ["x", "y", "z", "rx", ...]}``. It is never guessed.
+No upstream file says it, so a checkpoint for this package declares both beside its statistics, in
+``action_convention.json`` and ``state_layout.json``, ``{"state": ["x", "y", "z", "rx", ...]}``.
+They are never guessed.
 """
 
 import json
@@ -167,10 +165,7 @@ def action_convention(
 ) -> tuple[ActionConvention, str | None]:
     """Return the convention of a checkpoint's actions.
 
-    Args:
-        checkpoint_dir: Directory of the checkpoint.
-        known: Convention that the user states or the checkpoint declares.
-        moves_arm: True when the actions will be executed.
+    ``known`` is what the user states or the checkpoint declares.
 
     Returns:
         The convention, and a warning when it is an assumption that moves nothing.
@@ -193,13 +188,9 @@ def action_convention(
 def state_layout(
     checkpoint_dir: Path, size: int | None, known: StateLayout | None, moves_arm: bool
 ) -> tuple[StateLayout | None, str | None]:
-    """Return the layout of a checkpoint's state.
+    """Return the layout of a checkpoint's state of so many numbers, None when it takes none.
 
-    Args:
-        checkpoint_dir: Directory of the checkpoint.
-        size: Numbers of its state, None when it takes none.
-        known: Layout that the user states or the checkpoint declares.
-        moves_arm: True when the actions will be executed.
+    ``known`` is what the user states or the checkpoint declares.
 
     Returns:
         The layout, None without a state; and a warning when it is an assumption that moves

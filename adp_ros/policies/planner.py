@@ -52,23 +52,15 @@ class PrunablePolicy(Protocol):
 
 
 class WindowPlanner:
-    """Plans window after window; window 0 starts a new episode."""
+    """Plans window after window; window 0 starts a new episode.
+
+    The gate chooses the windows that the pruner is used in; its settings say where motion comes
+    from. ``convention`` has the frames of the actions whose motion the gate gets.
+    """
 
     def __init__(
-        self,
-        policy: PrunablePolicy,
-        pruner: "Pruner",
-        gate: Gate,
-        convention: ActionConvention,
+        self, policy: PrunablePolicy, pruner: "Pruner", gate: Gate, convention: ActionConvention
     ) -> None:
-        """Put the parts together.
-
-        Args:
-            policy: Plans chunks.
-            pruner: Used in windows that the gate prunes.
-            gate: Chooses those windows; its settings say where motion comes from.
-            convention: Frames of the actions whose motion the gate gets.
-        """
         self._policy = policy
         self._pruner = pruner
         self._gate = gate
@@ -104,8 +96,15 @@ class WindowPlanner:
         pruner = self._pruner if self._gate.prune else None
         prediction = self._policy.predict(observation, pruner)
         actions = prediction.actions if executed is None else executed
-        if self._gate.config.motion_source == "commanded":
-            decision, closed = self._gate.close_window(self._commanded(actions)), window
+        config = self._gate.config
+        if config.motion_source == "commanded":
+            motion = chunk_motion(
+                actions,
+                config.delta_method,
+                min_step=config.min_delta_pos,
+                convention=self._convention,
+            )
+            decision, closed = self._gate.close_window(motion), window
         return Window(
             window=window,
             actions=actions,
@@ -146,15 +145,6 @@ class WindowPlanner:
                 "is unknown; the controller sends it with its request"
             )
         return self._gate.close_window(motion)
-
-    def _commanded(self, actions: FloatArray) -> float:
-        config = self._gate.config
-        return chunk_motion(
-            actions,
-            config.delta_method,
-            min_step=config.min_delta_pos,
-            convention=self._convention,
-        )
 
     def _audit(self, prediction: Prediction) -> TokenAudit:
         kept = prediction.kept

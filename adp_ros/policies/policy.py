@@ -196,13 +196,7 @@ class Policy(Protocol):
     def audit(
         self, observation: Observation, prediction: Prediction, pruner: "Pruner | None"
     ) -> Audit:
-        """Check a prediction of its own, tokens at least.
-
-        Args:
-            observation: What it was made from.
-            prediction: What came out.
-            pruner: Pruner that was used, None for full vision.
-        """
+        """Check a prediction that it made with a pruner, None for full vision: tokens at least."""
         kept = sum(prediction.kept_per_view)
         expected = kept
         if pruner is not None and prediction.vision_tokens:
@@ -228,10 +222,7 @@ class Policy(Protocol):
     ) -> FloatArray:
         """Return how much of the action rows' attention goes to the vision tokens in each layer.
 
-        Args:
-            observation: Pictures, instruction and state.
-            prediction: What :meth:`predict` made of it with the pruner.
-            pruner: Pruner that was used, None for full vision.
+        ``prediction`` is what :meth:`predict` made of the observation with the pruner.
 
         Returns:
             Shape (layers,), 0 to 1, mean over rows and heads.

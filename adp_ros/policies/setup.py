@@ -140,7 +140,6 @@ class PolicySetup:
     """A loaded checkpoint and how it is used.
 
     Attributes:
-        policy: The checkpoint.
         pruner: Drops vision tokens where the gate says so.
         gate_config: Settings of the gate.
         convention: Frames and rotation order of the checkpoint's actions.
@@ -183,13 +182,8 @@ def declare_policy(
 ) -> PolicySetup:
     """Put a loaded checkpoint together with what it declares and how it is pruned.
 
-    Args:
-        policy: The checkpoint.
-        directory: Where it was loaded from.
-        adp: Settings of gate and pruning.
-        given: Convention of its actions in place of the declared one.
-        layout_names: Names of its state's numbers in place of the declared ones.
-        moves_arm: False lets what is not declared be assumed, with a warning.
+    ``given`` and ``layout_names`` stand in place of its declared convention and layout. Where it
+    does not move the arm, what is not declared is assumed, with a warning.
 
     Raises:
         CheckpointError: It does not declare what moving an arm needs.
@@ -232,50 +226,38 @@ def warm_up(setup: PolicySetup, settings: InferenceSettings) -> None:
 def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoader) -> PolicySetup:
     """Load the checkpoint and check that it may be used as asked.
 
-    Args:
-        settings: The node's settings.
-        adp: Settings of gate and pruning.
-        load: :func:`adp_ros.policies.policy.load_policy`.
+    ``load`` is :func:`adp_ros.policies.policy.load_policy`.
 
     Raises:
         CheckpointError: The checkpoint is unusable, or does not declare what moving an arm needs.
         ConfigError: A setting does not fit it.
     """
     directory = Path(settings.checkpoint).expanduser()
+    device = settings.device
+    if device == "auto":
+        import torch  # settings alone need none
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     policy = load(
         directory,
-        device=_device(settings.device),
+        device=device,
         dtype=None if settings.dtype == "auto" else settings.dtype,
         unnorm_key=settings.unnorm_key or None,
         center_crop=settings.center_crop,
     )
+    names = ("translation_frame", "rotation_frame", "rotation")
+    told = {name: getattr(settings, name) for name in names}
+    given = None
+    if settings.translation_frame != DECLARED:
+        given = config_from_mapping(ActionConvention, told, "inference_node")
     return declare_policy(
         policy,
         directory,
         adp,
-        given=_given(settings),
+        given=given,
         layout_names=settings.state_layout,
         moves_arm=settings.policy == "oft",
     )
-
-
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    import torch  # settings alone need none
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _given(settings: InferenceSettings) -> ActionConvention | None:
-    if settings.translation_frame == DECLARED:
-        return None
-    values = {
-        "translation_frame": settings.translation_frame,
-        "rotation_frame": settings.rotation_frame,
-        "rotation": settings.rotation,
-    }
-    return config_from_mapping(ActionConvention, values, "inference_node")
 
 
 def adp_file(settings: InferenceSettings, share: Path) -> Path:

@@ -5,8 +5,8 @@ their columns from it, so that each of them is named in one place. The ``read_*`
 their numbers from the package's messages by attribute: no ROS is needed here.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
 from math import nan
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,14 +51,7 @@ class WindowTimes:
     @classmethod
     def of(cls, timing: "StageTimes") -> "WindowTimes":
         """Take the times of a forward pass, which are in [s]."""
-        return cls(
-            preprocess=1e3 * timing.preprocess,
-            vision=1e3 * timing.vision,
-            scoring=1e3 * timing.scoring,
-            llm=1e3 * timing.llm,
-            head=1e3 * timing.head,
-            total=1e3 * timing.total,
-        )
+        return cls(**{stage: 1e3 * seconds for stage, seconds in asdict(timing).items()})
 
 
 STAGES: Final = tuple(item.name for item in fields(WindowTimes))
@@ -270,14 +263,4 @@ def read_audit(message: Any) -> TokenAudit:
 
 def read_times(message: Any) -> WindowTimes:
     """Read adp_ros/InferenceLatency; its statistics are left to who needs them."""
-    times: Mapping[str, float] = {
-        "frame_age": message.frame_age,
-        "preprocess": message.preprocess,
-        "vision": message.vision,
-        "scoring": message.scoring,
-        "llm": message.llm,
-        "head": message.head,
-        "total": message.total,
-        "frame_to_chunk": message.frame_to_chunk,
-    }
-    return WindowTimes(**{stage: float(value) for stage, value in times.items()})
+    return WindowTimes(**{stage: float(getattr(message, stage)) for stage in STAGES})

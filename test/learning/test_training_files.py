@@ -19,6 +19,7 @@ from adp_ros.learning.demonstrations import Frames, NoOpFilter
 from adp_ros.learning.examples import load_training_set
 from adp_ros.learning.picture_cache import PICTURES
 from adp_ros.learning.run_files import append_line, read_lines, replacing
+from adp_ros.policies.openvla.preprocess import encode_jpeg
 
 SMALL_FILES = """
 import resource, sys
@@ -226,7 +227,7 @@ def test_errors_name_file_and_picture(dataset):
     write_episode(path, replace(episode, frames=replace(episode.frames, data=data)))
     with pytest.raises(DemonstrationError, match=rf"{path}: picture 1: .*no good JPEG"):
         load(dataset)
-    small = Frames.encoded([0], [np.zeros((240, 320, 3), np.uint8)])
+    small = Frames.of([0], [encode_jpeg(np.zeros((240, 320, 3), np.uint8))])
     write_episode(path, demonstration(1, steps=1, frames=small, chunk_label=None, landmarks=None))
     with pytest.raises(DemonstrationError, match=r"e1\.npz: picture 0 is 320x240, the data set"):
         load(dataset)

@@ -19,6 +19,7 @@ from adp_ros.learning.initial_model import add_lora, merge_lora, new_model, part
 from adp_ros.learning.network import TrainingNetwork
 from adp_ros.learning.picture_cache import PICTURES
 from adp_ros.learning.recipe import Augmentation, LoraSettings, LossWeights, Recipe
+from adp_ros.policies.openvla.preprocess import encode_jpeg, shrink
 from adp_ros.policies.policy import load_policy
 from adp_ros.types import Observation
 
@@ -63,7 +64,7 @@ def episode(seed, landmarks=True, corrective=False):
         state=rng.uniform(-1.0, 1.0, (steps, len(STATE))),
         action=action,
         gripper=np.linspace(1.0, 0.0, steps),
-        frames=Frames.encoded(kept, pictures),
+        frames=Frames.of(kept, [encode_jpeg(picture) for picture in pictures]),
         chunk_label=rng.uniform(0.0, 0.01, (4, 8, 7)) if corrective else None,
         landmarks=places if landmarks else None,
     )
@@ -90,7 +91,7 @@ def test_examples_are_what_the_episodes_hold(folder):
     np.testing.assert_allclose(examples.pixels[0], [[22.4, 22.4], [224.0, 224.0], [112.0, 112.0]])
     assert examples.held_out.tolist() == [False] * 4 + [True] * 4 + [False] * 4 + [True] * 4
     assert examples.corrective.tolist() == [False] * 12 + [True] * 4
-    assert np.array_equal(examples.picture(1), episode(0).frames.shrunk(1))
+    assert np.array_equal(examples.picture(1), shrink(episode(0).frames.picture(1)))
     assert len(list((folder / PICTURES).glob("e0-*.npy"))) == 1
     again = load_training_set([folder], 0.5, 8, NoOpFilter())
     assert again.fingerprint == found.fingerprint

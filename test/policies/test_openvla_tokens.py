@@ -217,9 +217,9 @@ def test_six_numbers_are_six_tokens(tmp_path):
 @pytest.mark.parametrize(
     ("action", "message"),
     [
-        ({"q01": [0.0] * 7}, "needs q01 and q99"),
+        ({"q01": [0.0] * 7}, "action.q99 is None, a list of numbers is needed"),
         ({"q01": [0.0] * 5, "q99": [1.0] * 5}, "6 or 7 numbers"),
-        ({"q01": [2.0] * 7, "q99": [1.0] * 7}, "not in order"),
+        ({"q01": [2.0] * 7, "q99": [1.0] * 7}, "action: q01 is above q99 at index 0"),
         ({"q01": [0.0] * 7, "q99": [1.0] * 7, "mask": [True] * 6}, "7 booleans"),
     ],
 )

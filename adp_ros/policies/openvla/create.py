@@ -105,13 +105,7 @@ _NORMALISATION: Final = (
 
 
 def write_description(directory: Path, model: ModelConfig, settings: NewCheckpoint) -> None:
-    """Write every file of a new checkpoint but its weights.
-
-    Args:
-        directory: Exists; files of the same names are replaced.
-        model: Sizes.
-        settings: State size and names.
-    """
+    """Write every file of a new checkpoint but its weights, in place of those there are."""
     write_tokenizer(directory)
     write_convention(directory, ActionConvention())
     if settings.state == len(JACO_LAYOUT):
@@ -153,12 +147,10 @@ def config_values(model: ModelConfig) -> dict[str, Any]:
         "torch_dtype": "bfloat16",
     }
     if any(t != real_tower(t.timm_id) for t in towers):
-        values["timm_model_overrides"] = [_tower_sizes(t) for t in towers]
+        values["timm_model_overrides"] = [
+            {"embed_dim": t.width, "depth": t.depth, "num_heads": t.heads} for t in towers
+        ]
     return values | ({"num_images_in_input": model.views} if model.views else {})
-
-
-def _tower_sizes(tower: TowerConfig) -> dict[str, int]:
-    return {"embed_dim": tower.width, "depth": tower.depth, "num_heads": tower.heads}
 
 
 def _statistics(state: int) -> dict[str, Any]:
@@ -187,15 +179,14 @@ def _spread(low: list[float], high: list[float]) -> dict[str, list[Any]]:
 
 
 def _preprocessor() -> dict[str, Any]:
-    parameters = [
-        {"inplace": False, "mean": list(mean), "std": list(std)} for mean, std in _NORMALISATION
-    ]
     return {
         "image_processor_type": "PrismaticImageProcessor",
         "image_resize_strategy": "resize-naive",
         "input_sizes": [[3, 224, 224], [3, 224, 224]],
         "processor_class": "PrismaticProcessor",
-        "tvf_normalize_params": parameters,
+        "tvf_normalize_params": [
+            {"inplace": False, "mean": list(mean), "std": list(std)} for mean, std in _NORMALISATION
+        ],
         "use_fused_vision_backbone": True,
     }
 
@@ -218,10 +209,7 @@ def create_checkpoint(
 ) -> None:
     """Write a checkpoint with random weights; holds one shard in memory at a time.
 
-    Args:
-        directory: New or empty; on any error it is left as it was.
-        model: Sizes, such as one of :data:`adp_ros.policies.openvla.create.SIZES`.
-        settings: Seed, state size and names; None for the defaults.
+    The directory is new or empty; on any error it is left as it was.
 
     Raises:
         ConfigError: The directory has files in it.
@@ -285,20 +273,13 @@ def _write_component(
 
 
 def draw_weight(
-    key: str,
-    shape: tuple[int, ...],
-    random: torch.Generator,
-    dtype: torch.dtype = torch.float32,
+    key: str, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Draw values that keep activations near 1 through any number of layers.
 
     Actions come out small, with the gripper about half open, so that an arm may execute them.
-
-    Args:
-        key: Name of the parameter; it tells weights, biases, norms and embeddings apart.
-        shape: Its shape.
-        random: Draws on its own device, where the result lives.
-        dtype: Type of the result.
+    The parameter's name tells weights, biases, norms and embeddings apart; the result lives where
+    ``random`` draws.
     """
     values = torch.randn(shape, generator=random, device=random.device, dtype=dtype)
     last = shape[0] == ACTION_SIZE  # layer of the head
@@ -317,11 +298,7 @@ def random_policy(
 ) -> OpenVlaPolicy:
     """Make a policy whose actions mean nothing, in no more memory than its weights need.
 
-    Args:
-        config: Sizes of the model.
-        new: Seed of the weights and size of the state.
-        options: Device and type of the weights.
-        clock: Monotonic time in [s].
+    ``clock`` gives monotonic time in [s].
 
     Raises:
         ConfigError: The device is unknown or not there.

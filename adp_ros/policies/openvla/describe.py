@@ -30,12 +30,7 @@ _LISTED = 5  # keys spelled out in the text
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One data set of the statistics.
-
-    Attributes:
-        name: Its ``unnorm_key``.
-        state_size: Numbers of its proprioceptive state, 0 for none.
-    """
+    """One data set of the statistics by its ``unnorm_key``; state size 0 for no proprioception."""
 
     name: str
     state_size: int
@@ -137,6 +132,8 @@ def describe(directory: Path) -> Description:
     stored = {key: shape for key, (shape, _, _) in main.items()}
     stored |= _shapes(ACTION_HEAD, head) | _shapes(PROPRIO_PROJECTOR, projector)
     needed = _needed(model, action_size, state_size)
+    names = read_json(directory / STATISTICS_FILE)
+    statistics = [load_statistics(directory, name) for name in names]
     return Description(
         directory=directory,
         model=model,
@@ -146,7 +143,7 @@ def describe(directory: Path) -> Description:
         dtypes=dict(Counter(dtype for _, dtype, _ in main.values())),
         action_size=action_size,
         state_size=state_size,
-        datasets=_datasets(directory),
+        datasets=tuple(Dataset(s.name, s.proprio.size if s.proprio else 0) for s in statistics),
         convention=read_convention(directory),
         prompt_length=len(PromptTokenizer(directory).encode("wipe the table")),
         unused=tuple(sorted(unused_keys(model) & stored.keys())),
@@ -215,9 +212,3 @@ def _stored(files: CheckpointFiles) -> dict[str, tuple[tuple[int, ...], str, int
 def _width(dtype: str) -> int:
     digits = "".join(c for c in dtype if c.isdigit())  # BF16, F32, I64, F8_E4M3
     return 1 if "_" in dtype or not digits else int(digits) // 8
-
-
-def _datasets(directory: Path) -> tuple[Dataset, ...]:
-    names = read_json(directory / STATISTICS_FILE)
-    loaded = [load_statistics(directory, name) for name in names]
-    return tuple(Dataset(s.name, s.proprio.size if s.proprio else 0) for s in loaded)

@@ -20,14 +20,12 @@ Clock = Callable[[], float]
 
 
 class Stopwatch:
-    """Times the stages of one call on the CPU, where work is done when a call returns."""
+    """Times the stages of one call on the CPU, where work is done when a call returns.
+
+    ``clock`` gives monotonic time in [s].
+    """
 
     def __init__(self, clock: Clock) -> None:
-        """Start.
-
-        Args:
-            clock: Monotonic time in [s].
-        """
         self._clock = clock
         self._begin = clock()
         self._seconds: dict[str, float] = {}
@@ -50,11 +48,6 @@ class CudaStopwatch(Stopwatch):
     """Times the stages by events on the CUDA stream, read when all is done."""
 
     def __init__(self, clock: Clock) -> None:
-        """Start.
-
-        Args:
-            clock: Monotonic time in [s], used for the whole call.
-        """
         super().__init__(clock)
         self._marks: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
@@ -77,65 +70,10 @@ class CudaStopwatch(Stopwatch):
 
 
 @dataclass(frozen=True, slots=True)
-class Choose:
-    """Shows one frame to a pruner.
-
-    Attributes:
-        model: The network.
-        pruner: Who chooses.
-        views: Number of views.
-        offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
-    """
-
-    model: OpenVla
-    pruner: Pruner
-    views: int
-    offset: int
-
-    def __call__(
-        self,
-        pixels: Tensor,
-        patches: Tensor,
-        text: Tensor,
-        folded: Tensor,
-        hidden: Tensor | None = None,
-    ) -> Selection:
-        """Choose the patches of one frame.
-
-        Args:
-            pixels: Shape (6 * views, H, W).
-            patches: Shape (1, V, D).
-            text: Shape (1, T, D).
-            folded: Shape (D,).
-            hidden: Input of the layer before the cut, shape (1, S, D); None when the pruner
-                chooses before the language model.
-        """
-        attention = None
-        if hidden is not None:
-            attention = partial(self._attention, hidden, patches.shape[1], text.shape[1])
-        return self.pruner.select(
-            PruneContext(self.views, pixels, patches[0], text[0], folded, self.model, attention)
-        )
-
-    def _attention(self, hidden: Tensor, patches: int, text: int, attending: Attending) -> Tensor:
-        length = hidden.shape[1]
-        slots = length - 1 - self.model.slots  # where the empty slots begin
-        rows = {
-            "last": slice(length - 1, length),
-            "text": slice(slots - (text - 2), slots),  # without BOS and stop
-            "actions": self.model.action_rows(length, self.offset),
-        }[attending]
-        rotary = self.model.rotary(hidden)
-        layer = self.model.layer(self.pruner.cut_layer - 1)
-        return layer.attention_received(hidden, rotary, rows)[0, 1 : 1 + patches]  # (V,)
-
-
-@dataclass(frozen=True, slots=True)
 class FrameTokens:
     """One observation on the device.
 
     Attributes:
-        views: Number of views.
         pixels: Normalised pixel values, shape (6 * views, H, W).
         patches: Projected patches, shape (1, V, D).
         proprio: Shape (1, 1, D), or None.
@@ -152,28 +90,19 @@ class FrameTokens:
 
 
 class ForwardPass:
-    """Runs the language model on all patches or on those a pruner chooses."""
+    """Runs the language model on all patches or on those a pruner chooses.
+
+    ``run`` runs the stages; ``offset`` is where the head's rows begin, see
+    :meth:`OpenVla.action_rows`.
+    """
 
     def __init__(self, model: OpenVla, run: Runner, offset: int) -> None:
-        """Take a model.
-
-        Args:
-            model: The network.
-            run: Runs the stages.
-            offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
-        """
         self._model = model
         self._run = run
         self._offset = offset
 
     def check(self, views: int, text: int, proprio: bool, pruner: Pruner | None) -> None:
-        """Refuse what cannot run, before any work is done.
-
-        Args:
-            views: Number of views.
-            text: Tokens of BOS, prompt and stop.
-            proprio: True when the sequence has a token of proprioception.
-            pruner: None for all patches.
+        """Refuse what cannot run, before any work is done; see :meth:`OpenVla.check_length`.
 
         Raises:
             ObservationError: The sequence is longer than the model's positions.
@@ -188,12 +117,7 @@ class ForwardPass:
     def decode(
         self, tokens: FrameTokens, pruner: Pruner | None, watch: Stopwatch
     ) -> tuple[Decoded, Selection | None]:
-        """Run the language model.
-
-        Args:
-            tokens: One observation.
-            pruner: Chooses the patches that go on, None for all.
-            watch: Times scoring and language model.
+        """Run the language model on one observation, without the patches that a pruner drops.
 
         Returns:
             Hidden states of the rows the head reads, and the pruner's choice.
@@ -201,23 +125,19 @@ class ForwardPass:
         Raises:
             PolicyError: The pruner kept another number of patches than its budget.
         """
+        inputs = (tokens.patches, tokens.proprio, tokens.text)
         if pruner is None or pruner.keep >= 1:
             with watch.stage("llm"):
-                return self._llm(tokens, None, None), None
+                return self._run(("whole", None), partial(self._whole, None), *inputs, None), None
         cut = Cut.of(pruner, tokens)
-        if cut.layer > 0:
-            return self._decode_cut_inside(tokens, pruner, cut, watch)
-        with watch.stage("scoring"):
-            selection = self._choose(tokens, pruner, None)
-        with watch.stage("llm"):
-            return self._llm(tokens, selection.kept, cut), selection
-
-    def _decode_cut_inside(
-        self, tokens: FrameTokens, pruner: Pruner, cut: "Cut", watch: Stopwatch
-    ) -> tuple[Decoded, Selection]:
+        if cut.layer == 0:
+            with watch.stage("scoring"):
+                selection = self._choose(tokens, pruner, None)
+            with watch.stage("llm"):
+                whole = partial(self._whole, cut)
+                return self._run(("whole", cut), whole, *inputs, selection.kept), selection
         with watch.stage("llm"):
             stage = partial(self._begin, cut.layer - 1)
-            inputs = (tokens.patches, tokens.proprio, tokens.text)
             hidden = self._run(("begin", cut.layer), stage, *inputs)  # (1, S, D)
         with watch.stage("scoring"):
             selection = self._choose(tokens, pruner, hidden)
@@ -228,10 +148,7 @@ class ForwardPass:
     def vision_mass(self, tokens: FrameTokens, kept: Tensor | None, cut: "Cut | None") -> Tensor:
         """Return the share of the action rows' attention that vision tokens get in each layer.
 
-        Args:
-            tokens: One observation.
-            kept: Indices of the patches that remain, shape (k,); None for all.
-            cut: How the others leave, None where all remain.
+        ``kept`` are the indices of the patches that remain, shape (k,); None for all.
 
         Returns:
             Shape (layers,), mean over rows and heads.
@@ -251,23 +168,48 @@ class ForwardPass:
             short = replace(short, hidden=layer(hidden, short.rotary, bias=short.bias))
         return torch.stack(masses)
 
-    def _choose(self, tokens: FrameTokens, pruner: Pruner, hidden: Tensor | None) -> Selection:
-        stage = Choose(self._model, pruner, tokens.views, self._offset)
-        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded)
+    def _choose(self, tokens: FrameTokens, pruner: Pruner, before: Tensor | None) -> Selection:
+        """Ask a pruner; ``before`` is the input of the layer before the cut, None at the first."""
+        views = tokens.views
+
+        def select(
+            pixels: Tensor, patches: Tensor, text: Tensor, folded: Tensor, hidden: Tensor | None
+        ) -> Selection:
+            attention = None
+            if hidden is not None:
+                sizes = (patches.shape[1], text.shape[1])
+                attention = partial(self._received, pruner.cut_layer - 1, hidden, sizes)
+            return pruner.select(
+                PruneContext(views, pixels, patches[0], text[0], folded, self._model, attention)
+            )
+
+        inputs = (tokens.pixels, tokens.patches, tokens.text, tokens.folded, before)
         if pruner.graph_safe:
-            selection = self._run(("choose", pruner, tokens.views), stage, *inputs, hidden)
+            selection = self._run(("choose", pruner, views), select, *inputs)
         else:
-            selection = stage(*inputs, hidden)
-        budget = sum(pruner.kept_per_view(tokens.views, self._model.patches_per_view))
+            selection = select(*inputs)
+        budget = sum(pruner.kept_per_view(views, self._model.patches_per_view))
         if selection.kept.shape != (budget,):
             raise PolicyError(
                 f"pruner {pruner.name} kept {tuple(selection.kept.shape)}, its budget is {budget}"
             )
         return selection
 
-    def _llm(self, tokens: FrameTokens, kept: Tensor | None, cut: "Cut | None") -> Decoded:
-        inputs = (tokens.patches, tokens.proprio, tokens.text, kept)
-        return self._run(("whole", cut), partial(self._whole, cut), *inputs)
+    def _received(
+        self, layer: int, hidden: Tensor, sizes: tuple[int, int], attending: Attending
+    ) -> Tensor:
+        """Return the attention that patches receive in a layer, shape (V,)."""
+        patches, text = sizes
+        length = hidden.shape[1]
+        slots = length - 1 - self._model.slots  # where the empty slots begin
+        rows = {
+            "last": slice(length - 1, length),
+            "text": slice(slots - (text - 2), slots),  # without BOS and stop
+            "actions": self._model.action_rows(length, self._offset),
+        }[attending]
+        rotary = self._model.rotary(hidden)
+        received = self._model.layer(layer).attention_received(hidden, rotary, rows)  # (1, S)
+        return received[0, 1 : 1 + patches]
 
     def _whole(
         self,
@@ -338,13 +280,9 @@ class Shortened:
 
 
 def shorten(model: OpenVla, hidden: Tensor, kept: Tensor, cut: Cut) -> Shortened:
-    """Take the dropped patches out of a sequence, and put in the tokens that they merge to.
+    """Take the dropped patches out of a sequence (1, S, D), and put in the tokens they merge to.
 
-    Args:
-        model: Gives the rotation.
-        hidden: States of the full sequence, shape (1, S, D).
-        kept: Indices of the patches that remain, shape (k,).
-        cut: How the others leave.
+    ``kept`` are the indices of the patches that remain, shape (k,).
     """
     patches, full = cut.groups.views * cut.groups.patches, hidden.shape[1]
     if cut.groups.side == 0:
@@ -365,12 +303,9 @@ def shorten(model: OpenVla, hidden: Tensor, kept: Tensor, cut: Cut) -> Shortened
 
 
 def survivors(kept: Tensor, patches: int, length: int) -> Tensor:
-    """Return where the tokens that remain stood in the full sequence.
+    """Return where the tokens that remain stood in a full sequence of some length.
 
-    Args:
-        kept: Indices of the patches that remain, shape (k,).
-        patches: Patches in the full sequence.
-        length: Tokens in the full sequence.
+    ``kept`` are the indices of those of its patches that remain, shape (k,).
 
     Returns:
         Shape (length - patches + k,), int64.

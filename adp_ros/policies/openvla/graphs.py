@@ -56,15 +56,12 @@ class Recording(Generic[T]):
     replay: Callable[[], None]
 
 
-class Recorder(Protocol):
-    """Turns a stage into a recording."""
-
-    def __call__(self, stage: Callable[..., T], inputs: Inputs) -> Recording[T]:
-        """Record a stage on buffers of its own."""
+Recorder = Callable[[Callable[..., Any], Inputs], Recording[Any]]
+"""Records a stage on buffers of its own."""
 
 
 def record_cuda_graph(stage: Callable[..., T], inputs: Inputs) -> Recording[T]:
-    """Capture a stage in a CUDA graph, see :class:`Recorder`."""
+    """Capture a stage in a CUDA graph."""
     buffers = tuple(None if t is None else t.clone() for t in inputs)
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -81,16 +78,11 @@ def record_cuda_graph(stage: Callable[..., T], inputs: Inputs) -> Recording[T]:
 class GraphRunner:
     """Records each stage once per shape, replays it from then on.
 
-    What a call returns stays valid until the same stage runs again.
+    What a call returns stays valid until the same stage runs again. Of more recordings than
+    ``limit``, the one not used for longest goes first.
     """
 
     def __init__(self, record: Recorder = record_cuda_graph, limit: int = 32) -> None:
-        """Begin without recordings.
-
-        Args:
-            record: How a stage is recorded.
-            limit: Recordings held; the one not used for longest goes first.
-        """
         self._record = record
         self._limit = limit
         self._held: OrderedDict[Hashable, Recording[Any]] = OrderedDict()

@@ -37,11 +37,7 @@ def has_weights(directory: Path) -> bool:
 
 
 def inspect(directory: Path) -> PolicyInfo:
-    """Describe a checkpoint without loading its weights.
-
-    Raises:
-        CheckpointError: It is incomplete, corrupt or of an unsupported kind.
-    """
+    """See :class:`.PolicyKind`."""
     from .describe import inspect_checkpoint
 
     return inspect_checkpoint(directory)
@@ -50,12 +46,7 @@ def inspect(directory: Path) -> PolicyInfo:
 def load(
     directory: Path, *, device: str, dtype: str | None, unnorm_key: str | None, **options: Any
 ) -> Policy:
-    """Load a fine-tune with the L1 head; ``options`` are those of :class:`.load.PolicyOptions`.
-
-    Raises:
-        CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
-        ConfigError: A setting is unknown or out of range.
-    """
+    """See :class:`.PolicyKind`; ``options`` are those of :class:`.load.PolicyOptions`."""
     from .load import PolicyOptions, load_checkpoint
 
     chosen = options | {"dtype": dtype or "auto", "unnorm_key": unnorm_key or ""}
@@ -66,12 +57,7 @@ def load(
 def random_policy(size: str, *, views: int, seed: int, device: str, dtype: str) -> Policy:
     """Make a policy with random weights, to time and to test with; its actions mean nothing.
 
-    Args:
-        size: One of :data:`.create.SIZES`.
-        views: Pictures per observation.
-        seed: Seed of the weights.
-        device: Such as ``cpu`` or ``cuda``.
-        dtype: ``auto``, ``float32`` or ``bfloat16``.
+    Its size is one of :data:`.create.SIZES`.
 
     Raises:
         ConfigError: The device is unknown or not there.

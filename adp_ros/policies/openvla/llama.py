@@ -56,22 +56,11 @@ class DecoderLayer(nn.Module):
         self.grouped = config.num_key_value_heads != config.num_attention_heads
 
     def forward(
-        self,
-        hidden: Tensor,
-        rotary: Rotary,
-        rows: slice | None = None,
-        bias: Tensor | None = None,
+        self, hidden: Tensor, rotary: Rotary, rows: slice | None = None, bias: Tensor | None = None
     ) -> Tensor:
-        """Run the layer.
+        """Run the layer on states (B, S, D), for some rows or all; returns (B, R, D).
 
-        Args:
-            hidden: Shape (B, S, D).
-            rotary: Rotation of the S positions.
-            rows: Rows to compute, None for all. Keys and values always come from all rows.
-            bias: Added to the logits of each key, shape (S,), None for nothing.
-
-        Returns:
-            Shape (B, R, D).
+        Keys and values always come from all rows. A bias (S,) is added to the logits of each key.
         """
         normed = self.input_layernorm(hidden)  # (B, S, D)
         query = self._query(normed, rotary, rows)  # (B, H, R, d)
@@ -89,16 +78,9 @@ class DecoderLayer(nn.Module):
     def attention_received(
         self, hidden: Tensor, rotary: Rotary, rows: slice, bias: Tensor | None = None
     ) -> Tensor:
-        """Return the attention each token receives from some rows, mean over rows and heads.
+        """Return the attention each token of (B, S, D) receives from some rows, (B, S), float32.
 
-        Args:
-            hidden: Shape (B, S, D).
-            rotary: Rotation of the S positions.
-            rows: Rows whose queries count.
-            bias: Added to the logits of each key, shape (S,), None for nothing.
-
-        Returns:
-            Shape (B, S), float32.
+        Mean over rows and heads. A bias (S,) is added to the logits of each key.
         """
         normed = self.input_layernorm(hidden)  # (B, S, D)
         query = self._query(normed, rotary, rows)  # (B, H, R, d)
@@ -162,14 +144,9 @@ class Decoder(nn.Module):
         first: int = 0,
         bias: Tensor | None = None,
     ) -> Decoded:
-        """Run the layers from ``first`` on and the final norm, for some rows.
+        """Run the layers from ``first`` on, whose input (B, S, D) is, and the final norm.
 
-        Args:
-            hidden: Input of layer ``first``, shape (B, S, D).
-            rotary: Rotation of the S positions.
-            rows: Rows that leave.
-            first: First layer to run.
-            bias: Added to the logits of each key, shape (S,), None for nothing.
+        Only some rows leave. A bias (S,) is added to the logits of each key.
         """
         lengths = []
         for layer in self.layers[first:-1]:

@@ -29,21 +29,8 @@ from .weight_files import ACTION_HEAD, PROPRIO_PROJECTOR, CheckpointFiles, load_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyOptions:
-    """Choices of the user that no checkpoint file makes.
-
-    Attributes:
-        device: ``cpu``, ``cuda`` or ``cuda:1`` and so on.
-        dtype: Type of the weights; ``auto`` is bfloat16 on CUDA, float32 on the CPU.
-        unnorm_key: Data set whose statistics are used; empty where the checkpoint has only one.
-        center_crop: Crop the pictures as fine-tuning with augmentation needs it.
-        action_slice: Rows of the decoder that the head reads. ``trained``: from the last prompt
-            token on, as OpenVLA-OFT trains and runs. ``replicate_release``: one later, as the
-            released ADP code does.
-        constant_proprio: What a state dimension becomes that never changed in the training data:
-            -1 or 1 as the released ``inference`` code computes it, which published results were
-            made with, or 0 as in ``training``.
-    """
+class WeightOptions:
+    """Where weights go, and whose statistics scale the actions."""
 
     device: str = setting("cpu", "Device of the model: cpu, cuda, cuda:1.")
     dtype: str = setting(
@@ -52,6 +39,21 @@ class PolicyOptions:
         choices=("auto", "float32", "bfloat16"),
     )
     unnorm_key: str = setting("", "Data set whose statistics are used; empty for the only one.")
+
+    def __post_init__(self) -> None:
+        check_settings(self, "policy.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyOptions(WeightOptions):
+    """Choices of the user that no checkpoint file makes.
+
+    ``action_slice``: OpenVLA-OFT trains and runs from the last prompt token on; the released ADP
+    code reads one row later. ``constant_proprio``: a state dimension that never changed in the
+    training data becomes -1 or 1 in the released inference code, which published results were made
+    with, and 0 in training.
+    """
+
     center_crop: bool = setting(True, "Crop 90 % of each picture's area before the towers.")
     action_slice: str = setting(
         "trained",
@@ -63,9 +65,6 @@ class PolicyOptions:
         "Value of constant state dimensions: as released inference code, or 0 as in training.",
         choices=("inference", "training"),
     )
-
-    def __post_init__(self) -> None:
-        check_settings(self, "policy.")
 
 
 _DINO: Final = {
@@ -98,33 +97,25 @@ _THIRDS: Final = {"q_proj": 0, "k_proj": 1, "v_proj": 2}
 COMPONENTS: Final = ("action_head", "proprio_projector")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the values of one parameter come from.
+def source(parameter: str) -> tuple[str, int | None]:
+    """Return where the values of a parameter of :class:`.model.OpenVla` come from.
 
-    Attributes:
-        key: Tensor in the checkpoint; those of a ``.pt`` file begin with its component's name.
-        third: Third of the tensor's rows (0 query, 1 key, 2 value), None for all.
+    Returns:
+        Key of the tensor in the checkpoint; those of a ``.pt`` file begin with its component's
+        name. And third of the tensor's rows (0 query, 1 key, 2 value), None for all.
     """
-
-    key: str
-    third: int | None = None
-
-
-def source(parameter: str) -> Source:
-    """Return the source of a parameter of :class:`~adp_ros.policies.openvla.model.OpenVla`."""
     if parameter.startswith("lm_head."):
-        return Source(f"language_model.{parameter}")
+        return f"language_model.{parameter}", None
     if parameter.startswith("language_model."):
-        return Source(parameter.replace("language_model.", "language_model.model.", 1))
+        return parameter.replace("language_model.", "language_model.model.", 1), None
     if parameter.startswith("action_head."):
-        return Source(parameter.replace("action_head.", "action_head.model.", 1))
+        return parameter.replace("action_head.", "action_head.model.", 1), None
     block = _BLOCK.fullmatch(parameter)
     if block is None:
-        return Source(parameter)
+        return parameter, None
     names = _DINO if block["kind"] == "featurizer" else _SIGLIP
     key = f"{block['tower']}.blocks.{block['index']}.{names[block['name']]}{block['end']}"
-    return Source(key, _THIRDS.get(block["name"].rsplit(".", 1)[-1]))
+    return key, _THIRDS.get(block["name"].rsplit(".", 1)[-1])
 
 
 Components = dict[str, dict[str, Tensor]]  # component -> key in its file -> tensor
@@ -139,14 +130,10 @@ def fill(
     device: torch.device,
     dtype: torch.dtype,
 ) -> tuple[str, ...]:
-    """Give every parameter of a model its values.
+    """Give every parameter of a model on the meta device its values, on a device and of a type.
 
-    Args:
-        model: Built on the meta device.
-        files: Files of the checkpoint.
-        components: Tensors of its ``.pt`` files; emptied, so that their memory is free early.
-        device: Where the parameters are to live.
-        dtype: Type of the parameters.
+    ``components``, the tensors of the ``.pt`` files, are emptied, so that their memory is free
+    early.
 
     Returns:
         Keys of the checkpoint that the model does not use, sorted.
@@ -155,54 +142,43 @@ def fill(
         CheckpointError: Tensors are missing, of the wrong shape or type, not finite or
             unreadable; names them.
     """
+    shapes = {name: p.shape for name, p in model.named_parameters()}
+    users: dict[str, list[tuple[str, int | None]]] = {}
+    for name in shapes:
+        key, third = source(name)
+        users.setdefault(key, []).append((name, third))
     beside = {f"{name}.{key}": t for name, part in components.items() for key, t in part.items()}
     components.clear()
     there = {*files.weight_map, *beside}
-    filler = _Filler(model, device, dtype)
-    if missing := sorted(filler.wanted.keys() - there):
+    if missing := sorted(users.keys() - there):
         raise CheckpointError(f"{files.directory} lacks {_some(missing)}")
-    unused = sorted(there - filler.wanted.keys())
-    filler.take(beside.items())
+    unused = sorted(there - users.keys())
+    values: dict[str, Tensor] = {}
+    wrong: list[str] = []
+
+    def take(tensors: Iterable[tuple[str, Tensor]]) -> None:
+        for key, tensor in tensors:
+            own = users.get(key)
+            if own is None:
+                continue
+            rows, *rest = shapes[own[0][0]]
+            needed = (rows * len(own), *rest)
+            if tensor.shape != needed or not tensor.is_floating_point():
+                found = f"{tuple(tensor.shape)} {tensor.dtype}"
+                wrong.append(f"{key} is {found}, floating-point {needed} is needed")
+                continue
+            for name, third in own:
+                part = tensor if third is None else tensor.tensor_split(3)[third]
+                values[name] = part.to(device, dtype, copy=True)
+
+    take(beside.items())
     beside.clear()
-    filler.take(files.iter_tensors(first=frozenset(unused)))  # while memory is still empty
-    if filler.wrong:
-        raise CheckpointError(f"{files.directory}: unusable: {_some(filler.wrong)}")
-    model.load_state_dict(filler.values, strict=True, assign=True)
+    take(files.iter_tensors(first=frozenset(unused)))  # while memory is still empty
+    if wrong:
+        raise CheckpointError(f"{files.directory}: unusable: {_some(wrong)}")
+    model.load_state_dict(values, strict=True, assign=True)
     model.requires_grad_(False)
     return tuple(unused)
-
-
-class _Filler:
-    """Copies tensors as they come; notes those that do not fit."""
-
-    def __init__(self, model: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        self._device = device
-        self._dtype = dtype
-        self._shapes = {name: p.shape for name, p in model.named_parameters()}
-        self.values: dict[str, Tensor] = {}
-        self.wrong: list[str] = []
-        self.wanted: dict[str, list[tuple[str, int | None]]] = {}
-        for name in self._shapes:
-            origin = source(name)
-            self.wanted.setdefault(origin.key, []).append((name, origin.third))
-
-    def take(self, tensors: Iterable[tuple[str, Tensor]]) -> None:
-        for key, tensor in tensors:
-            users = self.wanted.get(key, [])
-            needed = self._needed(users)
-            if users and not (tensor.shape == needed and tensor.is_floating_point()):
-                there = f"{tuple(tensor.shape)} {tensor.dtype}"
-                self.wrong.append(f"{key} is {there}, floating-point {needed} is needed")
-                continue
-            for name, third in users:
-                part = tensor if third is None else tensor.tensor_split(3)[third]
-                self.values[name] = part.to(self._device, self._dtype, copy=True)
-
-    def _needed(self, users: list[tuple[str, int | None]]) -> tuple[int, ...]:
-        if not users:
-            return ()
-        rows, *rest = self._shapes[users[0][0]]
-        return (rows * len(users), *rest)
 
 
 def _some(names: list[str]) -> str:
@@ -210,19 +186,13 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_LISTED]) + more
 
 
-_TYPES: Final[Mapping[str, torch.dtype]] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-}
+_TYPES: Final[Mapping[str, torch.dtype]] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 def load_checkpoint(directory: Path, options: PolicyOptions, clock: Clock) -> OpenVlaPolicy:
-    """Load a checkpoint.
+    """Load a checkpoint, a directory as upstream's fine-tuning leaves it.
 
-    Args:
-        directory: Directory as upstream's fine-tuning leaves it.
-        options: Choices of the user.
-        clock: Monotonic time in [s].
+    ``clock`` gives monotonic time in [s].
 
     Raises:
         CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
@@ -272,7 +242,7 @@ def assemble(
     )
 
 
-def placement(options: PolicyOptions) -> tuple[torch.device, torch.dtype]:
+def placement(options: WeightOptions) -> tuple[torch.device, torch.dtype]:
     """Return device and type of the weights.
 
     Raises:
@@ -284,12 +254,13 @@ def placement(options: PolicyOptions) -> tuple[torch.device, torch.dtype]:
 
 
 def _device(name: str) -> torch.device:
+    refused = ConfigError(f"device is {name!r}, allowed: cpu, cuda, cuda:<number>")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ConfigError(f"device is {name!r}, allowed: cpu, cuda, cuda:<number>") from error
+        raise refused from error
     if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"device is {name!r}, allowed: cpu, cuda, cuda:<number>")
+        raise refused
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device is {name!r}, but torch {torch.__version__} sees {torch.cuda.device_count()} "

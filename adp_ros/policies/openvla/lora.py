@@ -41,7 +41,6 @@ class Adapter:
 
     Attributes:
         factors: Key of a base weight -> (A, B), shapes (r, in) and (out, r).
-        scaling: Factor of B A.
     """
 
     factors: dict[str, tuple[torch.Tensor, torch.Tensor]]

@@ -84,13 +84,7 @@ class ActionHead(nn.Module):
 
 
 class VisionLanguage(nn.Module):
-    """Towers, projector and decoder, whose layers score patches by a text.
-
-    Attributes:
-        vision_backbone: The towers.
-        projector: Brings patches to the decoder's width.
-        language_model: The decoder.
-    """
+    """Towers, projector and decoder, whose layers score patches by a text."""
 
     vision_backbone: VisionBackbone
     projector: VisionProjector
@@ -131,22 +125,16 @@ class VisionLanguage(nn.Module):
 
 
 class OpenVla(VisionLanguage):
-    """OpenVLA-OFT with the L1 head.
+    """OpenVLA-OFT with the L1 head; its layers hold whatever values the memory has at first.
+
+    A state of ``state_size`` numbers is taken, None for none.
 
     Attributes:
         slots: Empty tokens the decoder fills, one per number of the chunk.
-        patches_per_view: Patches of one view.
         max_length: Tokens the decoder was made for.
     """
 
     def __init__(self, config: ModelConfig, action_size: int, state_size: int | None) -> None:
-        """Build the layers, with whatever values the memory holds.
-
-        Args:
-            config: Sizes.
-            action_size: Numbers of one action.
-            state_size: Numbers of the proprioceptive state, None when the model takes none.
-        """
         super().__init__()
         hidden = config.llm.hidden_size
         self.slots = config.chunk_length * action_size
@@ -161,10 +149,7 @@ class OpenVla(VisionLanguage):
     def check_length(self, views: int, text: int, proprio: bool) -> None:
         """Refuse a sequence that is longer than the decoder's positions.
 
-        Args:
-            views: Number of views.
-            text: Tokens of BOS, prompt and stop.
-            proprio: True when the sequence has a token of proprioception.
+        Its text is BOS, prompt and stop; with ``proprio`` it has a token of proprioception.
 
         Raises:
             ObservationError: It is.
@@ -177,11 +162,7 @@ class OpenVla(VisionLanguage):
             )
 
     def perceive(self, pixels: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Turn one observation into tokens.
-
-        Args:
-            pixels: Shape (6 * views, H, W).
-            state: Normalised proprioception, shape (P,), or None.
+        """Turn pixels (6 * views, H, W) and normalised proprioception (P,) into tokens.
 
         Returns:
             Patch tokens (1, V, D), and the state's token (1, 1, D) or None.
@@ -192,12 +173,7 @@ class OpenVla(VisionLanguage):
         return self.see(pixels[None]), proprio
 
     def sequence(self, patches: Tensor, proprio: Tensor | None, text: Tensor) -> Tensor:
-        """Join the tokens.
-
-        Args:
-            patches: Shape (B, V, D).
-            proprio: Shape (B, 1, D), or None for no such token.
-            text: BOS, prompt and stop, shape (B, T, D).
+        """Join patches (B, V, D), proprioception (B, 1, D) and BOS, prompt and stop (B, T, D).
 
         Returns:
             Shape (B, S, D).
@@ -218,23 +194,13 @@ class OpenVla(VisionLanguage):
         return slice(start, start + self.slots)
 
     def rotary(self, hidden: Tensor, places: Tensor | None = None) -> Rotary:
-        """Return the rotation of the rows of a sequence (B, S, D).
-
-        Args:
-            hidden: The sequence.
-            places: Position of each row, shape (S,); None counts from 0.
-        """
+        """Return the rotation of a sequence (B, S, D) at some places (S,), None for 0 and up."""
         if places is None:
             places = torch.arange(hidden.shape[1], device=hidden.device)  # (S,)
         return self.language_model.rotary(places, hidden)
 
     def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
         """Return the input of a layer at the text (T, D) and at the patches (V, D).
-
-        Args:
-            layer: Layer of the decoder.
-            patches: Patch tokens, shape (V, D).
-            text: BOS, prompt and stop, shape (T, D).
 
         Raises:
             ConfigError: There is no such layer.
@@ -246,16 +212,7 @@ class OpenVla(VisionLanguage):
 
     @staticmethod
     def text_and_patches(hidden: Tensor, text: int, patches: int) -> tuple[Tensor, Tensor]:
-        """Take text and patches out of a sequence without proprioception.
-
-        Args:
-            hidden: States of the sequence, shape (S, D).
-            text: Tokens of BOS, prompt and stop, T.
-            patches: Number of patches, V.
-
-        Returns:
-            Shapes (T, D) and (V, D).
-        """
+        """Take text (T, D) and patches (V, D) out of a sequence (S, D) without proprioception."""
         tail = 1 + patches
         prompt = hidden[tail : tail + text - 2]  # (T - 2, D)
         return torch.cat([hidden[:1], prompt, hidden[-1:]]), hidden[1:tail]

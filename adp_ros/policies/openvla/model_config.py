@@ -140,11 +140,9 @@ _PLAIN_ROPE: Final[Mapping[str, Any]] = {
 
 
 def read_config(checkpoint_dir: Path, any_resize: bool = False) -> ModelConfig:
-    """Read the sizes of the model in a checkpoint directory.
+    """Read the sizes of the model from a checkpoint's ``config.json``.
 
-    Args:
-        checkpoint_dir: Directory that holds ``config.json``.
-        any_resize: Accept every ``image_resize_strategy``.
+    With ``any_resize`` every ``image_resize_strategy`` will do.
 
     Raises:
         CheckpointError: The file is missing or broken, or describes a model of another kind;
@@ -154,28 +152,24 @@ def read_config(checkpoint_dir: Path, any_resize: bool = False) -> ModelConfig:
     values = read_json(path)
     strategy = {"image_resize_strategy": values.get("image_resize_strategy")} if any_resize else {}
     _check_needed(path, "", values, {**_NEEDED, **strategy})
-    towers = _towers(path, values)
+    dino, siglip = _towers(path, values)
     llm = _llm(path, values.get("text_config", {}))
-    assumed = () if "num_actions_chunk" in values else (_assumed_chunk(path),)
     length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
     _check_size(path, "num_actions_chunk", length)
     views = values.get("num_images_in_input")
     if views is not None:
         _check_size(path, "num_images_in_input", views)
+    assumed = (
+        f"{path} has no num_actions_chunk, {DEFAULT_CHUNK_LENGTH} actions a chunk are assumed "
+        "(as OpenVLA-OFT has for LIBERO; ALOHA has 25, BRIDGE 5); write it there if it differs"
+    )
     return ModelConfig(
-        dino=towers[0],
-        siglip=towers[1],
+        dino=dino,
+        siglip=siglip,
         llm=llm,
         chunk_length=length,
         views=views,
-        assumed=assumed,
-    )
-
-
-def _assumed_chunk(path: Path) -> str:
-    return (
-        f"{path} has no num_actions_chunk, {DEFAULT_CHUNK_LENGTH} actions a chunk are assumed "
-        "(as OpenVLA-OFT has for LIBERO; ALOHA has 25, BRIDGE 5); write it there if it differs"
+        assumed=() if "num_actions_chunk" in values else (assumed,),
     )
 
 

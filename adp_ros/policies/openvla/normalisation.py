@@ -56,14 +56,10 @@ class Statistics:
     proprio: Bounds | None
 
     def unnormalize(self, actions: ArrayLike) -> FloatArray:
-        """Turn the head's actions into physical units.
+        """Turn the head's actions (T, 7) into physical units, float64.
 
-        Args:
-            actions: Normalised, shape (T, 7).
-
-        Returns:
-            Shape (T, 7), float64; scaled dimensions are 0.5 (a + 1) (q99 - q01) + q01, the
-            others (the gripper) are unchanged. Nothing is clipped.
+        Scaled dimensions become 0.5 (a + 1) (q99 - q01) + q01, the others (the gripper) are
+        unchanged. Nothing is clipped.
         """
         a = np.asarray(actions, dtype=np.float64)
         bounds = self.action
@@ -92,34 +88,29 @@ class Statistics:
             ObservationError: The state has another size or is not finite, or the checkpoint has
                 no proprioception.
         """
-        if self.proprio is None:
+        bounds = self.proprio
+        if bounds is None:
             raise ObservationError(f"state given, but data set {self.name!r} has no proprioception")
-        values = self._checked_state(state, self.proprio.size)
-        low, high = self.proprio.low, self.proprio.high
-        scaled = np.clip(2 * (values - low) / (high - low + _EPSILON) - 1, -1, 1)
-        scaled = np.where(self.proprio.scaled, scaled, values)
-        if constant == "training":
-            scaled = np.where(self.proprio.constant, 0.0, scaled)
-        return scaled.astype(np.float32)
-
-    def _checked_state(self, state: ArrayLike, size: int) -> FloatArray:
         values = np.asarray(state, dtype=np.float64)
-        if values.shape != (size,):
+        if values.shape != (bounds.size,):
             raise ObservationError(
-                f"state has shape {values.shape}, data set {self.name!r} needs ({size},)"
+                f"state has shape {values.shape}, data set {self.name!r} needs ({bounds.size},)"
             )
         if not np.isfinite(values).all():
             bad = np.flatnonzero(~np.isfinite(values))
             raise ObservationError(f"state is not finite at index {', '.join(map(str, bad))}")
-        return values
+        span = bounds.high - bounds.low + _EPSILON
+        scaled = np.clip(2 * (values - bounds.low) / span - 1, -1, 1)
+        scaled = np.where(bounds.scaled, scaled, values)
+        if constant == "training":
+            scaled = np.where(bounds.constant, 0.0, scaled)
+        return scaled.astype(np.float32)
 
 
 def load_statistics(checkpoint_dir: Path, unnorm_key: str | None = None) -> Statistics:
     """Read the statistics of the data set that a checkpoint was trained on.
 
-    Args:
-        checkpoint_dir: Directory that holds ``dataset_statistics.json``.
-        unnorm_key: Name of the data set; may be left out when the file holds only one.
+    ``unnorm_key`` may be left out when ``dataset_statistics.json`` holds only one data set.
 
     Raises:
         CheckpointError: The file is missing or broken, the data set is unknown, or several are
@@ -131,57 +122,62 @@ def load_statistics(checkpoint_dir: Path, unnorm_key: str | None = None) -> Stat
             f"{path} is missing: without it actions have no physical scale; it is written beside "
             "the weights by fine-tuning"
         )
-    datasets = read_json(path)
-    name = _choose(path, list(datasets), unnorm_key)
-    values = datasets[name]
-    if not isinstance(values, dict) or "action" not in values:
-        raise CheckpointError(f"{path}: data set {name!r} has no 'action' statistics")
-    action = _bounds(path, f"{name}.action", values["action"])
+    name, values = choose_data_set(path, read_json(path), unnorm_key or None)
+    action = read_bounds(path, f"{name}.action", values["action"])
     if action.size != ACTION_SIZE:
         raise CheckpointError(
             f"{path}: {name}.action has {action.size} dimensions, this package drives one arm "
             f"with {ACTION_SIZE}"
         )
     proprio = values.get("proprio")
-    state = None if proprio is None else _bounds(path, f"{name}.proprio", proprio)
+    state = None if proprio is None else read_bounds(path, f"{name}.proprio", proprio)
     return Statistics(name, action, state)
 
 
-def _choose(path: Path, names: list[str], wanted: str | None) -> str:
-    listed = ", ".join(repr(n) for n in names)
-    if not names:
+def choose_data_set(
+    path: Path, datasets: Mapping[str, Any], wanted: str | None
+) -> tuple[str, Mapping[str, Any]]:
+    """Return name and statistics of the data set of a file that is wanted, or the only one.
+
+    Raises:
+        CheckpointError: It is not there or has no ``action``, or several are and none is named.
+    """
+    listed = ", ".join(map(repr, datasets))
+    if not datasets:
         raise CheckpointError(f"{path} holds no data set")
-    if wanted is not None:
-        if wanted not in names:
-            raise CheckpointError(f"unnorm_key is {wanted!r}, {path} has: {listed}")
-        return wanted
-    if len(names) > 1:
+    if wanted is None and len(datasets) > 1:
         raise CheckpointError(
-            f"{path} holds {len(names)} data sets, set unnorm_key to one of: {listed}"
+            f"{path} holds {len(datasets)} data sets, set unnorm_key to one of: {listed}"
         )
-    return names[0]
+    name = next(iter(datasets)) if wanted is None else wanted
+    if name not in datasets:
+        raise CheckpointError(f"unnorm_key is {name!r}, {path} has: {listed}")
+    values = datasets[name]
+    if not isinstance(values, dict) or "action" not in values:
+        raise CheckpointError(f"{path}: data set {name!r} has no 'action' statistics")
+    return name, values
 
 
-def _bounds(path: Path, name: str, values: Mapping[str, Any]) -> Bounds:
+def read_bounds(path: Path, name: str, values: Mapping[str, Any]) -> Bounds:
+    """Read the range of a signal from what a file of statistics says of it.
+
+    Raises:
+        CheckpointError: Something is missing or broken; names file, signal and value.
+    """
     low, high = _row(path, name, values, "q01"), _row(path, name, values, "q99")
     if low.shape != high.shape:
         raise CheckpointError(f"{path}: {name}: q01 has {low.size} numbers, q99 has {high.size}")
     if (low > high).any():
         raise CheckpointError(f"{path}: {name}: q01 is above q99 at index {(low > high).argmax()}")
-    scaled = _mask(path, name, values, low.size)
+    mask = values.get("mask", [True] * low.size)
+    if not isinstance(mask, list) or [type(m) for m in mask] != [bool] * low.size:
+        raise CheckpointError(f"{path}: {name}.mask is {mask!r}, {low.size} booleans are needed")
     constant = low == high
     if "min" in values and "max" in values:
         constant = _row(path, name, values, "min") == _row(path, name, values, "max")
     if constant.shape != low.shape:
         raise CheckpointError(f"{path}: {name}: min, max and q01 differ in size")
-    return Bounds(low, high, scaled, constant)
-
-
-def _mask(path: Path, name: str, values: Mapping[str, Any], size: int) -> NDArray[np.bool_]:
-    mask = values.get("mask", [True] * size)
-    if not isinstance(mask, list) or [type(m) for m in mask] != [bool] * size:
-        raise CheckpointError(f"{path}: {name}.mask is {mask!r}, {size} booleans are needed")
-    return np.array(mask)
+    return Bounds(low, high, np.array(mask), constant)
 
 
 def _row(path: Path, name: str, values: Mapping[str, Any], key: str) -> FloatArray:

@@ -33,10 +33,6 @@ class CheckpointParts:
     """What a checkpoint consists of, besides its weights.
 
     Attributes:
-        config: Sizes of the model.
-        statistics: Ranges of actions and state.
-        tokenizer: Turns instructions into ids.
-        preprocessor: Turns pictures into pixel values.
         convention: Frames and rotation of the actions, None where none is declared.
         layout: Order of the state's numbers, None where none is declared.
         unused_keys: Tensors of the checkpoint that the model doesn't use.
@@ -68,13 +64,13 @@ class _Inputs:
 class OpenVlaPolicy(Policy):
     """A loaded checkpoint. Not to be called from several threads at once.
 
-    Attributes:
-        info: What is known of it.
-        model: The network.
+    Args:
+        model: The network, with its weights.
         parts: What else the checkpoint holds.
-        device: Where the network lives.
-        dtype: Type of its weights.
+        run: Runs the stages of a call.
+        clock: Monotonic time in [s].
         row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
+        constant_proprio: What constant dimensions of the state become.
     """
 
     def __init__(
@@ -87,16 +83,6 @@ class OpenVlaPolicy(Policy):
         row_offset: int = 0,
         constant_proprio: ConstantProprio = "inference",
     ) -> None:
-        """Put the parts together; :func:`.load_policy` does it for a directory.
-
-        Args:
-            model: The network, with its weights.
-            parts: What else the checkpoint holds.
-            run: Runs the stages of a call.
-            clock: Monotonic time in [s].
-            row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
-            constant_proprio: What constant dimensions of the state become.
-        """
         weight = model.language_model.embed_tokens.weight
         self.model = model
         self.parts = parts
@@ -131,17 +117,7 @@ class OpenVlaPolicy(Policy):
 
     @torch.inference_mode()
     def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
-        """Plan one chunk.
-
-        Args:
-            observation: Pictures, instruction and state.
-            pruner: Chooses the vision patches that go on, None for all.
-
-        Raises:
-            ObservationError: The observation does not fit the checkpoint.
-            ConfigError: The pruner does not fit the model or the number of views.
-            PolicyError: The model gave actions that are not finite.
-        """
+        """Plan one chunk, see :meth:`adp_ros.policies.policy.Policy.predict`."""
         watch = (CudaStopwatch if self.device.type == "cuda" else Stopwatch)(self._clock)
         with watch.stage("preprocess"):
             inputs = self._read(observation, pruner)
@@ -200,9 +176,6 @@ class OpenVlaPolicy(Policy):
     def tokens(self, observation: Observation) -> FrameTokens:
         """Return what enters the language model before anything is pruned.
 
-        Args:
-            observation: Pictures, instruction and state.
-
         Raises:
             ObservationError: The observation does not fit the checkpoint.
         """
@@ -210,15 +183,9 @@ class OpenVlaPolicy(Policy):
 
     @torch.inference_mode()
     def layer_scores(self, observation: Observation) -> NDArray[np.float32]:
-        """Score all patches at the input of each layer, as text-driven pruning at it would.
+        """Score all patches at the input of each layer, shape (layers, V), float32.
 
-        Proprioception takes no part: scoring passes run without it.
-
-        Args:
-            observation: Pictures, instruction and, where the checkpoint takes one, any state.
-
-        Returns:
-            Shape (layers, V), float32.
+        Proprioception takes no part: scoring passes run without it, whatever the state.
 
         Raises:
             ObservationError: The observation does not fit the checkpoint.
@@ -246,8 +213,11 @@ class OpenVlaPolicy(Policy):
         return self._forward.vision_mass(tokens, kept, cut).cpu().double().numpy()
 
     def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
-        views = len(observation.images)
-        self._check_views(views)
+        views, needed = len(observation.images), self.parts.config.views
+        if needed is not None and views != needed:
+            raise ObservationError(
+                f"observation has {views} images, this checkpoint needs {needed}"
+            )
         prompt = self._prompt(observation.instruction)
         state = self._state(observation)
         self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
@@ -263,22 +233,14 @@ class OpenVlaPolicy(Policy):
 
     def _state(self, observation: Observation) -> Tensor | None:
         state, needed = observation.state, self.state_size
-        if needed is None and state is not None:
-            raise ObservationError("state is given, but this checkpoint takes none")
         if needed is None:
+            if state is not None:
+                raise ObservationError("state is given, but this checkpoint takes none")
             return None
         if state is None:
             raise ObservationError(f"state is missing, this checkpoint needs {needed} numbers")
-        return self._on_device(
-            self.parts.statistics.normalize_proprio(state, self._constant_proprio)
-        )
-
-    def _check_views(self, views: int) -> None:
-        needed = self.parts.config.views
-        if needed is not None and views != needed:
-            raise ObservationError(
-                f"observation has {views} images, this checkpoint needs {needed}"
-            )
+        normalized = self.parts.statistics.normalize_proprio(state, self._constant_proprio)
+        return self._on_device(normalized)
 
     def _make_prompt(self, instruction: str) -> _Prompt:
         ids = torch.tensor([*self.parts.tokenizer.encode(instruction), STOP_ID])

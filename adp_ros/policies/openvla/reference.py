@@ -10,7 +10,7 @@ every attention weight spelled out. It shares the weights with the policy under 
 else of its language model: no fused attention, no shortcut in the last layer, no caches.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -29,15 +29,12 @@ from .oft_policy import OpenVlaPolicy
 
 
 class PlainForward:
-    """Full-vision forward pass through the stock model."""
+    """Full-vision forward pass through the stock model.
+
+    It shares the policy's weights; only the logits' matrix is new, and random.
+    """
 
     def __init__(self, policy: OpenVlaPolicy, clock: Clock) -> None:
-        """Share the policy's weights; only the logits' matrix is new, and random.
-
-        Args:
-            policy: Policy to compare with.
-            clock: Monotonic time in [s].
-        """
         config = llama_config(policy.parts.config.llm)
         config._attn_implementation = "sdpa"
         with torch.device("meta"):
@@ -76,10 +73,7 @@ class PlainForward:
         length = hidden.shape[1]
         mask = hidden.new_zeros(1, 1, length, length)  # every token sees every token
         out = self._stock(
-            inputs_embeds=hidden,
-            attention_mask=mask,
-            use_cache=False,
-            output_hidden_states=True,
+            inputs_embeds=hidden, attention_mask=mask, use_cache=False, output_hidden_states=True
         )
         out.logits.float()
         rows = self._policy.model.action_rows(length, self._policy.row_offset)
@@ -91,45 +85,22 @@ class PlainForward:
             torch.cuda.synchronize(self._policy.device)
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """Which patches went on, and where they were dropped.
-
-    Attributes:
-        kept: Indices of the patches, in the order they went on, shape (k,).
-        cut_layer: Layer in front of which the others were dropped; 0 is before the model.
-        keep_positions: True when tokens stay at the positions of the full sequence.
-        merge_grid: The others became mean tokens, this number squared per view; 0: none did.
-        views: Number of views.
-        weighted: Each mean token counts for as many as it stands for; False: for one.
-    """
-
-    kept: Tensor
-    cut_layer: int = 0
-    keep_positions: bool = False
-    merge_grid: int = 0
-    views: int = 1
-    weighted: bool = True
-
-
 def reference_chunk(
-    model: OpenVla, tokens: FrameTokens, pruned: Pruned | None, row_offset: int = 0
+    model: OpenVla,
+    tokens: FrameTokens,
+    kept: Tensor | None,
+    pruner: Pruner | None,
+    row_offset: int = 0,
 ) -> Tensor:
-    """Compute normalised actions.
+    """Compute normalised actions, shape (T, 7), float32, for one observation.
 
-    Args:
-        model: Network whose weights are used.
-        tokens: Input of its language model, for one observation.
-        pruned: None for all patches.
-        row_offset: Where the head's rows begin, see :meth:`OpenVla.action_rows`.
-
-    Returns:
-        Shape (T, 7), float32.
+    ``kept`` are the patches that go on, in their order, shape (k,), None for all; the pruner says
+    where and how the others leave. ``row_offset`` is that of :meth:`OpenVla.action_rows`.
     """
     hidden, positions = _sequence(model, tokens)  # (S, D), (S,)
     for index in range(len(model.language_model.layers)):
-        if pruned is not None and index == pruned.cut_layer:
-            hidden, positions = _drop(hidden, positions, tokens.patches.shape[1], pruned)
+        if kept is not None and pruner is not None and index == pruner.cut_layer:
+            hidden, positions = _drop(hidden, tokens, kept, pruner)
         hidden = _layer(model.layer(index), hidden, positions, model)  # (S, D)
     hidden = _rms_norm(model.language_model.norm, hidden)  # (S, D)
     start = len(hidden) - 1 - model.slots - 1 + row_offset  # stop token; rows predict the next one
@@ -147,30 +118,36 @@ def _sequence(model: OpenVla, tokens: FrameTokens) -> tuple[Tensor, Tensor]:
     return hidden, torch.arange(len(hidden), device=hidden.device)
 
 
-def _drop(hidden: Tensor, positions: Tensor, patches: int, pruned: Pruned) -> tuple[Tensor, Tensor]:
+def _drop(
+    hidden: Tensor, tokens: FrameTokens, kept: Tensor, pruner: Pruner
+) -> tuple[Tensor, Tensor]:
     """Leave patches out; a mean token of n patches comes in n times, at one position."""
-    entries = [(float(i), hidden[1 + int(i)], 1) for i in pruned.kept]
-    if pruned.merge_grid:
-        entries = sorted([*entries, *_means(hidden, patches, pruned)], key=lambda entry: entry[0])
+    patches = tokens.patches.shape[1]
+    entries = [(float(i), hidden[1 + int(i)], 1) for i in kept]
+    if pruner.merge_side:
+        means = _means(hidden, tokens, kept, pruner)
+        entries = sorted([*entries, *means], key=lambda entry: entry[0])
     head = [(-1.0, hidden[0], 1)]
     tail = [(float(i - 1), hidden[i], 1) for i in range(1 + patches, len(hidden))]
     rows, places = [], []
     for number, (place, row, copies) in enumerate([*head, *entries, *tail]):
         rows += [row] * copies
-        places += [1 + place if pruned.keep_positions else number] * copies
+        places += [1 + place if pruner.positions == "kept" else number] * copies
     return torch.stack(rows), torch.tensor(places, device=hidden.device)
 
 
-def _means(hidden: Tensor, patches: int, pruned: Pruned) -> list[tuple[float, Tensor, int]]:
-    kept, side, grid = set(pruned.kept.tolist()), pruned.merge_grid, 16
+def _means(
+    hidden: Tensor, tokens: FrameTokens, kept: Tensor, pruner: Pruner
+) -> list[tuple[float, Tensor, int]]:
+    patches, side, grid = tokens.patches.shape[1], pruner.merge_side, 16
     groups: dict[tuple[int, int, int], list[int]] = {}
-    for patch in set(range(patches)) - kept:
-        view, cell = divmod(patch, patches // pruned.views)
+    for patch in set(range(patches)) - set(kept.tolist()):
+        view, cell = divmod(patch, patches // tokens.views)
         square = (view, cell // grid * side // grid, cell % grid * side // grid)
         groups.setdefault(square, []).append(patch)
-    members = groups.values()
+    members, weighted = groups.values(), pruner.merge_weighted
     return [
-        (sum(m) / len(m), hidden[[1 + i for i in m]].mean(0), len(m) if pruned.weighted else 1)
+        (sum(m) / len(m), hidden[[1 + i for i in m]].mean(0), len(m) if weighted else 1)
         for m in members
     ]
 
@@ -241,80 +218,37 @@ TOLERANCE: Final = {torch.float32: 1e-3, torch.bfloat16: 1e-1}
 
 @torch.inference_mode()
 def audit(
-    policy: OpenVlaPolicy,
-    observation: Observation,
-    prediction: Prediction,
-    pruner: Pruner | None,
+    policy: OpenVlaPolicy, observation: Observation, prediction: Prediction, pruner: Pruner | None
 ) -> Audit:
-    """Check one prediction.
-
-    Args:
-        policy: What made it.
-        observation: What it was made from.
-        prediction: What came out.
-        pruner: Pruner that was used, None for full vision.
-    """
+    """Check what a policy made of an observation with a pruner, None for full vision."""
     tokens = policy.tokens(observation)
     views, patches = tokens.views, tokens.patches.shape[1]
     per_view = entering = (patches // views,) * views
     if pruner is not None:
         per_view = pruner.kept_per_view(views, patches // views)
         entering = pruner.tokens_per_view(views, patches // views)
-    kept = _kept(prediction, patches)
-    pruned = None
-    if prediction.kept is not None and pruner is not None:
-        chosen = torch.from_numpy(prediction.kept).to(policy.device)
-        pruned = Pruned(
-            chosen,
-            pruner.cut_layer,
-            pruner.positions == "kept",
-            pruner.merge_side,
-            views,
-            pruner.merge_weighted,
-        )
-    expected = reference_chunk(policy.model, tokens, pruned, policy.row_offset).cpu().numpy()
-    difference = float(np.abs(expected - prediction.normalized_actions).max())
-    return _judged(
-        kept=len(kept),
-        distinct=len(np.unique(kept)),
-        kept_expected=sum(per_view),
-        lengths=prediction.sequence_lengths,
-        lengths_expected=_lengths(policy, tokens, sum(entering), pruner),
-        difference=difference,
-        tolerance=TOLERANCE[policy.dtype],
-    )
-
-
-def _kept(prediction: Prediction, patches: int) -> np.ndarray:
-    return np.arange(patches) if prediction.kept is None else prediction.kept
-
-
-def _lengths(
-    policy: OpenVlaPolicy, tokens: FrameTokens, kept: int, pruner: Pruner | None
-) -> tuple[int, int]:
+    chosen = None if prediction.kept is None else torch.from_numpy(prediction.kept)
+    kept = patches if chosen is None else len(chosen)
+    distinct = patches if chosen is None else len(chosen.unique())
     others = tokens.text.shape[1] + (tokens.proprio is not None) + policy.model.slots
     whole = pruner is not None and pruner.cut_layer > 0
-    first = others + (tokens.patches.shape[1] if whole else kept)
-    return first, others + kept
-
-
-def _judged(
-    *,
-    kept: int,
-    distinct: int,
-    kept_expected: int,
-    lengths: tuple[int, int],
-    lengths_expected: tuple[int, int],
-    difference: float,
-    tolerance: float,
-) -> Audit:
-    failures = []
-    if kept != kept_expected or distinct != kept:
-        failures.append(f"{kept} patches kept ({distinct} distinct), {kept_expected} expected")
+    lengths = prediction.sequence_lengths
+    lengths_expected = others + (patches if whole else sum(entering)), others + sum(entering)
+    reference = reference_chunk(
+        policy.model,
+        tokens,
+        None if chosen is None else chosen.to(policy.device),
+        pruner,
+        policy.row_offset,
+    )
+    difference = float(np.abs(reference.cpu().numpy() - prediction.normalized_actions).max())
+    tolerance, failures = TOLERANCE[policy.dtype], []
+    if kept != sum(per_view) or distinct != kept:
+        failures.append(f"{kept} patches kept ({distinct} distinct), {sum(per_view)} expected")
     if lengths != lengths_expected:
         failures.append(f"{lengths} tokens entered first and last layer, not {lengths_expected}")
     if not difference <= tolerance:
         failures.append(f"actions differ by {difference:.2g} from the reference, over {tolerance}")
     return Audit(
-        kept, kept_expected, lengths, lengths_expected, difference, tolerance, tuple(failures)
+        kept, sum(per_view), lengths, lengths_expected, difference, tolerance, tuple(failures)
     )

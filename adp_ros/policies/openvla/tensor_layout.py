@@ -13,13 +13,15 @@ def model_shapes(config: ModelConfig) -> Shapes:
     The towers' keys are timm's, with DINOv2's layer scale stored as ``scale_factor``; the last
     blocks, final norms, attention pool and ``lm_head`` are stored though the L1 head needs none.
     """
-    parts = (
-        _under("vision_backbone.featurizer.", _tower(config.dino)),
-        _under("vision_backbone.fused_featurizer.", _tower(config.siglip)),
-        _under("projector.", _projector(config)),
-        _under("language_model.", _llm(config.llm)),
-    )
-    return {key: shape for part in parts for key, shape in part}
+    features, hidden = config.vision_width, config.llm.hidden_size
+    return {
+        **dict(_under("vision_backbone.featurizer.", _tower(config.dino))),
+        **dict(_under("vision_backbone.fused_featurizer.", _tower(config.siglip))),
+        **dict(_linear("projector.fc1", 4 * features, features)),
+        **dict(_linear("projector.fc2", hidden, 4 * features)),
+        **dict(_linear("projector.fc3", hidden, hidden)),
+        **dict(_under("language_model.", _llm(config.llm))),
+    }
 
 
 def unused_keys(config: ModelConfig) -> frozenset[str]:
@@ -107,13 +109,6 @@ def _attention_pool(width: int, intermediate: int) -> Pairs:
     yield from _norm("norm", width)
     yield from _linear("mlp.fc1", intermediate, width)
     yield from _linear("mlp.fc2", width, intermediate)
-
-
-def _projector(config: ModelConfig) -> Pairs:
-    features, hidden = config.vision_width, config.llm.hidden_size
-    yield from _linear("fc1", 4 * features, features)
-    yield from _linear("fc2", hidden, 4 * features)
-    yield from _linear("fc3", hidden, hidden)
 
 
 def _llm(llm: LlmConfig) -> Pairs:

@@ -5,7 +5,6 @@ file formats, any text can be encoded; but its own small vocabulary, so that oth
 """
 
 import json
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -30,18 +29,15 @@ def prompt_text(instruction: str, template: str = PROMPT) -> str:
 
 
 class PromptTokenizer:
-    """Tokeniser of one checkpoint; the ids of an instruction are computed once."""
+    """Tokeniser of one checkpoint; the ids of an instruction are computed once.
+
+    The template has ``{}`` for the instruction.
+
+    Raises:
+        CheckpointError: ``tokenizer.json`` is missing or broken, or its ids are not Llama 2's.
+    """
 
     def __init__(self, checkpoint_dir: Path, template: str = PROMPT) -> None:
-        """Read ``tokenizer.json``.
-
-        Args:
-            checkpoint_dir: Directory of the checkpoint.
-            template: Prompt with ``{}`` for the instruction.
-
-        Raises:
-            CheckpointError: The file is missing or broken, or its ids are not Llama 2's.
-        """
         path = checkpoint_dir / TOKENIZER_FILE
         if not path.is_file():
             raise CheckpointError(f"{path} is missing")
@@ -63,8 +59,7 @@ class PromptTokenizer:
     def encode(self, instruction: str) -> tuple[int, ...]:
         """Return the prompt's ids, from BOS (1) to the trailing word boundary (29871).
 
-        Args:
-            instruction: What to do, in plain words; case does not matter.
+        Case does not matter.
 
         Raises:
             ObservationError: The instruction is empty, no valid text, or spells one of the
@@ -105,11 +100,7 @@ _PLACED: Final = {"Out": 3744, ":": 29901, "?": 29973}  # prompts end with Llama
 
 
 def write_tokenizer(directory: Path) -> None:
-    """Write the tokeniser's files beside a checkpoint's weights.
-
-    Args:
-        directory: Exists; files of the same names are replaced.
-    """
+    """Write the tokeniser's files beside a checkpoint's weights, in place of those there are."""
     _write(directory / TOKENIZER_FILE, _tokenizer())
     special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<PAD>", "unk_token": "<unk>"}
     _write(directory / "special_tokens_map.json", special)
@@ -182,23 +173,15 @@ def _pieces() -> tuple[dict[str, int], list[str]]:
     fixed |= {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
     letters = (n for n in range(SPACE_ID, VOCABULARY) if n not in _PLACED.values())
     fixed |= dict(zip(_BOUNDARY + _CHARACTERS, letters, strict=False))
-    words = [_BOUNDARY + w for w in (*_WORDS, "In", "What")]
-    merges = list(dict.fromkeys(m for word in (*words, *_PLACED) for m in _merges(word)))
+    words = [*(_BOUNDARY + w for w in (*_WORDS, "In", "What")), *_PLACED]
+    merges = list(dict.fromkeys((w[:i], w[i]) for w in words for i in range(1, len(w))))
     grown = [left + right for left, right in merges if left + right not in fixed]
-    free = _unused(fixed.values())
+    taken = set(fixed.values())
+    free = (n for n in range(_FIRST_PIECE, VOCABULARY) if n not in taken)
     vocabulary = fixed | {piece: next(free) for piece in dict.fromkeys(grown)}
     vocabulary |= {f"<unused {number}>": number for number in free}
     ordered = sorted(vocabulary.items(), key=lambda item: item[1])
     return dict(ordered), [f"{left} {right}" for left, right in merges]
-
-
-def _merges(word: str) -> list[tuple[str, str]]:
-    return [(word[:i], word[i]) for i in range(1, len(word))]
-
-
-def _unused(numbers: Iterable[int]) -> Iterator[int]:
-    taken = set(numbers)
-    return (n for n in range(_FIRST_PIECE, VOCABULARY) if n not in taken)
 
 
 def _write(path: Path, values: dict[str, Any]) -> None:

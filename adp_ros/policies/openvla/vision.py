@@ -100,13 +100,9 @@ class VisionBackbone(nn.Module):
         self.fused_featurizer = SiglipTower(siglip)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Compute patch features.
+        """Turn pixels (B, 6 * views, H, W) into patch features (B, views * P, E).
 
-        Args:
-            pixels: Shape (B, 6 * views, H, W); per view three channels for each tower.
-
-        Returns:
-            Shape (B, views * P, E), E the sum of the towers' widths.
+        Each view has three channels for each tower; E is the sum of the towers' widths.
         """
         views = pixels.unflatten(1, (-1, 2, 3)).flatten(0, 1)  # (B * views, 2, 3, H, W)
         dino = self.featurizer(views[:, 0])  # (B * views, P, E1)

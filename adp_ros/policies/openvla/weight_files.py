@@ -21,8 +21,7 @@ from ..checkpoints import read_json
 def new_directory(directory: Path) -> Iterator[Path]:
     """Give a directory to write in; it gets its name at the end, or is removed on any error.
 
-    Args:
-        directory: New or empty. Its parents are made.
+    It is to be new or empty; its parents are made.
 
     Raises:
         ConfigError: The directory has files in it.
@@ -98,13 +97,21 @@ class CheckpointFiles:
             raise CheckpointError(f"checkpoint {directory} is not a directory")
         weight_map = find_weights(directory)
         shards = tuple(sorted(set(weight_map.values())))
+        parts = sorted(p for p in directory.iterdir() if "checkpoint" in p.name and p.is_file())
         for name, meaning in _UNSUPPORTED.items():
-            if _matches(directory, name):
-                raise CheckpointError(f"{_matches(directory, name)[0]} belongs to {meaning}")
-        components = {}
+            for path in parts:
+                if name in path.name:
+                    raise CheckpointError(f"{path} belongs to {meaning}")
+        components: dict[str, Path] = {}
         for name in (ACTION_HEAD, PROPRIO_PROJECTOR):
-            if found := _matches(directory, name):
-                components[name] = _only(directory, name, found)
+            found = [path for path in parts if name in path.name]
+            if len(found) > 1:
+                names = ", ".join(path.name for path in found)
+                raise CheckpointError(
+                    f"{directory} has {len(found)} files for {name}: {names}; exactly one is needed"
+                )
+            if found:
+                components[name] = found[0]
         return cls(directory, shards, weight_map, components)
 
     def component(self, name: str) -> Path:
@@ -151,17 +158,10 @@ def load_component(path: Path) -> dict[str, torch.Tensor]:
         CheckpointError: The file is damaged, holds anything but tensors, or belongs to a
             diffusion head.
     """
+    mapped = zipfile.is_zipfile(path)
     try:
-        state = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-    ) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} cannot be read as plain tensors: {reason}") from error
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
@@ -187,20 +187,6 @@ def check_finite(path: Path, key: str, tensor: torch.Tensor) -> None:
     for piece in tensor.flatten().split(_PIECE):
         if not torch.isfinite(piece.sum(dtype=torch.float32)):
             raise CheckpointError(f"{path}: {key} holds NaN or infinite weights")
-
-
-def _matches(directory: Path, name: str) -> list[Path]:
-    found = directory.iterdir()
-    return sorted(p for p in found if name in p.name and "checkpoint" in p.name and p.is_file())
-
-
-def _only(directory: Path, name: str, found: list[Path]) -> Path:
-    if len(found) > 1:
-        names = ", ".join(p.name for p in found)
-        raise CheckpointError(
-            f"{directory} has {len(found)} files for {name}: {names}; exactly one is needed"
-        )
-    return found[0]
 
 
 def find_weights(directory: Path) -> dict[str, Path]:

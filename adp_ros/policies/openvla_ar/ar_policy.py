@@ -18,13 +18,13 @@ from torch import Tensor
 from ...adp.cost import DecoderSizes
 from ...adp.pruner import PruneContext, Pruner
 from ...errors import CheckpointError, ConfigError, ObservationError
-from ...settings import check_settings, setting
+from ...settings import setting
 from ...types import Observation
 from ..conventions import read_convention
 from ..openvla.forward import Clock, CudaStopwatch, Stopwatch
-from ..openvla.load import PolicyOptions, fill, placement
+from ..openvla.load import WeightOptions, fill, placement
 from ..openvla.model_config import ModelConfig, read_config
-from ..openvla.tokenizer import STOP_ID, PromptTokenizer
+from ..openvla.tokenizer import PROMPT, STOP_ID, PromptTokenizer
 from ..openvla.weight_files import CheckpointFiles
 from ..policy import OPENVLA, Policy, PolicyInfo, Prediction
 from .action_tokens import ActionRange, ActionTokens, read_action_range
@@ -33,7 +33,7 @@ from .pictures import TokenPictures
 
 _CACHED_PROMPTS: Final = 16
 PROMPTS: Final = {
-    "v0.2": "In: What action should the robot take to {}?\nOut:",
+    "v0.2": PROMPT,
     "v0.1": (
         "A chat between a curious user and an artificial intelligence assistant. The assistant "
         "gives helpful, detailed, and polite answers to the user's questions. USER: What action "
@@ -43,16 +43,9 @@ PROMPTS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPolicyOptions:
+class TokenPolicyOptions(WeightOptions):
     """Choices of the user that no checkpoint file makes."""
 
-    device: str = setting("cpu", "Device of the model: cpu, cuda, cuda:1.")
-    dtype: str = setting(
-        "auto",
-        "Type of the weights; auto is bfloat16 on CUDA and float32 on the CPU.",
-        choices=("auto", "float32", "bfloat16"),
-    )
-    unnorm_key: str = setting("", "Data set whose statistics are used; empty for the only one.")
     prompt: str = setting("v0.2", "Prompt the model was trained with.", choices=("v0.2", "v0.1"))
     center_crop: bool = setting(
         False, "Crop 90 % of the area, as evaluation of fine-tunes with augmentation does."
@@ -60,9 +53,6 @@ class TokenPolicyOptions:
     jpeg: bool = setting(
         False, "Compress as JPEG and resize by Lanczos first, as evaluation on LIBERO does."
     )
-
-    def __post_init__(self) -> None:
-        check_settings(self, "policy.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,18 +269,15 @@ def describe(directory: Path, options: TokenPolicyOptions) -> PolicyInfo:
 def load_checkpoint(
     directory: Path, options: TokenPolicyOptions, clock: Clock
 ) -> OpenVlaTokenPolicy:
-    """Load a checkpoint.
+    """Load a checkpoint, a directory as upstream's converter or fine-tuning leaves it.
 
-    Args:
-        directory: Directory as upstream's converter or fine-tuning leaves it.
-        options: Choices of the user.
-        clock: Monotonic time in [s].
+    ``clock`` gives monotonic time in [s].
 
     Raises:
         CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
         ConfigError: The device is unknown or not there.
     """
-    device, dtype = placement(PolicyOptions(device=options.device, dtype=options.dtype))
+    device, dtype = placement(options)
     action_range = read_action_range(directory, options.unnorm_key)
     config = read_config(directory, any_resize=True)
     tokenizer = PromptTokenizer(directory, PROMPTS[options.prompt])

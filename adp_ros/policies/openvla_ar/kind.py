@@ -15,11 +15,7 @@ def recognises(directory: Path) -> bool:
 
 
 def inspect(directory: Path) -> PolicyInfo:
-    """Describe a checkpoint without loading its weights.
-
-    Raises:
-        CheckpointError: It is incomplete, corrupt or of an unsupported kind.
-    """
+    """See :class:`.PolicyKind`."""
     from .ar_policy import TokenPolicyOptions, describe
 
     return describe(directory, TokenPolicyOptions())
@@ -28,12 +24,7 @@ def inspect(directory: Path) -> PolicyInfo:
 def load(
     directory: Path, *, device: str, dtype: str | None, unnorm_key: str | None, **options: Any
 ) -> Policy:
-    """Load a checkpoint; ``options`` are those of :class:`.ar_policy.TokenPolicyOptions`.
-
-    Raises:
-        CheckpointError: The directory is incomplete, corrupt or of an unsupported kind.
-        ConfigError: A setting is unknown or out of range.
-    """
+    """See :class:`.PolicyKind`; ``options`` are those of :class:`.ar_policy.TokenPolicyOptions`."""
     from .ar_policy import TokenPolicyOptions, load_checkpoint
 
     chosen = options | {"dtype": dtype or "auto", "unnorm_key": unnorm_key or ""}

@@ -16,14 +16,7 @@ from PIL import Image
 from ...errors import CheckpointError
 from ...types import Rgb, check_image
 from ..checkpoints import read_json
-from ..openvla.preprocess import (
-    IMAGE_SIZE,
-    Preprocessor,
-    crop,
-    jpeg_round_trip,
-    normalised,
-    shrink,
-)
+from ..openvla.preprocess import IMAGE_SIZE, Preprocessor, crop, jpeg_round_trip, normalised, shrink
 
 CONFIG: Final = "preprocessor_config.json"
 
