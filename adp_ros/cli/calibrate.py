@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
     parser.add_argument("--payload-mass", type=float, default=0.0, help="in the hand, in [kg]")
     parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")
+    parser.add_argument(
+        "--force-ceiling",
+        type=number_between(10.0, 500.0, "N"),
+        default=65.0,
+        metavar="N",
+        help="refuse levels that let more force against the arm's own motion pass in 5 %% of its "
+        "postures (default: 65)",
+    )
+    parser.add_argument("--accept-force", action="store_true", help="take such levels all the same")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the YAML lines")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write a PNG")
 
@@ -45,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Propose levels; return 1 when something makes them doubtful."""
     from ..bags.contents import read_free_motion
     from ..control.calibration import propose, residuals
-    from ..control.controller_settings import ArmConfig
+    from ..control.controller_settings import ArmConfig, ControllerSettings
+    from ..control.force_levels import force_levels
+    from ..control.supervisor import SafetyConfig
     from ..control.torque import TorqueConfig
 
     if not 0.0 <= arguments.margin <= 10.0:
@@ -59,14 +71,18 @@ def run(arguments: argparse.Namespace) -> int:
         motion = _listen(arguments.robot_type, arguments.robot_name, arguments.live)
     found = residuals(motion, arm.model(), config)
     proposal = propose(found, config, arguments.margin)
+    levels = replace(config, stop=tuple(joint.stop for joint in proposal.joints))
+    forces = force_levels(ControllerSettings(arm=arm, safety=SafetyConfig(torque=levels)))
+    if not arguments.accept_force:
+        forces.require(arguments.force_ceiling)
     if arguments.plot is not None:
         from ..reports.plots import draw_calibration
 
         draw_calibration(found, proposal, arguments.plot)
     if arguments.output is not None:
         arguments.output.write_text(proposal.to_yaml(), encoding="utf-8")
-    text = f"{proposal.to_text()}\n{proposal.to_yaml()}"
-    write_result(arguments.json, proposal.to_json(), text)
+    text = f"{proposal.to_text()}{forces}\n\n{proposal.to_yaml()}"
+    write_result(arguments.json, proposal.to_json() | {"force": asdict(forces)}, text)
     return 1 if proposal.warnings else 0
 
 

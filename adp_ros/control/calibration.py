@@ -152,12 +152,14 @@ class Proposal:
     def to_yaml(self) -> str:
         """Return the lines for config/controller.yaml."""
         levels = ", ".join(f"{joint.stop:.1f}" for joint in self.joints)
+        offset = ", ".join(f"{joint.offset:.2f}" for joint in self.joints)
         lines = [
             f"# proposed from {self.motion:.0f} s of free motion, {self.samples} samples",
             "controller_node:",
             "  ros__parameters:",
             "    torque:",
             f"      stop: [{levels}]  # [N m]",
+            f"      offset: [{offset}]  # [N m]",
         ]
         return "\n".join(lines) + "\n"
 

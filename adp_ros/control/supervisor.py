@@ -125,7 +125,7 @@ class Supervisor:
 
     def _begin(self, event: Event, now: float) -> None:
         self.require_armed(str(event))
-        self.torque.capture_tare(now)
+        self.torque.renew_tare(now)
         self.machine.fire(event, now)
 
     def tare(self, now: float) -> FloatArray:

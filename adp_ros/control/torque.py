@@ -66,6 +66,29 @@ class TorqueConfig:
         low=0.0,
         high=2.0,
     )
+    tare_change: float = setting(
+        0.25,
+        "Largest change, as a share of the stop level, of the offset that start and home measure "
+        "against the last one kept; a person who sees the arm free takes more with /adp/tare.",
+        low=0.0,
+        high=2.0,
+    )
+    offset: tuple[float, ...] = setting(
+        (0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        "Offset of the sensors that the last calibration found: the one kept until the first tare.",
+        unit="N m",
+        low=-30.0,
+        high=30.0,
+        length=6,
+    )
+    force_ceiling: float = setting(
+        65.0,
+        "Force against the arm's own motion that stop levels may let pass in at most 5 % of the "
+        "postures: calibration refuses more, the controller warns.",
+        unit="N",
+        low=10.0,
+        high=500.0,
+    )
     grasp_mass: float = setting(
         0.3,
         "Largest mass of an object in the closed hand; its weight, as the posture lets the joints "
@@ -187,6 +210,30 @@ class TorqueMonitor:
         self.tare = offset
         self._over_slow = self._over_stop = 0
         self.level = TorqueLevel.OK
+        return offset
+
+    def renew_tare(self, now: float) -> FloatArray:
+        """Take the offset as :meth:`capture_tare` does, unless it is far from the last one kept.
+
+        Returns:
+            The offset, shape (6,), in [N m].
+
+        Raises:
+            SafetyError: When it can't be measured, or somebody may lean on the arm.
+        """
+        kept = np.array(self._config.offset) if self.tare is None else self.tare
+        before = self.tare
+        offset = self.capture_tare(now)
+        change = np.abs(offset - kept)
+        allowed = self._config.tare_change * self._config.stop_levels
+        worst = int(np.argmax(change - allowed))
+        if change[worst] > allowed[worst]:
+            self.tare = before
+            raise SafetyError(
+                f"torque offset of joint {worst + 1} is {offset[worst]:+.2f} N m, the last one "
+                f"kept {kept[worst]:+.2f}, allowed: a change of {allowed[worst]:.2f}: something "
+                "leans on the arm; if it is free, or carries what it shall, call /adp/tare"
+            )
         return offset
 
     def restless(self, now: float) -> str:

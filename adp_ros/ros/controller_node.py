@@ -10,8 +10,9 @@ from rclpy.node import Node
 from ..control.controller import Controller
 from ..control.controller_health import ControllerReport
 from ..control.episode import Output, WindowRequest
+from ..control.force_levels import force_levels
 from ..control.pacer import Pacer
-from ..errors import AdpError
+from ..errors import AdpError, SafetyError
 from ..health import Health
 from ..msg import ActionChunk, ChunkRequest
 from .arm_client import ArmLink
@@ -57,6 +58,7 @@ class ControllerNode(Node):
         self._dry_run = self._settings.arm.dry_run
         self._lock = threading.Lock()
         self._controller = Controller(self._settings)
+        self._say_force_levels()
         self._pacer = Pacer(self._settings.stream, time.monotonic())
         self._collect_at = 0.0
         self._arm = ArmLink(self, self._controller, self._lock)
@@ -85,6 +87,14 @@ class ControllerNode(Node):
         self._ending = threading.Event()
         self._loop = Worker(self, "controller", self._step, self._ending, self._prepare)
         self._loop.start()
+
+    def _say_force_levels(self) -> None:
+        forces = force_levels(self._settings)
+        self.get_logger().info(str(forces))
+        try:
+            forces.require(self._settings.safety.torque.force_ceiling)
+        except SafetyError as error:
+            self.get_logger().warning(str(error))
 
     def destroy_node(self) -> None:
         """End the loop, stop the driver, then end the node."""

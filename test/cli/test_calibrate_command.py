@@ -26,12 +26,12 @@ MODEL = arm_model("j2n6s300")
 PREFIX = "/j2n6s300_driver/out/"
 
 
-def _bag(directory, seconds=35.0):
+def _bag(directory, seconds=35.0, noise=0.35):
     bag, rng = BagMaker(directory), np.random.default_rng(0)
     for k in range(round(seconds / 0.02)):
         t = 0.02 * k
         joints = MODEL.home + 0.3 * np.sin(0.5 * max(0.0, t - 1.0))
-        torque = gravity_torque(MODEL, joints) + rng.normal(0.0, 0.35, 6)
+        torque = gravity_torque(MODEL, joints) + rng.normal(0.0, noise, 6)
         bag.put(PREFIX + "joint_angles", joint_angles_message(np.degrees(joints)), 10.0 + t)
         bag.put(PREFIX + "joint_torques", joint_angles_message(torque), 10.001 + t)
     bag.close()
@@ -48,6 +48,17 @@ def test_bag_becomes_levels(tmp_path, capsys):
     assert proposal["joints"][5]["stop"] == pytest.approx(2.8, abs=0.3)
     assert proposal["samples"] > 1600 and proposal["warnings"] == []
     assert "stop: [" in output.read_text() and plot.stat().st_size > 1000
+
+
+def test_levels_over_the_force_ceiling_need_a_flag(tmp_path, capsys):
+    """A noisy arm: refused with the force and what is allowed; with the flag it is said."""
+    bag = str(_bag(tmp_path / "bag", noise=1.5))
+    assert main(["calibrate", bag]) == 2
+    words = capsys.readouterr().err
+    assert "the stop levels let" in words and "allowed: 65 N (torque.force_ceiling)" in words
+    assert main(["calibrate", bag, "--accept-force"]) in (0, 1)
+    assert "least force that always stops: median" in capsys.readouterr().out
+    assert main(["calibrate", bag, "--force-ceiling", "500"]) in (0, 1)
 
 
 def test_bag_of_another_arm_is_refused(tmp_path, capsys):

@@ -253,3 +253,31 @@ def test_levels_of_the_wrong_length_or_sign_are_refused_by_name():
         FeedConfig(stale=-1.0)
     assert FeedConfig(frozen=0.1, frozen_rest=0.0).frozen_rest == 0.0
     assert FeedConfig(frozen=0.1, frozen_rest=0.1).frozen_rest == 0.1
+
+
+def test_renewed_tare_is_compared_with_the_last_one_kept():
+    """Somebody leans on the arm at start: refused with both figures; the old offset stays."""
+    times = (0.0, 0.25, 0.5, 0.75, 1.0)
+    monitor = _at_rest(times, 5 * [1.49])
+    assert monitor.renew_tare(1.0)[1] == 1.49  # nothing kept yet: the configured offset of 0
+    for k in range(5):
+        monitor.take(
+            np.array([0.0, 1.49 + 1.51, 0.0, 0.0, 0.0, 0.0]),
+            np.zeros(6),
+            MODEL.home,
+            2.0 + 0.25 * k,
+        )
+    with pytest.raises(SafetyError, match=r"joint 2 is \+3\.00 N m, the last one kept \+1\.49"):
+        monitor.renew_tare(3.0)
+    assert monitor.tare[1] == 1.49
+    assert monitor.capture_tare(3.0)[1] == pytest.approx(3.0)  # a person says that it is free
+    assert monitor.renew_tare(3.0)[1] == pytest.approx(3.0)
+
+
+def test_first_tare_is_compared_with_the_calibrated_offset():
+    """An arm whose sensor is 3 N m off is tared at once when its calibration says so."""
+    times = (0.0, 0.25, 0.5, 0.75, 1.0)
+    known = (0.0, 3.0, 0.0, 0.0, 0.0, 0.0)
+    assert _at_rest(times, 5 * [3.2], offset=known).renew_tare(1.0)[1] == pytest.approx(3.2)
+    with pytest.raises(SafetyError, match=r"is \+3\.20 N m, the last one kept \+0\.00, allowed: a"):
+        _at_rest(times, 5 * [3.2]).renew_tare(1.0)
