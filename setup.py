@@ -196,6 +196,8 @@ REQUIRES = (
     "matplotlib>=3.8,<4",  # plots of the command line
     "peft>=0.21,<0.22",  # adapters for fine-tuning large models
     "plotly>=6,<8",  # figures of a run's report
+    "aiohttp>=3.10,<4",  # policies over the network: websockets and HTTP
+    "msgpack>=1.1,<2",  # what goes over them
 )
 EXTRAS = {
     "ros": (

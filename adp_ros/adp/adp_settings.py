@@ -205,6 +205,10 @@ class AdpSettings:
         """Whether anything is pruned at all."""
         return self.pruning.qk_keep_enabled
 
+    def full_vision(self) -> "AdpSettings":
+        """Return the same without any pruning."""
+        return replace(self, pruning=replace(self.pruning, qk_keep_enabled=False))
+
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], where: str = "settings") -> "AdpSettings":
         """Build from names and values.

@@ -14,7 +14,7 @@ from ..errors import AdpError
 from ..policies.conventions import StateLayout
 from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
-from ..policies.window import Window, decision_columns
+from ..policies.window import Window, decision_columns, finite
 from ..types import FloatArray, Observation, Rgb
 from .contents import OFT, Bag, RecordedWindow, arm_state
 from .pictures import one_ahead
@@ -268,14 +268,3 @@ def log_text(lines: Iterable[dict[str, Any]]) -> str:
         json.dumps(finite(line), sort_keys=True, allow_nan=False, separators=(",", ":")) + "\n"
         for line in lines
     )
-
-
-def finite(value: Any) -> Any:
-    """Return a value that JSON can say: numbers that are not finite become null."""
-    if isinstance(value, dict):
-        return {name: finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "checkpoint": "make or inspect a checkpoint",
     "collect": "demonstrations in the twin, by experts or corrected policies",
     "eval": "success in the twin, ADP against full vision",
+    "serve": "a checkpoint for clients of openpi, vla-eval or OpenVLA-OFT",
     "train": "fine-tune a policy on demonstrations",
     "flops": "cost of a forward pass, full and pruned",
     "importance": "which patches the instruction attends to",

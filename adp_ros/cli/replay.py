@@ -28,8 +28,9 @@ from ..bags.replay import (
     plan_windows,
     prepare,
 )
-from ..bags.window_replay import finite, log_text, window_line
+from ..bags.window_replay import log_text, window_line
 from ..errors import ConfigError
+from ..policies.window import finite
 from ..ros.picture_messages import image_to_rgb
 
 _SHOWN: Final = ("end_point_mm", "end_angle_deg", "l1_normalized", "cosine_translation")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -100,7 +100,6 @@ def compare_with_full_vision(
     began = time.monotonic()
     torch.set_num_threads(1)
     adp = AdpSettings.load(adp_file)
-    full = replace(adp, pruning=replace(adp.pruning, qk_keep_enabled=False))
     setup = load_setup(checkpoint, adp, "cuda" if torch.cuda.is_available() else "cpu")
 
     def run(name: str, settings: AdpSettings) -> RunNumbers:
@@ -109,7 +108,7 @@ def compare_with_full_vision(
 
     return SceneComparison(
         adp=run("adp", adp),
-        full=run("full vision", full),
+        full=run("full vision", adp.full_vision()),
         simulation=SIMULATION,
         relevance=relevance_of(checkpoint),
         wall_s=round(time.monotonic() - began, 3),

@@ -39,6 +39,28 @@ class StageLog:
         return tuple(stage.summary() for stage in self._stages)
 
 
+def audit_of(prediction: Prediction, pruner: str) -> TokenAudit:
+    """Return which vision tokens entered the model.
+
+    Args:
+        prediction: What the policy answered.
+        pruner: Name of the pruner it was given; of no matter with full vision.
+    """
+    kept = prediction.kept
+    return TokenAudit(
+        pruner=NO_PRUNER if kept is None else pruner,
+        tokens_total=prediction.vision_tokens,
+        tokens_kept=sum(prediction.kept_per_view),
+        kept=None if kept is None else tuple(kept.tolist()),
+        kept_per_view=prediction.kept_per_view,
+        sequence_length=prediction.sequence_lengths,
+        flops=prediction.flops,
+        flops_full=prediction.flops_full,
+        merge_grid=prediction.merge_grid,
+        merged_sizes=prediction.merged_sizes,
+    )
+
+
 class PrunablePolicy(Protocol):
     """What the planner needs of a policy, see :class:`adp_ros.policies.policy.Policy`."""
 
@@ -110,7 +132,7 @@ class WindowPlanner:
             actions=actions,
             convention=self._convention,
             measured=measured or MeasuredMotion(),
-            audit=self._audit(prediction),
+            audit=audit_of(prediction, self._pruner.name),
             decision=None if decision is None else replace(decision, window=closed),
             times=WindowTimes.of(prediction.timing),
             prediction=prediction,
@@ -145,18 +167,3 @@ class WindowPlanner:
                 "is unknown; the controller sends it with its request"
             )
         return self._gate.close_window(motion)
-
-    def _audit(self, prediction: Prediction) -> TokenAudit:
-        kept = prediction.kept
-        return TokenAudit(
-            pruner=NO_PRUNER if kept is None else self._pruner.name,
-            tokens_total=prediction.vision_tokens,
-            tokens_kept=sum(prediction.kept_per_view),
-            kept=None if kept is None else tuple(kept.tolist()),
-            kept_per_view=prediction.kept_per_view,
-            sequence_length=prediction.sequence_lengths,
-            flops=prediction.flops,
-            flops_full=prediction.flops_full,
-            merge_grid=prediction.merge_grid,
-            merged_sizes=prediction.merged_sizes,
-        )

@@ -7,7 +7,7 @@ their numbers from the package's messages by attribute: no ROS is needed here.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from math import nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -264,3 +264,14 @@ def read_audit(message: Any) -> TokenAudit:
 def read_times(message: Any) -> WindowTimes:
     """Read adp_ros/InferenceLatency; its statistics are left to who needs them."""
     return WindowTimes(**{stage: float(getattr(message, stage)) for stage in STAGES})
+
+
+def finite(value: Any) -> Any:
+    """Return a value that JSON can say: numbers that are not finite become null."""
+    if isinstance(value, dict):
+        return {name: finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
