@@ -66,6 +66,7 @@ class Prediction:
         flops: Language model and choice of the patches, 2 FLOPs a multiply-accumulate.
         flops_full: The same forward pass with full vision.
         merge_grid: Dropped patches became mean tokens, this number squared per view; 0: none did.
+        notes: Further figures for diagnostics, the unit in the name, such as ``round_trip_ms``.
     """
 
     actions: FloatArray
@@ -79,6 +80,7 @@ class Prediction:
     flops: float = 0.0
     flops_full: float = 0.0
     merge_grid: int = 0
+    notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def merged_sizes(self) -> tuple[int, ...]:
@@ -274,7 +276,11 @@ OPENVLA: Final = "openvla"
 POLICIES: Final[Door[PolicyKind]] = Door(
     "adp_ros.policies",
     "policy",
-    {OPENVLA_OFT: "adp_ros.policies.openvla.kind", OPENVLA: "adp_ros.policies.openvla_ar.kind"},
+    {
+        OPENVLA_OFT: "adp_ros.policies.openvla.kind",
+        OPENVLA: "adp_ros.policies.openvla_ar.kind",
+        "remote": "adp_ros.serving.kind",
+    },
     lambda kind: lacks(kind, "recognises", "inspect", "load"),
 )
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from ..errors import ObservationError
 from ..policies.window import MeasuredMotion
 from ..types import FloatArray, Rgb
 from .session import ChosenPruner, Request
-from .wire import WireError
 
 EPISODE: Final = "adp/episode"
 MARK: Final = "adp/request"
@@ -31,10 +31,12 @@ def openpi_request(
         views: Pictures that the policy takes.
 
     Raises:
-        WireError: Something is missing or of the wrong type.
+        ObservationError: Something is missing or of the wrong type.
     """
     if len(image_keys) < views:
-        raise WireError(f"image_keys has {len(image_keys)} names, the policy takes {views} views")
+        raise ObservationError(
+            f"image_keys has {len(image_keys)} names, the policy takes {views} views"
+        )
     return Request(
         images=tuple(_picture(message, name) for name in image_keys[:views]),
         instruction=_text(message, "prompt"),
@@ -50,18 +52,20 @@ def vla_eval_request(payload: Mapping[Any, Any], views: int) -> Request:
     """Read an observation of vla-eval's protocol.
 
     Raises:
-        WireError: Something is missing or of the wrong type.
+        ObservationError: Something is missing or of the wrong type.
     """
     images = payload.get("images")
     if not isinstance(images, dict) or len(images) < views:
         count = len(images) if isinstance(images, dict) else 0
-        raise WireError(f"images has {count} pictures, the policy takes {views}")
+        raise ObservationError(f"images has {count} pictures, the policy takes {views}")
     names = list(images)[:views]
     return Request(
         images=tuple(_picture(images, name) for name in names),
         instruction=_text(payload, "task_description"),
         state=vla_eval_state(payload),
         measured=_measured(payload, "measured"),
+        chosen=_chosen(payload),
+        mark=_number(payload, MARK),
     )
 
 
@@ -69,7 +73,7 @@ def vla_eval_state(payload: Mapping[Any, Any]) -> FloatArray | None:
     """Return the state of vla-eval's observation, None where there is none.
 
     Raises:
-        WireError: It is no list of numbers.
+        ObservationError: It is no list of numbers.
     """
     return _numbers(payload, "states" if "states" in payload else "state")
 
@@ -78,13 +82,13 @@ def act_request(message: Any, views: int) -> Request:
     """Read an observation as OpenVLA-OFT's server takes it.
 
     Raises:
-        WireError: Something is missing or of the wrong type.
+        ObservationError: Something is missing or of the wrong type.
     """
     if not isinstance(message, dict):
-        raise WireError(f"message is a {type(message).__name__}, an object is needed")
+        raise ObservationError(f"message is a {type(message).__name__}, an object is needed")
     names = [name for name in ACT_IMAGES if name in message]
     if len(names) < views:
-        raise WireError(
+        raise ObservationError(
             f"message has {len(names)} pictures of {', '.join(ACT_IMAGES)}, {views} are needed"
         )
     return Request(
@@ -102,14 +106,14 @@ def _picture(message: Mapping[Any, Any], name: str) -> Rgb:
     value = message.get(name)
     if not isinstance(value, np.ndarray):
         known = ", ".join(str(key) for key in list(message)[:12])
-        raise WireError(f"picture {name} is missing; there is {known[:160] or 'nothing'}")
+        raise ObservationError(f"picture {name} is missing; there is {known[:160] or 'nothing'}")
     return value
 
 
 def _text(message: Mapping[Any, Any], name: str) -> str:
     value = message.get(name)
     if not isinstance(value, str):
-        raise WireError(f"{name} is {str(value)[:40]!r}, a text is needed")
+        raise ObservationError(f"{name} is {str(value)[:40]!r}, a text is needed")
     return value
 
 
@@ -120,9 +124,9 @@ def _numbers(message: Mapping[Any, Any], name: str) -> FloatArray | None:
     try:
         state = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise WireError(f"{name} is {str(value)[:40]!r}, numbers are needed") from error
+        raise ObservationError(f"{name} is {str(value)[:40]!r}, numbers are needed") from error
     if state.ndim != 1 or not np.isfinite(state).all():
-        raise WireError(f"{name} has shape {state.shape}, a row of finite numbers is needed")
+        raise ObservationError(f"{name} has shape {state.shape}, a row of finite numbers is needed")
     return state
 
 
@@ -132,13 +136,13 @@ def _mark(message: Mapping[Any, Any], name: str) -> str | int | None:
         value = value.item()
     if value is None or isinstance(value, str | int):
         return value
-    raise WireError(f"{name} is {str(value)[:40]!r}, a text or whole number is needed")
+    raise ObservationError(f"{name} is {str(value)[:40]!r}, a text or whole number is needed")
 
 
 def _number(message: Mapping[Any, Any], name: str) -> int | None:
     value = _mark(message, name)
     if isinstance(value, str):
-        raise WireError(f"{name} is {value[:40]!r}, a whole number is needed")
+        raise ObservationError(f"{name} is {value[:40]!r}, a whole number is needed")
     return value
 
 
@@ -149,7 +153,9 @@ def _measured(message: Mapping[Any, Any], name: str) -> MeasuredMotion | None:
     try:
         path, net = (float(value) for value in values)
     except (TypeError, ValueError) as error:
-        raise WireError(f"{name} is {str(values)[:40]!r}, path and net are needed") from error
+        raise ObservationError(
+            f"{name} is {str(values)[:40]!r}, path and net are needed"
+        ) from error
     return MeasuredMotion(path, net)
 
 
@@ -160,5 +166,5 @@ def _chosen(message: Mapping[Any, Any]) -> ChosenPruner | None:
     if settings is None:
         return ChosenPruner(settings=None)
     if not isinstance(settings, dict) or not all(isinstance(name, str) for name in settings):
-        raise WireError(f"{PRUNER} is {str(settings)[:40]!r}, settings are needed")
+        raise ObservationError(f"{PRUNER} is {str(settings)[:40]!r}, settings are needed")
     return ChosenPruner(settings=settings)

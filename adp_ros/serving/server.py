@@ -7,7 +7,6 @@ a policy is not to be called from two, and requests are answered in the order in
 import asyncio
 import hmac
 import time
-import weakref
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from ..errors import AdpError, ConfigError, PolicyError
 from .clients import Client, ClientGone
@@ -69,7 +69,7 @@ class PolicyServer:
         self._say = say
         self._talk = Conversations(served, settings, self._compute, self._refuse)
         self._pool = ThreadPoolExecutor(1, "policy")
-        self._greeted: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._silent: dict[asyncio.Protocol, asyncio.TimerHandle] = {}
         self._act_sessions: OrderedDict[str, Session] = OrderedDict()
 
     @asynccontextmanager
@@ -84,7 +84,8 @@ class PolicyServer:
 
         def connection() -> asyncio.Protocol:
             protocol = server()
-            loop.call_later(self._settings.greeting_limit, self._hang_up, weakref.ref(protocol))
+            limit = self._settings.greeting_limit
+            self._silent[protocol] = loop.call_later(limit, self._hang_up, protocol)
             return protocol
 
         host, port = self._settings.host, self._settings.port
@@ -100,14 +101,14 @@ class PolicyServer:
             await server.shutdown(1.0)
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _hang_up(self, connection: "weakref.ref[Any]") -> None:
+    def _hang_up(self, connection: RequestHandler) -> None:
         """End a connection that has not asked for anything in time."""
-        protocol = connection()
-        if protocol is not None and protocol not in self._greeted:
-            _abort(protocol.transport)
+        del self._silent[connection]
+        _abort(connection.transport)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._greeted.add(request.protocol)
+        if (timer := self._silent.pop(request.protocol, None)) is not None:
+            timer.cancel()
         path, name = request.path.rstrip("/"), _name(request)
         if path in HEALTH_PATHS:
             return self._health(request)
