@@ -51,7 +51,7 @@ ALLOWED = {
     "robots/jaco2/messages": {"kinova_msgs", "sensor_msgs", "geometry_msgs"},
     "ros": MESSAGES
     | {"rclpy", "rosbags", "cv_bridge", "simplejpeg", "torch", "python_qt_binding", "rqt_gui_py"},
-    "serving": {"aiohttp", "msgpack", "PIL", "simplejpeg"},
+    "serving": {"aiohttp", "cv2", "msgpack", "PIL", "simplejpeg"},
     "settings": {"yaml"},
     "sim": {"mujoco"},
 }

@@ -15,7 +15,7 @@ from ..errors import PolicyError
 from ..geometry import compose, rotvec_from_rotation
 from ..policies.window import decision_columns
 from ..types import ActionConvention, FloatArray, Pose
-from .contents import OFT, Contents
+from .contents import OWN_ACTIONS, Contents
 from .window_replay import ReplayedWindow
 
 
@@ -102,7 +102,7 @@ def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> 
     if result is None:
         return WindowCheck(recorded.window)
     actions, largest, kept, gate = None, 0.0, None, None
-    if recorded.policy == OFT and not replayed.repeated:
+    if recorded.policy in OWN_ACTIONS and not replayed.repeated:
         own = result.planned.actions
         actions = np.array_equal(own, recorded.actions)
         same_shape = own.shape == recorded.actions.shape

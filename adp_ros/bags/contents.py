@@ -107,7 +107,7 @@ def read_free_motion(path: Path, robot_type: str) -> FreeMotion:
 
 
 NANO: Final = 1e-9
-OFT: Final = "oft"  # policy whose own actions moved the arm
+OWN_ACTIONS: Final = ("oft", "remote")  # policies whose own actions moved the arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
 from .bag_notes import settings_in
 from .compare import ComparedChunk, PhaseDifference, action_difference
-from .contents import OFT, Bag, Contents
+from .contents import OWN_ACTIONS, Bag, Contents
 from .controller_replay import (
     ControllerLog,
     ControllerProcess,
@@ -44,6 +44,7 @@ class Overrides:
         pruner: Name of the pruner.
         adp: File with the settings of gate and pruning.
         device: cpu or cuda.
+        policy_url: Address of a policy server; the checkpoint is its mapping file then.
     """
 
     checkpoint: Path | None = None
@@ -52,6 +53,7 @@ class Overrides:
     pruner: str | None = None
     adp: Path | None = None
     device: str | None = None
+    policy_url: str = ""
 
     @property
     def none(self) -> bool:
@@ -78,6 +80,9 @@ def inference_settings(contents: Contents, overrides: Overrides) -> InferenceSet
             "the bag does not name the checkpoint (no parameters of inference_node in it): "
             "give --checkpoint"
         )
+        values["policy"] = "remote" if overrides.checkpoint.is_file() else "oft"
+    if overrides.policy_url:
+        values["policy_url"] = overrides.policy_url
     if overrides.device is not None:
         values["device"] = overrides.device
     values.setdefault("robot_type", contents.robot_type or "j2n6s300")
@@ -198,7 +203,7 @@ def plan_windows(
     contents, pictures = bag.contents, bag.pictures
     settings, setup = prepared.settings, prepared.setup
     policy = ReplayPolicy(setup.policy)
-    own = prepared.other or contents.windows[0].policy == OFT
+    own = prepared.other or contents.windows[0].policy in OWN_ACTIONS
     convention = setup.convention if own else contents.windows[0].convention
     planner = WindowPlanner(policy, setup.pruner, Gate(setup.gate_config), convention)
     plan = ReplayPlan(

@@ -16,7 +16,7 @@ from ..policies.planner import PrunablePolicy, WindowPlanner
 from ..policies.policy import Prediction, StageTimes
 from ..policies.window import Window, decision_columns, finite
 from ..types import FloatArray, Observation, Rgb
-from .contents import OFT, Bag, RecordedWindow, arm_state
+from .contents import OWN_ACTIONS, Bag, RecordedWindow, arm_state
 from .pictures import one_ahead
 
 _NO_TIME: Final = StageTimes(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -197,7 +197,7 @@ class WindowReplay:
         return _View(None, found) if isinstance(found, str) else _View(found)
 
     def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
-        own = recorded.policy == OFT or self._plan.executes_own
+        own = recorded.policy in OWN_ACTIONS or self._plan.executes_own
         return None if own else recorded.actions
 
     def _images(self, recorded: RecordedWindow) -> tuple[Rgb, ...] | str:

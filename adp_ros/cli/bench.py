@@ -34,10 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "No speed-up is printed when that audit fails; exit status 1 then."
     )
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--checkpoint", type=Path, help="OpenVLA-OFT checkpoint directory")
+    model.add_argument("--checkpoint", type=Path, help="directory, or a policy server's mapping")
     model.add_argument(
         "--size", choices=SIZE_NAMES, default="small", help="random weights (default: %(default)s)"
     )
+    parser.add_argument("--policy-url", default="", help="address of the mapping's server")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1; default: %(default)s")
     parser.add_argument("--dtype", default="auto", help="auto, float32 or bfloat16")
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU; default: torch's")
@@ -118,7 +119,8 @@ def _policy(arguments: argparse.Namespace) -> "Policy":
 
         dtype = None if arguments.dtype == "auto" else arguments.dtype
         key = arguments.unnorm_key or None
-        return load_policy(arguments.checkpoint, arguments.device, dtype, key)
+        url = {"policy_url": arguments.policy_url} if arguments.policy_url else {}
+        return load_policy(arguments.checkpoint, arguments.device, dtype, key, **url)
     from ..policies.openvla.kind import random_policy
 
     return random_policy(

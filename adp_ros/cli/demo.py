@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MOVERS = {
     "oft": "the OpenVLA-OFT policy, which sees the camera's picture and the arm's own sensors",
+    "remote": "a policy server, which sees the camera's picture and the arm's own sensors",
     "expert": "the scripted expert, which reads the twin's true state; the OpenVLA-OFT policy "
     "plans every window beside it and moves nothing",
     "hold": "nobody: policy hold keeps the arm still; the OpenVLA-OFT policy plans beside it",
@@ -50,10 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=task_names(), default="cube_to_plate")
     parser.add_argument(
         "--policy",
-        choices=(AUTO, "oft", "expert", "hold"),
+        choices=(AUTO, "oft", "remote", "expert", "hold"),
         default=AUTO,
         help="what moves the arm (default: oft, the checkpoint)",
     )
+    parser.add_argument("--policy-url", help="address of the server with --policy remote")
     parser.add_argument("--seed", default="1", help="seed of the scene (default: %(default)s)")
     parser.add_argument(
         "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
@@ -77,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demonstration; return 0 if the task succeeded, else 1."""
     share = share_directory(os.environ)
-    names = ("task", "policy", "seed", "checkpoint", "adp", "robot_type")
+    names = ("task", "policy", "policy_url", "seed", "checkpoint", "adp", "robot_type")
     given = {name: vars(arguments)[name] for name in names if vars(arguments)[name] is not None}
     settings = resolve_settings(given, share)
     environment = use_private_domain(pictures=True)

@@ -56,7 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "same command goes on where an earlier one ended, and runs only what is new. Exit status "
         "1 when an episode could not be run."
     )
-    parser.add_argument("checkpoint", type=Path, nargs="?", help="OpenVLA-OFT checkpoint")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        nargs="?",
+        help="directory of the checkpoint, or mapping file of a policy server",
+    )
+    parser.add_argument("--policy-url", default="", help="address of the mapping's server")
     _add_plan_arguments(parser)
     _add_scene_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("runs/eval"), help="default: %(default)s")
@@ -142,7 +148,8 @@ def _run_session(arguments: argparse.Namespace) -> None:
     share = share_directory(os.environ)
     plan = _plan(arguments, share)
     checkpoint = _checkpoint(arguments, plan)
-    factory = RolloutFactory(checkpoint, RolloutConfig(robot_type=arguments.robot_type))
+    options = {"policy_url": arguments.policy_url} if arguments.policy_url else {}
+    factory = RolloutFactory(checkpoint, RolloutConfig(robot_type=arguments.robot_type), options)
     factory.refuse_unfit(plan)
     for seed in arguments.video:
         if seed not in plan.seeds:
@@ -206,8 +213,8 @@ def _checkpoint(arguments: argparse.Namespace, plan: "Plan") -> Path | None:
     if arguments.checkpoint is None:
         raise ConfigError("checkpoint is missing: all conditions but expert need one")
     directory: Path = arguments.checkpoint.expanduser()
-    if not directory.is_dir():
-        raise ConfigError(f"checkpoint is {str(directory)!r}: no such directory")
+    if not directory.exists():
+        raise ConfigError(f"checkpoint is {str(directory)!r}: no such directory or mapping file")
     return directory
 
 

@@ -45,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "was asked to."
     )
     parser.add_argument("bag", type=Path, help="folder of a bag, or an .mcap file")
-    parser.add_argument("--checkpoint", type=Path, help="another checkpoint")
+    parser.add_argument("--checkpoint", type=Path, help="another checkpoint, or a mapping file")
+    parser.add_argument("--policy-url", default="", help="address of a mapping file's server")
     parser.add_argument(
         "--keep",
         type=float,
@@ -85,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
         pruner=arguments.pruner,
         adp=arguments.adp,
         device=arguments.device,
+        policy_url=arguments.policy_url,
     )
     bag = open_bag(arguments.bag, image_to_rgb)
     contents = bag.contents

@@ -6,7 +6,7 @@ be learnt (DART, Laskey et al. 2017).
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,15 +149,23 @@ class PolicyChunker:
         return self._planner.plan(observation, view.window, view.measured)
 
 
-def load_setup(checkpoint: Path, adp: AdpSettings, device: str = "cpu") -> PolicySetup:
+def load_setup(
+    checkpoint: Path, adp: AdpSettings, device: str = "cpu", **options: Any
+) -> PolicySetup:
     """Load a checkpoint, onto ``cpu`` or ``cuda``, once for any number of chunkers.
+
+    Args:
+        checkpoint: Its directory, or a policy server's mapping file.
+        adp: Settings of gate and pruning.
+        device: Where it runs.
+        options: Further settings of that kind of policy.
 
     Raises:
         CheckpointError: It is unusable, or does not declare what moving an arm needs.
         ConfigError: A setting does not fit it.
     """
     directory = checkpoint.expanduser()
-    return declare_policy(load_policy(directory, device=device), directory, adp)
+    return declare_policy(load_policy(directory, device=device, **options), directory, adp)
 
 
 _STREAM: Final = 0x_A0_1  # of random numbers, apart from the scene's

@@ -1,8 +1,8 @@
 """Runs the episodes of an evaluation in the twin; each result is kept at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -84,24 +84,34 @@ class RolloutFactory:
     """Makes a runner in each worker.
 
     Attributes:
-        checkpoint: Directory of the policy, None where only the scripted expert runs.
+        checkpoint: Directory of the policy, or a policy server's mapping file; None where only
+            the scripted expert runs.
         base: Settings of every rollout but its task and scene.
+        options: Further settings of that kind of policy.
     """
 
     checkpoint: Path | None
     base: RolloutConfig
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self) -> "RolloutRunner":
         """Load the checkpoint, which must declare what moving an arm needs; one thread computes."""
         torch.set_num_threads(1)
+        return RolloutRunner(self._setup(), self.base)
+
+    def _setup(self) -> "PolicySetup | None":
         if self.checkpoint is None:
-            return RolloutRunner(None, self.base)
-        return RolloutRunner(load_setup(self.checkpoint, AdpSettings()), self.base)
+            return None
+        return load_setup(self.checkpoint, AdpSettings(), **self.options)
 
     def loop(self) -> dict[str, Any]:
         """Return what all episodes have in common, for the identity of their results."""
         base = self.base
-        return {
+        served: dict[str, Any] = {}
+        if self.checkpoint is not None and self.checkpoint.is_file():
+            setup = load_setup(self.checkpoint, AdpSettings(), **self.options)
+            served = {"served": setup.policy.info.details["served"]}
+        return served | {
             "version": __version__,
             "twin": twin_fingerprint(),
             "robot_type": base.robot_type,

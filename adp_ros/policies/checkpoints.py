@@ -80,7 +80,7 @@ def git_revision(directory: Path) -> str:
 
 
 def checkpoint_fingerprint(directory: Path) -> str:
-    """Return a hash by which a checkpoint is recognised, in well under a second.
+    """Return a hash by which a checkpoint, or one file, is recognised, in well under a second.
 
     Files up to 4 MiB count whole; of larger ones name, size, beginning, end and 64 evenly spaced
     samples do, so that a weight file that was trained on differs.
@@ -90,7 +90,8 @@ def checkpoint_fingerprint(directory: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        for file in sorted(path for path in directory.iterdir() if path.is_file()):
+        inside = (directory,) if directory.is_file() else directory.iterdir()
+        for file in sorted(path for path in inside if path.is_file()):
             size = file.stat().st_size
             digest.update(f"{file.name}\0{size}\0".encode())
             with file.open("rb") as stream:

@@ -35,11 +35,17 @@ class InferenceSettings:
 
     policy: str = setting(
         "oft",
-        "What moves the arm: the OpenVLA-OFT checkpoint, the scripted expert of the simulated "
-        "scene, or nothing. The checkpoint runs in every case.",
-        choices=("oft", "expert", "hold"),
+        "What moves the arm: the OpenVLA-OFT checkpoint, a policy server, the scripted expert of "
+        "the simulated scene, or nothing. The policy runs in every case.",
+        choices=("oft", "remote", "expert", "hold"),
     )
-    checkpoint: str = setting("", "Directory of an OpenVLA-OFT fine-tune.")
+    checkpoint: str = setting(
+        "", "Directory of an OpenVLA-OFT fine-tune; of a policy server the mapping file."
+    )
+    policy_url: str = setting(
+        "", "Address of the policy server; empty: the one in the mapping file."
+    )
+    policy_token: str = setting("", "Word that the policy server wants to hear; empty: none.")
     device: str = setting(
         "auto",
         "Where the policy runs; auto: cuda where there is one.",
@@ -238,12 +244,14 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         import torch  # settings alone need none
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    remote = {"policy_url": settings.policy_url, "policy_token": settings.policy_token}
     policy = load(
         directory,
         device=device,
         dtype=None if settings.dtype == "auto" else settings.dtype,
         unnorm_key=settings.unnorm_key or None,
         center_crop=settings.center_crop,
+        **(remote if settings.policy == "remote" else {}),
     )
     names = ("translation_frame", "rotation_frame", "rotation")
     told = {name: getattr(settings, name) for name in names}
@@ -256,7 +264,7 @@ def set_up_policy(settings: InferenceSettings, adp: AdpSettings, load: PolicyLoa
         adp,
         given=given,
         layout_names=settings.state_layout,
-        moves_arm=settings.policy == "oft",
+        moves_arm=settings.policy in ("oft", "remote"),
     )
 
 

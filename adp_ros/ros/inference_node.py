@@ -42,7 +42,7 @@ class Mover(Protocol):
     """Says which actions are executed.
 
     Attributes:
-        name: Name in messages: ``oft``, ``expert`` or ``hold``.
+        name: Name in messages: ``oft``, ``remote``, ``expert`` or ``hold``.
         sentence: Plain words for the console.
         convention: Frames and rotation order of the actions.
     """
@@ -56,12 +56,11 @@ class Mover(Protocol):
         ...
 
 
-class OftMover:
-    """The checkpoint's own actions."""
+class OwnMover:
+    """The policy's own actions."""
 
-    name = "oft"
-
-    def __init__(self, convention: ActionConvention, checkpoint: str) -> None:
+    def __init__(self, name: str, convention: ActionConvention, checkpoint: str) -> None:
+        self.name = name
         self.convention = convention
         self.sentence = f"the arm is moved by the checkpoint {checkpoint}"
 
@@ -170,8 +169,8 @@ class InferenceNode(Node):
 
     def _make_mover(self) -> Mover:
         settings, setup = self._settings, self._setup
-        if settings.policy == "oft":
-            return OftMover(setup.convention, settings.checkpoint)
+        if settings.policy in ("oft", "remote"):
+            return OwnMover(settings.policy, setup.convention, settings.checkpoint)
         if settings.policy == "hold":
             return HoldMover(self._arm, setup.policy.info.chunk_length)
         states = StateFeed()

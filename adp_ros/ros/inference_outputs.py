@@ -136,7 +136,7 @@ class InferenceHealth:
             self._windows += 1
             self._pruned += int(window.pruned)
             self._window = window
-            self._latency = latency
+            self._latency = latency | dict(window.planned.notes)
         return ended
 
     def failed(self, message: str) -> bool:

@@ -13,7 +13,7 @@ from ..adp.adp_settings import AdpSettings
 from ..cameras.camera import CAMERAS
 from ..errors import ConfigError
 from ..policies.checkpoints import learnt_in_simulation, shipped_policy
-from ..policies.policy import OPENVLA_OFT, POLICIES, policy_kind
+from ..policies.policy import OPENVLA_OFT, POLICIES, load_policy, policy_kind
 from ..robots.robot import ROBOTS
 from ..settings import nearest
 from ..sim.tasks import find_task, task_names, tasks_with_expert
@@ -74,14 +74,20 @@ TABLE: Final = (
         default=AUTO,
         description="What moves the arm; auto: oft in the twin and with a checkpoint given, else "
         "hold",
-        choices=(AUTO, "expert", "oft", "hold"),
+        choices=(AUTO, "expert", "oft", "remote", "hold"),
+    ),
+    LaunchArgument(
+        name="policy_url",
+        default="",
+        description="Address of the policy server with policy:=remote, such as "
+        "ws://127.0.0.1:8000; empty: the one in the mapping file",
     ),
     LaunchArgument(
         name="checkpoint",
         default=AUTO,
         description="OpenVLA-OFT checkpoint directory; auto: in the twin the trained one of the "
         "package, elsewhere a small one with random weights, made on first use; neither moves a "
-        "real arm",
+        "real arm. With policy:=remote the mapping file; auto: that of a server of our own",
     ),
     LaunchArgument(
         name="camera",
@@ -187,9 +193,10 @@ class LaunchSettings:
         robot: ``sim``, ``kinova`` or ``none``.
         robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
         robot_name: Name of the arm; the robot type stands for plain names.
-        policy: ``expert``, ``oft`` or ``hold``.
-        checkpoint: Checkpoint directory, None for the small one with random weights that the
-            package generates.
+        policy: ``expert``, ``oft``, ``remote`` or ``hold``.
+        policy_url: Address of the policy server; empty: the mapping's own.
+        checkpoint: Checkpoint directory, with ``remote`` the mapping file; None for the small
+            one with random weights that the package generates.
         camera: ``twin``, ``none``, a device, a video file, a folder of pictures or the name of
             another package's camera.
         camera2: The second view, the same.
@@ -207,6 +214,7 @@ class LaunchSettings:
     robot_type: str
     robot_name: str
     policy: str
+    policy_url: str
     checkpoint: Path | None
     camera: str
     camera2: str
@@ -241,7 +249,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
             allowed = ", ".join(argument.choices)
             raise ConfigError(f"{argument.name} is {value!r}, allowed: {allowed}")
         text[argument.name] = value
-    checkpoint = _checkpoint(text["checkpoint"], text["robot"], share)
+    checkpoint = _policy_source(text, share)
     policy = _policy(text["policy"], text["robot"], text["task"], checkpoint)
     return LaunchSettings(
         task=text["task"],
@@ -249,6 +257,7 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         robot_type=text["robot_type"],
         robot_name=check_robot_name(text["robot_name"], text["robot_type"]),
         policy=policy,
+        policy_url=text["policy_url"],
         checkpoint=checkpoint,
         camera=_camera("camera", text["camera"], text["robot"]),
         camera2=_second_camera(text["camera2"], text["robot"]),
@@ -332,6 +341,37 @@ def _refuse_on_real_arm(checkpoint: Path | None) -> None:
             f"checkpoint is {str(checkpoint)!r} with robot:=kinova policy:=oft: it was trained in "
             "simulation, as its training.json says, and must not move a real arm; give another "
             "checkpoint, or policy:=hold"
+        )
+
+
+def _policy_source(text: Mapping[str, str], share: Path) -> Path | None:
+    """Return the checkpoint, or the mapping file of a policy server."""
+    given, url = text["checkpoint"], text["policy_url"]
+    if text["policy"] != "remote":
+        if url:
+            raise ConfigError(
+                f"policy_url is {url!r} with policy:={text['policy']}, only remote asks"
+            )
+        return _checkpoint(given, text["robot"], share)
+    default = share / "config" / "remote" / "adp_ros.yaml"
+    path = default if given == AUTO else Path(given).expanduser().resolve()
+    if not path.is_file():
+        raise ConfigError(
+            f"checkpoint is {given!r} with policy:=remote: no such file, a mapping file such as "
+            "those in config/remote is needed"
+        )
+    if text["robot"] == "kinova":
+        _refuse_simulated(path, url)
+    return path
+
+
+def _refuse_simulated(mapping: Path, url: str) -> None:
+    """Ask the server: what was trained in simulation must not move a real arm."""
+    policy = load_policy(mapping, policy_url=url)
+    if policy.info.details.get("simulation"):
+        raise ConfigError(
+            f"policy_url is {policy.info.details['url']!r} with robot:=kinova: what it serves was "
+            "trained in simulation and must not move a real arm"
         )
 
 

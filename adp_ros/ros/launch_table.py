@@ -171,6 +171,7 @@ def _inference(settings: LaunchSettings, checkpoint: Path, share: Path) -> NodeS
         parameters={
             "policy": settings.policy,
             "checkpoint": str(checkpoint),
+            "policy_url": settings.policy_url,
             "adp": str(settings.adp),
             "instruction": find_task(settings.task).instruction,
             "robot_type": settings.robot_type,

@@ -5,6 +5,7 @@ or no chunk of the agreed shape, is an error with its cause, and never a chunk.
 """
 
 import secrets
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -56,6 +57,7 @@ class RemotePolicy(Policy):
         self._loop = loop
         self._identity = b""
         self._said: Mapping[Any, Any] = {}  # by the server, of itself
+        self._end = weakref.finalize(self, _end, link, loop)  # also where nobody closes it
         try:
             metadata = loop.run(self._open(), mapping.connect_deadline)
             self._mapping = agreed(mapping, metadata)
@@ -81,10 +83,7 @@ class RemotePolicy(Policy):
 
     def close(self) -> None:
         """End the connection."""
-        try:
-            self._loop.run(self._link.close(), 1.0)
-        finally:
-            self._loop.close()
+        self._end()
 
     def predict(self, observation: Observation, pruner: "Pruner | None" = None) -> Prediction:
         """Ask for one chunk.
@@ -229,6 +228,13 @@ class RemotePolicy(Policy):
         return notes
 
 
+def _end(link: Link, loop: LoopThread) -> None:
+    try:
+        loop.run(link.close(), 1.0)
+    finally:
+        loop.close()
+
+
 def connect(mapping: RemoteMapping, clock: Callable[[], float], token: str) -> RemotePolicy:
     """Connect to a server.
 
@@ -316,6 +322,7 @@ def _info(mapping: RemoteMapping, said: Mapping[Any, Any]) -> PolicyInfo:
             "protocol": mapping.protocol,
             "encoding": mapping.encoding,
             "served": _named(said),
+            **({"simulation": "yes"} if said.get("simulation") else {}),
         },
     )
 

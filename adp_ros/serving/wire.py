@@ -105,7 +105,13 @@ def decode_picture(values: Mapping[Any, Any]) -> Array:
                 rgb: Array = simplejpeg.decode_jpeg(data)
                 return rgb
             return np.array(picture)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        ValueError,
+        SyntaxError,
+    ) as error:
         raise WireError(f"picture can't be read as {encoding}: {error}") from error
 
 

@@ -23,8 +23,9 @@ from adp_ros.sim.tasks import find_task, task_names
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
     """A share directory with the files that the arguments are checked against."""
-    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "remote").mkdir(parents=True)
     (tmp_path / "config" / "adp.yaml").write_text("qk_keep_ratio: 0.5\n")
+    (tmp_path / "config" / "remote" / "adp_ros.yaml").write_text("protocol: openpi\n")
     return tmp_path
 
 
@@ -81,7 +82,15 @@ def test_every_choice_of_every_argument_is_accepted(share: Path, checkpoint: Pat
         ({"robot": "ur5"}, "robot is 'ur5', allowed: sim, kinova, none"),
         ({"robot_type": "j2n7"}, "robot_type is 'j2n7', allowed: j2n6s200, j2n6s300"),
         ({"dry_run": "yes"}, "dry_run is 'yes', allowed: true, false"),
-        ({"policy": "pi0"}, "policy is 'pi0', allowed: auto, expert, oft, hold"),
+        ({"policy": "pi0"}, "policy is 'pi0', allowed: auto, expert, oft, remote, hold"),
+        (
+            {"policy_url": "ws://127.0.0.1:8000"},
+            "policy_url is 'ws://127.0.0.1:8000' with policy:=auto, only remote asks",
+        ),
+        (
+            {"policy": "remote", "checkpoint": "/no/such"},
+            "checkpoint is '/no/such' with policy:=remote: no such file",
+        ),
         ({"seed": "-1"}, "seed is '-1', allowed: a whole number from 0 to 2147483647"),
         ({"seed": "1e3"}, "seed is '1e3'"),
         ({"seed": "2147483648"}, "seed is '2147483648'"),
