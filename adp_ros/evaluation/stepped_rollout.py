@@ -4,7 +4,7 @@ The rollout runs in a thread of its own, which stands still while the caller has
 """
 
 import queue
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from .rollout import run_rollout
 from .rollout_result import RolloutConfig, RolloutResult, SceneView
 
 _DEFAULT: Final = ActionConvention()
+_Asked = queue.Queue[SceneView | Future[RolloutResult]]
 
 
 class _GivenUp(AdpError):
@@ -33,9 +34,10 @@ class SteppedRollout:
         """
         self._config = config
         self._convention = convention
-        self._asked: queue.Queue[SceneView | RolloutResult | BaseException] = queue.Queue()
+        self._asked: _Asked = queue.Queue()
         self._given: queue.Queue[FloatArray | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._run, name="rollout", daemon=True)
+        self._thread = ThreadPoolExecutor(1, "rollout")
+        self._running: Future[RolloutResult] | None = None
 
     def begin(self) -> SceneView:
         """Run to the first window; return what a policy sees there.
@@ -43,7 +45,9 @@ class SteppedRollout:
         Raises:
             AdpError: The scene cannot be built, or the controller does not arm.
         """
-        self._thread.start()
+        chunker = _Outside(self._asked, self._given, self._convention)
+        self._running = self._thread.submit(run_rollout, self._config, chunker)
+        self._running.add_done_callback(self._asked.put)
         view = self._next()
         if isinstance(view, RolloutResult):
             raise RuntimeError("the episode ended before its first window")
@@ -63,32 +67,20 @@ class SteppedRollout:
 
     def close(self) -> None:
         """Give the episode up, if it still runs."""
-        if self._thread.is_alive():
+        if self._running is not None and not self._running.done():
             self._given.put(None)
-            self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            self._asked.put(
-                run_rollout(self._config, _Outside(self._asked, self._given, self._convention))
-            )
-        except BaseException as error:
-            self._asked.put(error)
-            if not isinstance(error, AdpError):
-                raise
+        self._thread.shutdown()
 
     def _next(self) -> SceneView | RolloutResult:
         found = self._asked.get()
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        return found.result() if isinstance(found, Future) else found
 
 
 @dataclass(frozen=True, slots=True)
 class _Outside:
     """The chunker: hands views out and waits for their chunks."""
 
-    asked: "queue.Queue[SceneView | RolloutResult | BaseException]"
+    asked: _Asked
     given: "queue.Queue[FloatArray | None]"
     convention: ActionConvention
 
