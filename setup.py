@@ -173,7 +173,10 @@ def manifest(tag: str) -> str:
     return ElementTree.parse(ROOT / "package.xml").findtext(tag, "").strip()
 
 
-NODES = ("camera_node", "inference_node", "controller_node", "sim_node", "record_node")
+NODES = (
+    *("camera_node", "inference_node", "controller_node", "driver_node"),
+    *("sim_node", "stand_in_node", "record_node"),
+)
 REQUIRES = (
     "torch==2.13.0",
     "transformers>=5.20,<5.24",  # 5.20 is the newest for Python 3.10
@@ -256,7 +259,7 @@ setup(
     description=manifest("description"),
     license="Apache-2.0",
     packages=find_packages(include=["adp_ros", "adp_ros.*"], exclude=["adp_ros.msg"]),
-    package_data={"adp_ros": ["py.typed"]},
+    package_data={"adp_ros": ["py.typed", "robots/jaco2/*.c"]},
     python_requires=">=3.10",
     install_requires=list(REQUIRES),
     extras_require={name: list(requirements) for name, requirements in EXTRAS.items()},

@@ -98,6 +98,7 @@ def make_node(spec: NodeSpec) -> Node:
         name=spec.name,
         parameters=[str(spec.parameter_file), parameters],
         ros_arguments=["--log-level", spec.log_level],
+        additional_env=dict(spec.environment),
         output="screen",
         on_exit=end_all,
     )

@@ -89,6 +89,8 @@ NODE_FILES: Final[Mapping[str, str]] = {
     "camera2": "Second camera (camera2:=...), as camera.yaml; the launch sets camera_name too.",
     "controller": "Controller. The launch arguments robot_type and dry_run win over this file; all "
     "values are defaults. Read-only at run time.",
+    "driver": "Driver of a real arm over Kinova's SDK (robot:=kinova). The launch arguments "
+    "robot_type, sdk_path, robot_ip and serial_number win over this file.",
     "inference": "Inference node. The launch sets policy, checkpoint, adp, instruction and "
     "robot_type.",
     "record": "Recorder (record:=true, or adp-ros record). Bags are MCAP, for ros2 bag and "

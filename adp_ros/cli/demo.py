@@ -14,7 +14,7 @@ from ..errors import AdpError
 from ..policies.checkpoints import shipped_policy, small_checkpoint
 from ..reports.progress import progress_display
 from ..robots.robot import ROBOTS
-from ..ros.launch_arguments import AUTO, LaunchSettings, resolve_settings
+from ..ros.launch_arguments import AUTO, SIMULATED, LaunchSettings, resolve_settings
 from ..ros.runner import StopRequest, node_log, prepare_nodes
 from ..ros.twin_run import (
     RunPlan,
@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", help="OpenVLA-OFT checkpoint (default: the trained one of the package)"
     )
     parser.add_argument("--adp", help="YAML file with the settings of gate and pruning")
+    parser.add_argument(
+        "--robot",
+        choices=SIMULATED,
+        default="sim",
+        help="sim: the twin as it is; stand-in: the driver of a real arm over a stand-in for "
+        "Kinova's SDK, and the twin behind it (default: sim)",
+    )
     parser.add_argument("--robot-type", choices=ROBOTS.names, help="kind of arm; default: j2n6s300")
     parser.add_argument(
         "--duration",
@@ -79,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the demonstration; return 0 if the task succeeded, else 1."""
     share = share_directory(os.environ)
-    names = ("task", "policy", "policy_url", "seed", "checkpoint", "adp", "robot_type")
+    names = ("task", "policy", "policy_url", "seed", "checkpoint", "adp", "robot", "robot_type")
     given = {name: vars(arguments)[name] for name in names if vars(arguments)[name] is not None}
     settings = resolve_settings(given, share)
     environment = use_private_domain(pictures=True)

@@ -53,9 +53,30 @@ TABLE: Final = (
     LaunchArgument(
         name="robot",
         default="sim",
-        description="Arm: MuJoCo twin, Kinova driver, or none: camera and arm are played from a "
-        "bag, nothing is sent to an arm",
-        choices=("sim", "kinova", "none"),
+        description="Arm: MuJoCo twin, Kinova driver, stand-in: the driver over a stand-in for "
+        "Kinova's SDK with the twin behind it, or none: camera and arm are played from a bag, "
+        "nothing is sent to an arm",
+        choices=("sim", "kinova", "none", "stand-in"),
+    ),
+    LaunchArgument(
+        name="driver",
+        default="sdk",
+        description="With robot:=kinova: the package's driver over Kinova's SDK, or an external "
+        "one that is already there",
+        choices=("sdk", "external"),
+    ),
+    LaunchArgument(
+        name="sdk_path",
+        default="",
+        description="Folder of Kinova's x86-64 libraries; empty: the usual places",
+    ),
+    LaunchArgument(
+        name="robot_ip", default="", description="Address of the arm on Ethernet; empty: USB"
+    ),
+    LaunchArgument(
+        name="serial_number",
+        default="",
+        description="Of the arm; needed where several are connected",
     ),
     LaunchArgument(
         name="robot_type",
@@ -179,6 +200,7 @@ def parse_assignments(words: Iterable[str], arguments: Iterable[LaunchArgument])
     return values
 
 
+SIMULATED: Final = ("sim", "stand-in")
 NO_CAMERA: Final = "none"
 TWIN_CAMERA: Final = "twin"
 FIRST_DEVICE: Final = "/dev/video0"
@@ -190,7 +212,11 @@ class LaunchSettings:
 
     Attributes:
         task: Name of the task.
-        robot: ``sim``, ``kinova`` or ``none``.
+        robot: ``sim``, ``kinova``, ``stand-in`` or ``none``.
+        driver: Whose driver drives a real arm: ``sdk``, ``external``.
+        sdk_path: Folder of Kinova's libraries, empty for the usual places.
+        robot_ip: Address of the arm, empty for USB.
+        serial_number: Of the arm, empty where there is one.
         robot_type: Kinova's name of the arm, also the prefix of the driver's topics.
         robot_name: Name of the arm; the robot type stands for plain names.
         policy: ``expert``, ``oft``, ``remote`` or ``hold``.
@@ -211,6 +237,10 @@ class LaunchSettings:
 
     task: str
     robot: str
+    driver: str
+    sdk_path: str
+    robot_ip: str
+    serial_number: str
     robot_type: str
     robot_name: str
     policy: str
@@ -225,6 +255,16 @@ class LaunchSettings:
     use_sim_time: bool
     record: bool
     log_level: str
+
+    @property
+    def simulated(self) -> bool:
+        """True where the arm is the twin."""
+        return self.robot in SIMULATED
+
+    @property
+    def own_driver(self) -> bool:
+        """True where the package's own driver drives the arm."""
+        return self.robot == "stand-in" or (self.robot == "kinova" and self.driver == "sdk")
 
 
 def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
@@ -254,6 +294,10 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
     return LaunchSettings(
         task=text["task"],
         robot=text["robot"],
+        driver=text["driver"],
+        sdk_path=_for_real_arm("sdk_path", text),
+        robot_ip=_for_real_arm("robot_ip", text),
+        serial_number=_for_real_arm("serial_number", text),
         robot_type=text["robot_type"],
         robot_name=check_robot_name(text["robot_name"], text["robot_type"]),
         policy=policy,
@@ -269,6 +313,17 @@ def resolve_settings(given: Mapping[str, str], share: Path) -> LaunchSettings:
         record=text["record"] == "true",
         log_level=text["log_level"],
     )
+
+
+def _for_real_arm(name: str, text: Mapping[str, str]) -> str:
+    """Return what only our own driver of a real arm takes."""
+    value = text[name]
+    if value and (text["robot"], text["driver"]) != ("kinova", "sdk"):
+        raise ConfigError(
+            f"{name} is {value!r} with robot:={text['robot']} driver:={text['driver']}: it is for "
+            "Kinova's SDK, allowed with robot:=kinova driver:=sdk only"
+        )
+    return value
 
 
 def _enable(enable: str, robot: str) -> str:
@@ -314,11 +369,11 @@ def _policy(value: str, robot: str, task: str, checkpoint: Path | None) -> str:
 def _auto_policy(robot: str, task: str, checkpoint: Path | None) -> str:
     if checkpoint is not None:
         return "oft"
-    return "expert" if robot == "sim" and find_task(task).make_expert else "hold"
+    return "expert" if robot in SIMULATED and find_task(task).make_expert else "hold"
 
 
 def _refuse_expert(robot: str, task: str) -> None:
-    if robot != "sim":
+    if robot not in SIMULATED:
         raise ConfigError(
             f"policy is 'expert' with robot:={robot}: the expert reads the twin's true state, "
             "allowed: oft, hold"
@@ -377,7 +432,7 @@ def _refuse_simulated(mapping: Path, url: str) -> None:
 
 def _checkpoint(value: str, robot: str, share: Path) -> Path | None:
     if value == AUTO:
-        return shipped_policy(share) if robot == "sim" else None
+        return shipped_policy(share) if robot in SIMULATED else None
     path = Path(value).expanduser().resolve()
     if not value or not path.is_dir():
         raise ConfigError(
@@ -415,8 +470,9 @@ def _second_camera(value: str, robot: str) -> str:
 
 def _camera(name: str, value: str, robot: str) -> str:
     if value == AUTO:
-        return {"sim": TWIN_CAMERA, "kinova": FIRST_DEVICE, "none": NO_CAMERA}[robot]
-    if value == TWIN_CAMERA and robot != "sim":
+        cameras = {"kinova": FIRST_DEVICE, "none": NO_CAMERA}
+        return cameras.get(robot, TWIN_CAMERA)
+    if value == TWIN_CAMERA and robot not in SIMULATED:
         raise ConfigError(
             f"{name} is 'twin' with robot:={robot}: the twin's camera exists with robot:=sim only"
         )

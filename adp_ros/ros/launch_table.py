@@ -6,7 +6,7 @@ a value that is not allowed is named with its file.
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,6 +31,7 @@ class NodeSpec:
         parameters: Parameters from the launch arguments; they win over the file.
         log_level: Lowest level that is logged.
         namespace: Of everything that is the arm's own, empty for plain names.
+        environment: Variables of this process alone.
     """
 
     name: str
@@ -39,6 +40,7 @@ class NodeSpec:
     parameters: Mapping[str, Parameter]
     log_level: str = "info"
     namespace: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def ros_arguments(self) -> list[str]:
         """Return the command line that gives the node its name and parameters."""
@@ -91,8 +93,10 @@ def node_table(settings: LaunchSettings, checkpoint: Path, share: Path) -> tuple
         share: Directory that holds ``config/``.
     """
     nodes = []
-    if settings.robot == "sim":
+    if settings.simulated:
         nodes.append(_sim(settings, share))
+    if settings.own_driver:
+        nodes.append(_driver(settings, share))
     for name, camera in (("camera", settings.camera), ("camera2", settings.camera2)):
         if camera != NO_CAMERA:
             nodes.append(_camera(name, camera, settings, share))
@@ -113,12 +117,30 @@ def _with_sim_time(node: NodeSpec) -> NodeSpec:
 def _sim(settings: LaunchSettings, share: Path) -> NodeSpec:
     return NodeSpec(
         name="sim_node",
-        executable="sim_node",
+        executable="stand_in_node" if settings.robot == "stand-in" else "sim_node",
         parameter_file=share / "config" / "sim.yaml",
         parameters={
             "task": settings.task,
             "robot_type": settings.robot_type,
             "seed": settings.seed,
+        },
+        log_level=settings.log_level,
+    )
+
+
+def _driver(settings: LaunchSettings, share: Path) -> NodeSpec:
+    given = {
+        "sdk_path": settings.sdk_path,
+        "robot_ip": settings.robot_ip,
+        "serial_number": settings.serial_number,
+    }
+    return NodeSpec(
+        name="driver_node",
+        executable="driver_node",
+        parameter_file=share / "config" / "driver.yaml",
+        parameters={
+            "robot_type": settings.robot_type,
+            **{name: value for name, value in given.items() if value},
         },
         log_level=settings.log_level,
     )
@@ -255,6 +277,12 @@ def _inference_groups() -> Groups:
     return {"": InferenceSettings}
 
 
+def _driver_groups() -> Groups:
+    from ..robots.jaco2.driver_settings import ArmDriverSettings
+
+    return {"": ArmDriverSettings}
+
+
 def _record_groups() -> Groups:
     from ..bags.recorder import RecordSettings
 
@@ -272,8 +300,10 @@ GROUPS: Final[Mapping[str, Callable[[], Groups]]] = MappingProxyType(
         "camera_node": _camera_groups,
         "camera2_node": _camera_groups,
         "controller_node": _controller_groups,
+        "driver_node": _driver_groups,
         "inference_node": _inference_groups,
         "record_node": _record_groups,
         "sim_node": _sim_groups,
+        "stand_in_node": _sim_groups,
     }
 )

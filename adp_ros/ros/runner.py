@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from types import FrameType
@@ -23,6 +23,7 @@ from ..health import MachineUse
 from ..policies.checkpoints import make_small_checkpoint, small_checkpoint
 from .environment import check_environment, node_environment
 from .launch_arguments import LaunchSettings
+from .launch_sdk import with_sdk
 from .launch_table import NodeSpec, Parameter, check_parameters, node_table
 from .machine import ProcessorUse, ask_nice, go_first, may_go_first, stop_yielding, time_waited
 
@@ -88,6 +89,7 @@ class Program:
         ends_first: It is asked to end before the others, by means of which it stops something.
         goes_first: It is put before other programs where the system permits it.
         nice: Nice value that it is given where the system permits it.
+        environment: Variables that it has besides those of all.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Program:
     ends_first: bool = False
     goes_first: bool = False
     nice: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,8 @@ class Ended:
 
 
 CONTROLLER: Final = "controller_node"
-GO_FIRST: Final = (CONTROLLER, "sim_node")  # what must be on time at 100 Hz
+# What must be on time at 100 Hz.
+GO_FIRST: Final = (CONTROLLER, "driver_node", "sim_node", "stand_in_node")
 CAMERA_NICE: Final = -5  # without pictures nothing is planned
 
 
@@ -130,6 +134,7 @@ def node_program(spec: NodeSpec) -> Program:
         ends_first=spec.executable == CONTROLLER,
         goes_first=spec.executable in GO_FIRST,
         nice=CAMERA_NICE if spec.executable == "camera_node" else 0,
+        environment=spec.environment,
     )
 
 
@@ -188,7 +193,7 @@ class Runner:
             with _blocked(signal.SIGINT):
                 child = subprocess.Popen(
                     program.words,
-                    env=self._environment,
+                    env={**self._environment, **program.environment},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -398,9 +403,11 @@ def prepare_nodes(settings: LaunchSettings, share: Path) -> tuple[NodeSpec, ...]
     Raises:
         AdpError: Names the parameter, file or folder that is wrong.
     """
-    check_environment(os.environ, renders=settings.robot == "sim")
+    check_environment(os.environ, renders=settings.simulated)
     specs = node_table(settings, settings.checkpoint or small_checkpoint(os.environ), share)
     check_parameters(specs)
+    if settings.own_driver:
+        specs = with_sdk(specs, settings.robot == "stand-in")
     if settings.checkpoint is None:
         make_small_checkpoint(os.environ)
     return _not_idle(specs) if may_go_first() else specs

@@ -13,13 +13,13 @@ from std_srvs.srv import Trigger
 from ..errors import AdpError
 from ..health import DurationMeter, Health, Level, Value, latency_values
 from ..msg import TwinState
-from ..robots.robot import robot_named
+from ..robots.robot import Robot, robot_named
 from ..sim.base_controller import TICK
 from ..sim.shared_twin import SharedTwin, SuccessNotice, TickPacer
 from ..sim.sim_settings import MAX_SEED, DriverConfig, SensorConfig, SimSettings
 from ..sim.task import SceneConfig
 from ..sim.tasks import find_task
-from ..sim.twin import Twin, TwinTruth
+from ..sim.twin import ArmReading, Twin, TwinTruth
 from .arm_name import of_arm
 from .diagnostics import DiagnosticsPublisher
 from .driver_side import DriverServices, DriverTopics, refuse_second_driver
@@ -55,10 +55,9 @@ class SimNode(Node):
         )
         self._twin = SharedTwin(Twin(scene, driver, sensors))
         robot = robot_named(robot_type)
-        refuse_second_driver(self, robot, joined_at)
         self._stopping = threading.Event()
-        self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
-        self._driver_services = DriverServices(self, robot, self._twin)
+        self._every_status = max(1, round(settings.status_interval_seconds / TICK))
+        self._offer(robot, joined_at)
         self._notice = SuccessNotice()
         self.declare_parameter(
             _NEXT_SEED,
@@ -80,7 +79,6 @@ class SimNode(Node):
             },
             robot_type,
         )
-        self._every_status = max(1, round(settings.status_interval_seconds / TICK))
         self._every_state = max(1, round(settings.state_interval_seconds / TICK))
         self._ticks = 0
         self._work = DurationMeter()
@@ -97,6 +95,19 @@ class SimNode(Node):
         self._worker.stop()
         super().destroy_node()
 
+    def _offer(self, robot: Robot, joined_at: float) -> None:
+        """Make what others command and read the twin by."""
+        refuse_second_driver(self, robot, joined_at)
+        self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
+        self._driver_services = DriverServices(self, robot, self._twin)
+
+    def _take_commands(self) -> None:
+        """Do what has come since the last tick; callbacks have done so already."""
+
+    def _hand_out(self, reading: ArmReading) -> None:
+        """Make measurements known."""
+        self._driver_topics.publish(reading)
+
     def _run(self) -> None:
         """Wait for the next tick, then run all that are due; called in the physics thread."""
         wait = self._pacer.deadline - time.monotonic()
@@ -108,11 +119,12 @@ class SimNode(Node):
     def _tick(self) -> None:
         began = time.monotonic()
         self._ticks += 1
+        self._take_commands()
         reading, truth = self._twin.step(
             read=self._ticks % self._every_status == 0, truth=self._ticks % self._every_state == 0
         )
         if reading is not None:
-            self._driver_topics.publish(reading)
+            self._hand_out(reading)
         if truth is not None:
             self._truth, self._force = truth, max(self._force, truth.contact_force)
             self._state.publish(self._state_message(truth))

@@ -12,7 +12,7 @@ from adp_ros.ros.launch_table import GROUPS
 from adp_ros.settings import grouped_names, setting_fields, setting_info
 
 SHARE = Path(__file__).parents[2]
-NODES = ("camera", "camera2", "controller", "inference", "record", "sim")
+NODES = ("camera", "camera2", "controller", "driver", "inference", "record", "sim")
 
 
 def test_files_in_config_are_written_by_the_command(tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_auto_follows_the_robot(share: Path, checkpoint: Path) -> None:
 def test_robot_decides_which_nodes_start(share: Path) -> None:
     """The twin starts in simulation only; a replay starts no camera."""
     settings = resolve_settings({}, share)
-    real = replace(settings, robot="kinova", camera="/dev/video0")
+    real = replace(settings, robot="kinova", driver="external", camera="/dev/video0")
     replay = replace(settings, robot="none", camera="none")
     assert set(specs(settings, share)) == {
         "sim_node",
@@ -243,6 +243,25 @@ def test_robot_decides_which_nodes_start(share: Path) -> None:
     }
     assert set(specs(real, share)) == {"camera_node", "controller_node", "inference_node"}
     assert set(specs(replay, share)) == {"controller_node", "inference_node"}
+
+
+def test_real_arm_and_stand_in_start_the_packages_own_driver(share: Path) -> None:
+    """Unless another driver is there; the stand-in has the twin behind it, at the twin's name."""
+    own = specs(resolve_settings({"robot": "kinova", "sdk_path": "/sdk"}, share), share)
+    assert set(own) == {"driver_node", "camera_node", "controller_node", "inference_node"}
+    assert own["driver_node"].parameters["sdk_path"] == "/sdk"
+    stand_in = specs(resolve_settings({"robot": "stand-in"}, share), share)
+    assert stand_in["sim_node"].executable == "stand_in_node"
+    assert stand_in["driver_node"].executable == "driver_node"
+    assert stand_in["camera_node"].parameters["source"] == "twin"
+
+
+@pytest.mark.parametrize("name", ["sdk_path", "robot_ip", "serial_number"])
+def test_what_only_the_sdk_takes_is_refused_elsewhere(name: str, share: Path) -> None:
+    """A setting that would do nothing is refused."""
+    for robot, driver in (("sim", "sdk"), ("kinova", "external"), ("stand-in", "sdk")):
+        with pytest.raises(ConfigError, match=f"{name} is '1'"):
+            resolve_settings({"robot": robot, "driver": driver, name: "1"}, share)
 
 
 def test_arguments_reach_the_nodes(share: Path) -> None:

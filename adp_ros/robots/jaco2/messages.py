@@ -65,23 +65,27 @@ def joints_from_state(msg: JointState, robot: Robot) -> FloatArray:
 
 
 def joint_state_message(
-    robot: Robot, joints: FloatArray, speeds: FloatArray, torques: FloatArray, fingers: FloatArray
+    robot: Robot,
+    joints: FloatArray,
+    speeds: FloatArray | None,
+    torques: FloatArray | None,
+    fingers: FloatArray,
 ) -> JointState:
     """Make ``out/joint_state`` without its stamp, in the driver's order and units.
 
     Args:
         robot: The arm.
         joints: Shape (6,), in [rad].
-        speeds: Shape (6,), in [rad/s].
-        torques: Shape (6,), in [N m].
+        speeds: Shape (6,), in [rad/s]; None leaves the velocities empty.
+        torques: Shape (6,), in [N m]; None leaves the efforts empty.
         fingers: Angle of each finger's first joint, shape (fingers,), in [rad].
     """
     still = [0.0] * robot.fingers
     return JointState(
         name=[*robot.joint_names, *robot.finger_names, *robot.finger_tip_names],
         position=[*map(float, joints), *map(float, fingers), *still],
-        velocity=[*map(float, speeds), *still, *still],
-        effort=[*map(float, torques), *still, *still],
+        velocity=[] if speeds is None else [*map(float, speeds), *still, *still],
+        effort=[] if torques is None else [*map(float, torques), *still, *still],
     )
 
 
