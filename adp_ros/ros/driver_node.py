@@ -229,11 +229,11 @@ class DriverNode(Node):
         joined_at = time.monotonic()
         settings = declare_settings(self, ArmDriverSettings)
         library = find_library(settings.sdk_path, bool(settings.robot_ip))
-        self._output = LibraryOutput(self._pass_on)
-        self._connected = False
         robot = robot_named(settings.robot_type)
-        self._stopping = threading.Event()
         refuse_second_driver(self, robot, joined_at)
+        self._connected = False
+        self._output = LibraryOutput(self._pass_on)
+        self._stopping = threading.Event()
         try:
             sdk = Sdk(library, settings.call_timeout)
             self._watch = CallWatch(sdk, _die)
