@@ -15,14 +15,10 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from adp_ros.ros.argument_table import LaunchArgument, launch_arguments, parse_assignments
 from adp_ros.ros.arm_claim import claim_arm
 from adp_ros.ros.environment import node_environment
-from adp_ros.ros.launch_arguments import (
-    LaunchArgument,
-    launch_arguments,
-    parse_assignments,
-    resolve_settings,
-)
+from adp_ros.ros.launch_arguments import resolve_settings
 from adp_ros.ros.launch_table import NodeSpec
 from adp_ros.ros.runner import Ended, prepare_nodes
 from adp_ros.settings import share_directory

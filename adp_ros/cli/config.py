@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..adp.adp_settings import GateSwitches, OverlaySettings, PruningSettings
 from ..adp.gate_settings import GateConfig, ReleasedGateSettings
 from ..errors import ConfigError
-from ..ros.launch_arguments import launch_arguments
+from ..ros.argument_table import launch_arguments
 from ..ros.launch_table import GROUPS
 from ..settings import (
     Groups,

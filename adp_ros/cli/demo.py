@@ -14,7 +14,8 @@ from ..errors import AdpError
 from ..policies.checkpoints import shipped_policy, small_checkpoint
 from ..reports.progress import progress_display
 from ..robots.robot import ROBOTS
-from ..ros.launch_arguments import AUTO, SIMULATED, LaunchSettings, resolve_settings
+from ..ros.argument_table import AUTO
+from ..ros.launch_arguments import SIMULATED, LaunchSettings, resolve_settings
 from ..ros.runner import StopRequest, node_log, prepare_nodes
 from ..ros.twin_run import (
     RunPlan,

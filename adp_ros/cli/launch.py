@@ -6,13 +6,9 @@ import sys
 import textwrap
 from dataclasses import asdict
 
+from ..ros.argument_table import LaunchArgument, launch_arguments, parse_assignments
 from ..ros.arm_claim import claim_arm
-from ..ros.launch_arguments import (
-    LaunchArgument,
-    launch_arguments,
-    parse_assignments,
-    resolve_settings,
-)
+from ..ros.launch_arguments import resolve_settings
 from ..ros.runner import (
     Runner,
     StopRequest,

@@ -19,8 +19,8 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
 from adp_ros.errors import ConfigError
+from adp_ros.ros.argument_table import launch_arguments
 from adp_ros.ros.arm_claim import claim_arm
-from adp_ros.ros.launch_arguments import launch_arguments
 from launch import LaunchContext, LaunchDescription
 
 ROOT = Path(__file__).parents[2]

@@ -8,12 +8,8 @@ import yaml
 
 from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.policies.checkpoints import FOLDER, learnt_in_simulation
-from adp_ros.ros.launch_arguments import (
-    LaunchSettings,
-    launch_arguments,
-    parse_assignments,
-    resolve_settings,
-)
+from adp_ros.ros.argument_table import launch_arguments, parse_assignments
+from adp_ros.ros.launch_arguments import LaunchSettings, resolve_settings
 from adp_ros.ros.launch_table import NodeSpec, check_parameters, node_table, yaml_scalar
 from adp_ros.settings import share_directory
 from adp_ros.sim.kinds.place import PlaceTask
