@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "reset": "clear a latched stop",
     "home": "move the arm to its home pose",
     "tare": "take the present torques for rest",
+    "arm": "the driver of a real arm: status, stop, home, zero-torques, fingers",
     "enable": "hold the enabling device from the keyboard or a gamepad",
     "topics": "what is published: list, echo, hz",
     "record": "record a bag for replay",
@@ -47,7 +48,7 @@ COMMANDS: Final[Mapping[str, str]] = {
 SERVICES: Final = ("start", "stop", "reset", "home", "tare")
 MODULES: Final[Mapping[str, str]] = dict.fromkeys(SERVICES, "services")
 ROS_COMMANDS: Final = frozenset(
-    ("demo", "enable", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
+    ("arm", "demo", "enable", "faults", "launch", "monitor", "play", "record", "topics", *SERVICES)
 )
 INTERRUPTED: Final = 130  # what a shell reports after Ctrl-C
 READER_GONE: Final = 141  # what a shell reports after SIGPIPE

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +25,8 @@ from ..ros.environment import (
 )
 from ..ros.machine import ProcessorUse
 from ..settings import share_directory
+from .doctor_arm import add_arm_arguments, examine_arm
+from .findings import Finding, Verdict, finding_line
 from .output import write_json
 
 SHARED_MEMORY_NEEDED: Final = 128 * 2**20  # [bytes]: a 16 MiB segment per node, with room
@@ -79,34 +80,6 @@ def run_apart(code: str, *words: str, **environment: str) -> tuple[str, str]:
     errors = [line for line in lines if "Error" in line or "ERROR" in line] or lines
     reason = errors[-1] if errors else f"exit status {result.returncode}"
     return result.stdout, reason if result.returncode else ""
-
-
-class Verdict(str, Enum):
-    """Outcome of a check."""
-
-    OK = "ok"
-    NOTE = "note"  # fine for the twin, needed for something else
-    FAIL = "fail"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Result of one check.
-
-    Attributes:
-        check: What was looked at.
-        verdict: How it is.
-        found: What was found, in words.
-        fix: What to do, empty when nothing.
-    """
-
-    check: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,8 +304,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.description = (
         "Check messages, transport, rendering, camera, driver, GPU and checkpoint. "
-        "Exit status 1 when something is broken; what only a real arm needs is a note."
+        "Exit status 1 when something is broken; what only a real arm needs is a note. With "
+        "--robot instead: connect to the arm over Kinova's SDK and read it for some seconds, "
+        "without moving it; exit status 2 when there is none."
     )
+    add_arm_arguments(parser)
     parser.add_argument(
         "--camera", type=Path, default=Path("/dev/video0"), help="video device (/dev/video0)"
     )
@@ -344,6 +320,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all checks; return 1 if one failed, else 0."""
+    if arguments.robot:
+        return examine_arm(arguments)
     subject = Subject(arguments.camera, arguments.robot_type, arguments.checkpoint)
     findings: list[Finding] = []
     for check in CHECKS:
@@ -352,9 +330,7 @@ def run(arguments: argparse.Namespace) -> int:
         for finding in findings_of(check, subject):
             findings.append(finding)
             if not arguments.json:
-                fix = f"{'':21}-> {finding.fix}\n" if finding.fix else ""
-                line = f"{finding.verdict.value:<5} {finding.check:<14} {finding.found}\n{fix}"
-                sys.stdout.write(line)
+                sys.stdout.write(finding_line(finding))
                 sys.stdout.flush()
     if arguments.json:
         write_json([asdict(finding) for finding in findings])

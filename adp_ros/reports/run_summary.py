@@ -105,6 +105,8 @@ class RunSummary:
         problem: What ended the run early, empty when nothing did.
         comparison: The same scene with ADP and with full vision, None where that was not run.
         machine: What the run had of the processor, None where that was not measured.
+        torque_rate: Torques that our own driver read in a second; None without that driver.
+        queue_largest: Most points that the arm's queue held then.
     """
 
     task: str
@@ -123,6 +125,8 @@ class RunSummary:
     problem: str = ""
     comparison: SceneComparison | None = None
     machine: MachineUse | None = None
+    torque_rate: float | None = None
+    queue_largest: float | None = None
 
     @property
     def missed(self) -> str:
@@ -182,6 +186,8 @@ class RunSummary:
             "stream_on_time_share": self.stream_on_time_share,
             "frame_rate_hz": self.frame_rate,
             "transport_ms_p50": self.transport_p50,
+            "driver_torque_rate_hz": self.torque_rate,
+            "driver_queue_largest": self.queue_largest,
             "latency_ms": {row.stage: {"p50": row.p50, "p99": row.p99} for row in latency},
             "safety_events": len(events),
             "safety_log": [
@@ -213,6 +219,10 @@ class RunSummary:
             ("camera to policy", f"{_shown(self.transport_p50, '.1f')} ms (median)"),
             ("safety events", str(len(events))),
         ]
+        if self.torque_rate is not None:
+            most = _shown(self.queue_largest, ".0f")
+            words = f"torques at {self.torque_rate:.0f} Hz, at most {most} points in the arm's queue"
+            rows.append(("driver", words))
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]
         lines += [f"  {step}" for step in self.record.steps]

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -32,6 +33,10 @@ Spin = Callable[[float], None]
 DISCOVERY: Final = 3.0  # [s] within which whoever is there is known
 _QUIET: Final = 0.5  # [s] without anything new, after which the graph is taken for complete
 _SLICE: Final = 0.1  # [s] after which Ctrl-C is seen
+_DRIVER: Final = "driver_node"
+Reported = tuple[int, str, dict[str, str]]
+"""Level, words and values of one component in the diagnostics."""
+
 SHOWN: Final = 32  # elements of a long array
 
 
@@ -83,9 +88,25 @@ def call_trigger(name: str, timeout: float, robot_name: str = "") -> tuple[bool,
     Raises:
         ConfigError: No node offers the service, or there is no answer in time.
     """
+    answer = call_service(Trigger, name, timeout, robot_name)
+    return bool(answer.success), str(answer.message)
+
+
+def call_service(kind: type[Any], name: str, timeout: float, robot_name: str = "") -> Any:
+    """Call a service of any kind with an empty request, and return its answer.
+
+    Args:
+        kind: Its type.
+        name: Such as ``/j2n6s300_driver/in/stop``.
+        timeout: Longest wait for the answer in [s].
+        robot_name: Arm whose service it is, empty for plain names.
+
+    Raises:
+        ConfigError: No node offers the service, or there is no answer in time.
+    """
     name = f"{namespace(robot_name)}{name}"
     with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
-        client = node.create_client(Trigger, name)
+        client = node.create_client(kind, name)
         deadline = time.monotonic() + DISCOVERY
         while not client.service_is_ready():
             if time.monotonic() > deadline:
@@ -94,14 +115,55 @@ def call_trigger(name: str, timeout: float, robot_name: str = "") -> tuple[bool,
                     "adp-ros launch jaco2_task, in the same domain"
                 )
             spin(_SLICE)
-        future = client.call_async(Trigger.Request())
+        future = client.call_async(kind.Request())
         deadline = time.monotonic() + timeout
         while not future.done():
             if time.monotonic() > deadline:
                 raise ConfigError(f"{name} has not answered within {timeout:g} s")
             spin(_SLICE)
-        answer = future.result()
-        return bool(answer.success), str(answer.message)
+        return future.result()
+
+
+def offers_service(name: str, robot_name: str = "") -> bool:
+    """Tell whether a node offers a ``std_srvs/Trigger`` service."""
+    with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
+        client = node.create_client(Trigger, f"{namespace(robot_name)}{name}")
+        deadline = time.monotonic() + DISCOVERY
+        while not client.service_is_ready() and time.monotonic() < deadline:
+            spin(_SLICE)
+        return bool(client.service_is_ready())
+
+
+def driver_status(seconds: float, robot_name: str = "") -> dict[str, Reported]:
+    """Return what the driver of an arm reports: component -> level, words, values.
+
+    Args:
+        seconds: For which is listened.
+        robot_name: Arm whose driver is meant, empty for plain names.
+
+    Raises:
+        ConfigError: No driver of our own reports anything.
+    """
+    found: dict[str, Reported] = {}
+
+    def take(message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.startswith(_DRIVER):
+                values = {pair.key: pair.value for pair in status.values}
+                found[status.name] = (status.level[0], status.message, values)
+
+    topic = f"{namespace(robot_name)}/diagnostics"
+    with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
+        node.create_subscription(DiagnosticArray, topic, take, 10)
+        deadline = time.monotonic() + seconds
+        while not found and time.monotonic() < deadline:
+            spin(_SLICE)
+    if not found:
+        raise ConfigError(
+            f"no {_DRIVER} reports on {topic} in {domain()}: launch robot:=kinova or "
+            "robot:=stand-in; adp-ros doctor --robot looks at an arm without a driver"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,8 @@ def summarise(settings: LaunchSettings, observer: RunObserver, problem: str) -> 
         stream_on_time_share=health.on_time_share(STREAM),
         frame_rate=health.rate(FRAMES, "received"),
         transport_p50=health.number(FRAMES, "transport_ms_p50"),
+        torque_rate=health.number("driver_node: reads", "torques_hz"),
+        queue_largest=health.number("driver_node: points", "fifo_largest"),
         wipes=find_task(settings.task).dirt is not None,
         problem=problem,
     )

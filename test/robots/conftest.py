@@ -39,3 +39,9 @@ def sdk(stand_in):
     opened = Sdk(find_library(str(stand_in), ethernet=False))
     yield opened
     opened.call("CloseAPI")
+
+
+@pytest.fixture
+def call_counts(arm, numbers):
+    """Number of calls of a function so far."""
+    return lambda name: arm.arm.calls[numbers[name]]

@@ -89,31 +89,30 @@ def make(arm, stand_in):
     return running
 
 
-@pytest.fixture
-def call(arm, numbers):
-    """Number of calls of a function so far."""
-    return lambda name: arm.arm.calls[numbers[name]]
-
-
-def test_connecting_moves_nothing_and_leaves_the_fingers_alone(make, arm, call):
+def test_connecting_moves_nothing_and_leaves_the_fingers_alone(make, arm, call_counts):
     """Kinova-ros' sequence: start, stop and erase, start, one zero velocity; no InitFingers."""
     with make() as bench:
         assert bench.driver.mode is ArmMode.READY
-        assert (call("StartControlAPI"), call("StopControlAPI")) == (2, 1)
-        assert call("EraseAllTrajectories") == 1
-        assert call("SendAdvanceTrajectory") == 1
-        assert call("InitFingers") == call("MoveHome") == call("SetTorqueZero") == 0
+        assert (call_counts("StartControlAPI"), call_counts("StopControlAPI")) == (2, 1)
+        assert call_counts("EraseAllTrajectories") == 1
+        assert call_counts("SendAdvanceTrajectory") == 1
+        assert (
+            call_counts("InitFingers")
+            == call_counts("MoveHome")
+            == call_counts("SetTorqueZero")
+            == 0
+        )
         np.testing.assert_array_equal(arm.joints, arm.model.home)
 
 
-def test_fingers_are_initialised_only_when_asked(make, call):
+def test_fingers_are_initialised_only_when_asked(make, call_counts):
     """By the setting, or by the request; Cartesian control comes back after it."""
     with make(init_fingers=True):
-        assert (call("InitFingers"), call("SetCartesianControl")) == (1, 1)
+        assert (call_counts("InitFingers"), call_counts("SetCartesianControl")) == (1, 1)
     with make() as bench:
-        assert call("InitFingers") == 1
+        assert call_counts("InitFingers") == 1
         assert bench.driver.ask_fingers().result(2.0) == "fingers initialised, the hand is open"
-        assert (call("InitFingers"), call("SetCartesianControl")) == (2, 2)
+        assert (call_counts("InitFingers"), call_counts("SetCartesianControl")) == (2, 2)
 
 
 def test_steady_stream_moves_the_arm_and_never_fills_its_queue(make, arm):
@@ -146,24 +145,24 @@ def test_points_faster_than_the_arm_are_dropped(make, arm):
         assert bench.until(lambda: not bench.moves()) - began < 0.1
 
 
-def test_point_that_is_not_a_number_is_dropped(make, call):
+def test_point_that_is_not_a_number_is_dropped(make, call_counts):
     """It never reaches the arm."""
     with make() as bench:
-        before = call("SendAdvanceTrajectory")
+        before = call_counts("SendAdvanceTrajectory")
         bench.driver.submit(cartesian_velocity((0.0, float("nan"), 0.0), STILL, None))
         bench.until(lambda: bench.driver.dropped == 1)
-        assert call("SendAdvanceTrajectory") == before
+        assert call_counts("SendAdvanceTrajectory") == before
 
 
-def test_stop_reaches_the_arm_at_once_and_holds(make, call):
+def test_stop_reaches_the_arm_at_once_and_holds(make, call_counts):
     """StopControlAPI and EraseAllTrajectories within 30 ms; points are dropped until start."""
     with make() as bench:
         bench.stream(0.2)
-        stops, began = call("StopControlAPI"), time.monotonic()
+        stops, began = call_counts("StopControlAPI"), time.monotonic()
         done = bench.driver.ask_stop()
         assert done.result(1.0).startswith("stopped")
         assert time.monotonic() - began < 0.03
-        assert call("StopControlAPI") == stops + 1
+        assert call_counts("StopControlAPI") == stops + 1
         assert bench.driver.mode is ArmMode.STOPPED
         sent = bench.driver.sent
         bench.stream(0.1)
@@ -183,7 +182,7 @@ def test_stop_wins_over_a_start_that_waits(make):
             assert bench.driver.mode is ArmMode.STOPPED
 
 
-def test_end_of_a_moving_stream_stops_the_arm(make, call):
+def test_end_of_a_moving_stream_stops_the_arm(make, call_counts):
     """50 ms after the last point; a stream that ends with zeros needs no stop."""
     with make(stream_timeout=0.05) as bench:
         bench.stream(0.2)
@@ -239,12 +238,12 @@ def test_failed_read_is_not_published_again(make, arm, numbers, function):
         bench.until(lambda: len(bench.values(name)) > count)
 
 
-def test_gravity_free_torques_are_read_where_asked_for(make, call):
+def test_gravity_free_torques_are_read_where_asked_for(make, call_counts):
     """The other function, and only it."""
     with make(torque_source="gravity_free") as bench:
         bench.until(lambda: bench.values("torques"))
-        assert call("GetAngularForceGravityFree") > 0
-        assert call("GetAngularForce") == 0
+        assert call_counts("GetAngularForceGravityFree") > 0
+        assert call_counts("GetAngularForce") == 0
 
 
 @pytest.mark.parametrize("code", [code for code in CODES if code])
@@ -260,7 +259,7 @@ def test_stop_that_fails_is_not_confirmed_and_tried_again(make, arm, numbers, co
         assert bench.driver.mode is ArmMode.STOPPED
 
 
-def test_unplugged_arm_is_found_again_and_stands_until_start(make, arm, call):
+def test_unplugged_arm_is_found_again_and_stands_until_start(make, arm, call_counts):
     """It is looked for with a growing delay; afterwards nothing moves by itself."""
     with make() as bench:
         bench.stream(0.1)
@@ -308,35 +307,40 @@ def test_retract_button_stops_the_arm(make, arm):
         assert "somebody pressed a button" in bench.driver.trouble
 
 
-def test_home_is_kinovas_own_way_and_opens_the_hand(make, call):
+def test_home_is_kinovas_own_way_and_opens_the_hand(make, call_counts):
     """Stop, start, MoveHome, InitFingers; ready afterwards."""
     with make() as bench:
         assert bench.driver.ask_home().result(5.0) == "arm is home"
-        assert (call("MoveHome"), call("InitFingers")) == (1, 1)
+        assert (call_counts("MoveHome"), call_counts("InitFingers")) == (1, 1)
         assert bench.driver.mode is ArmMode.READY
 
 
-def test_stop_does_not_wait_for_the_way_home(make, arm, numbers, call):
+def test_stop_does_not_wait_for_the_way_home(make, arm, numbers, call_counts):
     """It is sent beside the call that blocks; the hand stays as it is."""
     with make() as bench:
         arm.arm.hangs[numbers["MoveHome"]] = 1
         home = bench.driver.ask_home()
-        bench.until(lambda: call("MoveHome") == 1)
-        stops = call("StopControlAPI")
+        bench.until(lambda: call_counts("MoveHome") == 1)
+        stops = call_counts("StopControlAPI")
         done = bench.driver.ask_stop()
-        assert call("StopControlAPI") == stops + 1
+        assert call_counts("StopControlAPI") == stops + 1
         arm.arm.hangs[numbers["MoveHome"]] = 0
         assert done.result(2.0).startswith("stopped")
         assert home.result(2.0) == "stopped on the way home"
-        assert call("InitFingers") == 0
+        assert call_counts("InitFingers") == 0
 
 
-def test_torques_are_zeroed_only_on_request(make, call):
-    """Six joints, once."""
+def test_torques_are_zeroed_only_on_request(make, arm, call_counts):
+    """Six joints, once, and in the candle pose only: elsewhere gravity would become the zero."""
     with make() as bench:
-        assert call("SetTorqueZero") == 0
-        assert "candle pose" in bench.driver.ask_zero_torques().result(2.0)
-        assert call("SetTorqueZero") == 6
+        bench.until(lambda: bench.values("joints"))
+        with pytest.raises(AdpError, match="joint 3 is 123 deg away from 180, allowed: 3"):
+            bench.driver.ask_zero_torques().result(2.0)
+        assert call_counts("SetTorqueZero") == 0
+        arm.joints = np.full(6, np.pi)
+        bench.until(lambda: np.allclose(bench.driver.reads.joints, np.pi, atol=1e-3))
+        assert bench.driver.ask_zero_torques().result(2.0) == "present torques are zero now"
+        assert call_counts("SetTorqueZero") == 6
 
 
 @pytest.mark.parametrize(
@@ -383,12 +387,12 @@ def test_call_that_fails_at_the_start_ends_it(arm, stand_in, numbers, function):
         Bench(arm, stand_in).driver.start()
 
 
-def test_end_of_the_driver_stops_the_arm(make, arm, call):
+def test_end_of_the_driver_stops_the_arm(make, arm, call_counts):
     """Control is given back, the queue is erased, the SDK is closed."""
     with make() as bench:
         bench.stream(0.1)
     assert arm.arm.control == 0
-    assert call("CloseAPI") == 1
+    assert call_counts("CloseAPI") == 1
     assert not bench.moves() or bench.until(lambda: not bench.moves())
 
 

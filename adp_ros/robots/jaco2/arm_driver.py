@@ -13,6 +13,8 @@ from concurrent.futures import Future
 from enum import Enum
 from typing import Final
 
+import numpy as np
+
 from ...errors import AdpError, ArmError
 from ...health import Level
 from ...types import FloatArray
@@ -33,6 +35,8 @@ _HOME: Final = 60.0  # [s] that the way home may take
 _REST: Final = 0.005  # [s] without work at most
 _POLL: Final = 0.01  # [s]
 _PATIENCE: Final = 0.2  # [s] between two looks for an arm at the start
+_CANDLE: Final = 180.0  # [deg]
+_CANDLE_OFF: Final = 3.0  # [deg]
 _SAME: Final = 1.0  # [s] in which the same failure is said once
 
 Say = Callable[[Level, str], None]
@@ -306,9 +310,17 @@ class ArmDriver:
         return "fingers initialised, the hand is open"
 
     def _zero_torques(self) -> str:
+        off = np.abs((np.degrees(self.reads.joints) - _CANDLE + 180.0) % 360.0 - 180.0)
+        if not (off <= _CANDLE_OFF).all():
+            joint = int(np.nanargmax(off))
+            raise ArmError(
+                f"torques are not zeroed: joint {joint + 1} is {off[joint]:.0f} deg away from "
+                f"{_CANDLE:.0f}, allowed: {_CANDLE_OFF:.0f}; the candle pose is needed, all joints "
+                "at 180 deg, in which gravity loads none of them"
+            )
         for joint in range(1, 7):
             self._sdk.zero_torque(joint)
-        return "present torques are zero now; right only in the candle pose, all joints at 180 deg"
+        return "present torques are zero now"
 
     def _pause(self, seconds: float) -> bool:
         """Wait; False when a stop was asked for meanwhile."""

@@ -103,6 +103,7 @@ class ArmReads:
         self._new: dict[str, FloatArray] = {}  # read since joints were last handed on
         self.rates = {name: RateMeter() for name in read_periods(settings, sdk)}
         self.fingers: FloatArray = np.zeros(3)
+        self.joints: FloatArray = np.full(JOINTS, np.inf)  # [rad]
         self.sensors: SensorsInfo | None = None
         self.errors: list[SystemError] = []
         self._perform = {
@@ -156,8 +157,9 @@ class ArmReads:
         read = self._sdk.read("GetAngularPosition", AngularPosition)
         at = self._clock()
         self.fingers = numbers(read.Fingers)
+        self.joints = np.radians(numbers(read.Actuators)[:JOINTS])
         reading = JointReading(
-            np.radians(numbers(read.Actuators)[:JOINTS]),
+            self.joints,
             self.fingers,
             self._new.pop("velocities", None),
             self._new.pop("torques", None),
