@@ -221,7 +221,7 @@ class RunSummary:
         ]
         if self.torque_rate is not None:
             most = _shown(self.queue_largest, ".0f")
-            words = f"torques at {self.torque_rate:.0f} Hz, at most {most} points in the arm's queue"
+            words = f"torques at {self.torque_rate:.0f} Hz, the arm's queue held {most} at most"
             rows.append(("driver", words))
         lines = [f"  {name:<24} {value}" for name, value in rows]
         lines += [f"    {e.time:6.1f} s {e.status}: {e.message}" for e in events]

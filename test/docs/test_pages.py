@@ -7,7 +7,7 @@ import pytest
 import write_settings
 
 from adp_ros.cli import COMMANDS, make_parser
-from adp_ros.ros.launch_arguments import launch_arguments, parse_assignments
+from adp_ros.ros.argument_table import launch_arguments, parse_assignments
 
 FILE = re.compile(r"(?:[\w.-]+/)*[\w.-]+\.(?:py|yaml|xml|json|sh|msg|md|perspective|svg|rst|toml)")
 FUNCTION = re.compile(r"([A-Za-z_][\w.]*)\(\)")
