@@ -1,8 +1,8 @@
 """``adp-ros arm``: the driver's own services, and how the arm is."""
 
 import argparse
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from ..robots.robot import ROBOTS, robot_named
 from ..ros.arm_name import add_robot_name
@@ -49,7 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
 
         success, message = call_trigger("/adp/home", arguments.timeout, arguments.robot_name)
     else:
-        success, message = _ask_driver(arguments)
+        from ..ros.driver_client import ask_driver
+
+        robot = robot_named(arguments.robot_type)
+        success, message = ask_driver(
+            arguments.action, robot, arguments.timeout, arguments.robot_name
+        )
     text = f"{'done' if success else 'refused'}: {message}" if message else "done"
     write_result(arguments.json, {"success": success, "message": message}, text)
     return 0 if success else 1
@@ -61,26 +66,8 @@ def _has_controller(arguments: argparse.Namespace) -> bool:
     return offers_service("/adp/home", arguments.robot_name)
 
 
-def _ask_driver(arguments: argparse.Namespace) -> tuple[bool, str]:
-    from kinova_msgs.srv import HomeArm, Stop, ZeroTorques
-    from std_srvs.srv import Trigger
-
-    from ..ros.client import call_service
-
-    kinds: Mapping[str, tuple[str, type[Any], Callable[[Any], str]]] = {
-        "stop": ("stop", Stop, lambda answer: answer.stop_result),
-        "home": ("home_arm", HomeArm, lambda answer: answer.homearm_result),
-        "zero-torques": ("set_zero_torques", ZeroTorques, lambda answer: answer.result),
-        "fingers": ("init_fingers", Trigger, lambda answer: answer.message),
-    }
-    name, kind, words = kinds[arguments.action]
-    topic = robot_named(arguments.robot_type).topic_in(name)
-    message = words(call_service(kind, topic, arguments.timeout, arguments.robot_name))
-    return not message.startswith(("refused", "nothing done", "stopped on")), message
-
-
 def _status(arguments: argparse.Namespace) -> int:
-    from ..ros.client import driver_status
+    from ..ros.driver_client import driver_status
 
     found = driver_status(_LISTEN, arguments.robot_name)
     text = "".join(

@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -33,10 +32,6 @@ Spin = Callable[[float], None]
 DISCOVERY: Final = 3.0  # [s] within which whoever is there is known
 _QUIET: Final = 0.5  # [s] without anything new, after which the graph is taken for complete
 _SLICE: Final = 0.1  # [s] after which Ctrl-C is seen
-_DRIVER: Final = "driver_node"
-Reported = tuple[int, str, dict[str, str]]
-"""Level, words and values of one component in the diagnostics."""
-
 SHOWN: Final = 32  # elements of a long array
 
 
@@ -132,38 +127,6 @@ def offers_service(name: str, robot_name: str = "") -> bool:
         while not client.service_is_ready() and time.monotonic() < deadline:
             spin(_SLICE)
         return bool(client.service_is_ready())
-
-
-def driver_status(seconds: float, robot_name: str = "") -> dict[str, Reported]:
-    """Return what the driver of an arm reports: component -> level, words, values.
-
-    Args:
-        seconds: For which is listened.
-        robot_name: Arm whose driver is meant, empty for plain names.
-
-    Raises:
-        ConfigError: No driver of our own reports anything.
-    """
-    found: dict[str, Reported] = {}
-
-    def take(message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name.startswith(_DRIVER):
-                values = {pair.key: pair.value for pair in status.values}
-                found[status.name] = (status.level[0], status.message, values)
-
-    topic = f"{namespace(robot_name)}/diagnostics"
-    with joined(lambda: rclpy.create_node("adp_ros_client")) as (node, spin):
-        node.create_subscription(DiagnosticArray, topic, take, 10)
-        deadline = time.monotonic() + seconds
-        while not found and time.monotonic() < deadline:
-            spin(_SLICE)
-    if not found:
-        raise ConfigError(
-            f"no {_DRIVER} reports on {topic} in {domain()}: launch robot:=kinova or "
-            "robot:=stand-in; adp-ros doctor --robot looks at an arm without a driver"
-        )
-    return found
 
 
 @dataclass(frozen=True, slots=True)
