@@ -88,6 +88,7 @@ class _Outside:
         """Need nothing."""
 
     def plan(self, view: SceneView) -> Window:
+        view.rgb()  # drawn in this thread, to which the renderer belongs
         self.asked.put(view)
         actions = self.given.get()
         if actions is None:
