@@ -14,6 +14,7 @@ _SHORTEST: Final = 0.012  # [s] over which a speed is measured; less shows noise
 STILL: Final = 0.005  # [m/s] of the tool that count as standstill
 SPEED_LIMIT: Final = 0.151  # [m/s]
 TURN_LIMIT: Final = 0.301  # [rad/s]
+HOME_TURN_LIMIT: Final = 0.55  # [rad/s]: joints are commanded there, at the newest posture
 _PER_SECOND: Final = 101  # messages in any second: one per tick of 10.05 ms, and one at the edge
 _HURRIED: Final = 3  # of them may come early because the one before was held up on its way
 
@@ -26,11 +27,13 @@ class Trace:
         commands: Arrival, linear speed [m/s], turning speed [rad/s] per velocity message; (n, 3).
         tool: Time and position [m] of the tool; shape (m, 4).
         states: Arrival, status name and cause of each safety state.
+        fingers: Arrival and closure, 0 open to 1 closed; shape (k, 2).
     """
 
     commands: FloatArray
     tool: FloatArray
     states: tuple[tuple[float, str, str], ...]
+    fingers: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def judge(kind: Kind, at: float, trace: Trace) -> Judgement:
     standstill = None if kind.ends == "sim_node" else time_to_rest(trace.tool, at)
     stops = [cause for t, status, cause in trace.states if status == "stopped" and t >= at]
     cause = stops[0] if stops else ""
-    violations = [*_rules(trace)]
+    violations = [*_rules(kind, trace)]
     if kind.reaction is Reaction.NONE:
         violations += _undisturbed(trace, at, cause)
         reaction = standstill = None
@@ -85,6 +88,8 @@ def judge(kind: Kind, at: float, trace: Trace) -> Judgement:
         violations += _latched(kind, cause, trace, at, reaction)
     if kind.standstill is not None:
         violations += _in_time("standstill", standstill, kind.standstill)
+    if reaction is not None:
+        violations += _after_zero(kind, trace, at + reaction)
     speed = speed_at(trace.tool, at)
     before = [(status, why) for t, status, why in trace.states if t < at]
     disturbed = before[-1][1] if before and before[-1][0] == "stopped" else ""
@@ -146,7 +151,30 @@ def speed_at(tool: FloatArray, at: float) -> float:
     return float(before[-1]) if len(before) else 0.0
 
 
-def _rules(trace: Trace) -> list[str]:
+def way_after(tool: FloatArray, since: float) -> float:
+    """Return the largest distance in [m] from where the tool was at a moment in [s]."""
+    later = tool[tool[:, 0] >= since, 1:]
+    return float(np.linalg.norm(later - later[0], axis=1).max()) if len(later) else 0.0
+
+
+def _after_zero(kind: Kind, trace: Trace, zero: float) -> list[str]:
+    """Say what moved on after the first zero velocity."""
+    found = []
+    if kind.braking is not None:
+        time, way = kind.braking
+        found += _in_time("standstill after zero velocity,", time_to_rest(trace.tool, zero), time)
+        if (gone := way_after(trace.tool, zero)) > way:
+            found.append(f"{1e3 * gone:.1f} mm after zero velocity, allowed: {1e3 * way:.0f} mm")
+    if kind.fingers is not None:
+        closure = trace.fingers[trace.fingers[:, 0] >= zero, 1]
+        if not len(closure):
+            found.append("the fingers were not seen")
+        elif (moved := float(np.ptp(closure))) > kind.fingers:
+            found.append(f"fingers moved by {moved:.1%}, allowed: {kind.fingers:.0%}")
+    return found
+
+
+def _rules(kind: Kind, trace: Trace) -> list[str]:
     """Say what no fault may lead to."""
     times, linear, angular = trace.commands.T
     found = []
@@ -154,7 +182,7 @@ def _rules(trace: Trace) -> list[str]:
         found.append("a velocity is not a finite number")
     if len(linear) and linear.max() > SPEED_LIMIT:
         found.append(f"commanded {linear.max():.3f} m/s")
-    if len(angular) and angular.max() > TURN_LIMIT:
+    if len(angular) and angular.max() > (HOME_TURN_LIMIT if kind.homing else TURN_LIMIT):
         found.append(f"commanded {angular.max():.3f} rad/s")
     width = _PER_SECOND + _HURRIED
     if len(times) > width and (times[width:] - times[:-width]).min() < 1.0:

@@ -1,7 +1,7 @@
 """Kinds of faults, and what the controller must do about each: DESIGN's safety table, to test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -11,6 +11,7 @@ FEEDBACK: Final = 0.15  # [s] from the last good sample, or from the bad one
 ASKED: Final = 0.2  # [s] from the call, or from the end of the process
 TOGETHER: Final = 0.3  # [s]: a centimetre of commanded way, at 0.04 m/s or more
 GRAPH: Final = 0.3  # [s]: discovery, then a look at the graph every 50 ms
+DISAGREES: Final = 0.6  # [s] from the first turn: 0.3 s are compared, three samples in a row
 ENABLE: Final = 0.45  # [s] from the last message: 0.25 s of silence are allowed
 CHUNK: Final = 0.6  # [s] from the bad chunk: at most one step, then the ramp from full speed
 STARVED: Final = 2.0  # [s]: what was planned is finished, then the ramp
@@ -41,6 +42,11 @@ class Kind:
         standstill: Time from the fault until the tool stands still, in [s]; None: no limit.
         needs: Nodes that must run.
         ends: Node whose process ends, empty for none.
+        homing: It comes while the arm is on its way home.
+        braking: Longest time in [s] and way in [m] from the first zero velocity to standstill;
+            None: no limit.
+        fingers: Largest motion of the fingers after the first zero velocity, as a share of their
+            travel; None: no limit.
     """
 
     name: str
@@ -51,6 +57,26 @@ class Kind:
     standstill: float | None = None
     needs: tuple[str, ...] = ()
     ends: str = ""
+    homing: bool = False
+    braking: tuple[float, float] | None = None
+    fingers: float | None = None
+
+    @property
+    def fault(self) -> str:
+        """What is done, whatever the arm does meanwhile."""
+        return self.name.removeprefix(_HOME)
+
+
+_HOME: Final = "home_"
+_BRAKING: Final = (0.25, 0.015)  # [s], [m] at up to 0.1 m/s
+_FINGERS: Final = 0.02
+
+
+def _home(kind: Kind) -> Kind:
+    """Make a kind that comes while the arm is on its way home."""
+    text = f"on the way home: {kind.description}"
+    name = f"{_HOME}{kind.name}"
+    return replace(kind, name=name, description=text, homing=True, braking=_BRAKING)
 
 
 def _stop(name: str, description: str, *causes: str, limit: float = FEEDBACK) -> Kind:
@@ -119,6 +145,31 @@ _ALL: Final = (
     _rest("camera_loss", "the camera hangs (SIGSTOP)", *PLANNERS, limit=STARVED),
     _rest("inference_hang", "inference hangs (SIGSTOP)", *PLANNERS, limit=STARVED),
     _stop("stop_called", "/adp/stop is called", "stop_called", limit=ASKED),
+    replace(
+        _stop("backlog", "50 messages queue up in the driver", "second_publisher", limit=GRAPH),
+        braking=_BRAKING,
+    ),
+    replace(
+        _stop("fingers_stop", "stop while the fingers close", "stop_called", limit=ASKED),
+        fingers=_FINGERS,
+    ),
+    replace(
+        _stop("dead_services", "stop; the driver's services never answer", "stop_called",
+              limit=ASKED),
+        braking=_BRAKING,
+    ),
+    _stop("wrong_frame", "the driver reads angular velocity in the other frame",
+          "motion_disagrees", limit=DISAGREES),
+    _stop("driver_pause", "the driver is paused for 1 s", "torque_", "pose_", "joints_"),
+    _none("second_launch", "the same arm is launched a second time"),
+    _home(_stop("stop_called", "/adp/stop is called", "stop_called", limit=ASKED)),
+    _home(_stop("torque_spike", "torque of one joint beyond its level", "torque", limit=TORQUE)),
+    _home(_stop("pose_stale", "tool_pose falls silent", "pose_stale")),
+    _home(_stop("torque_nan", "one joint_torques sample is not a number", "torque_nan")),
+    _home(
+        _stop("second_velocity", "another node publishes velocities", "second_publisher",
+              limit=GRAPH)
+    ),
     _stop("service_storm", "60 calls of stop, reset, start and tare", "stop_called", limit=ASKED),
     _kill("camera_kill", "SIGKILL of the camera", "camera_node", "node_lost"),
     _kill("inference_kill", "SIGKILL of inference", "inference_node", "node_lost"),

@@ -28,11 +28,12 @@ class Patrol:
     Attributes:
         speed: Tool speed, in [m/s].
         pressing: True to go straight down instead.
+        closing: True to close the hand meanwhile.
     """
 
     def __init__(self) -> None:
         self.speed = 0.05
-        self.pressing = False
+        self.pressing = self.closing = False
         self.seed(0)
 
     def seed(self, seed: int) -> None:
@@ -52,7 +53,7 @@ class Patrol:
         for action in actions:
             action[:3] = STEP * self._velocity(position, rotation)
             turn = _turn(rotation)
-            action[3:6], action[6] = turn, 1.0
+            action[3:6], action[6] = turn, float(not self.closing)
             position, rotation = position + action[:3], rotation_from_rotvec(turn) @ rotation
         return actions
 

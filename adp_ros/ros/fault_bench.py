@@ -11,8 +11,14 @@ from typing import Any, Final
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
-from kinova_msgs.msg import JointAngles, PoseVelocityWithFingers
-from kinova_msgs.srv import Start
+from kinova_msgs.msg import (
+    FingerPosition,
+    JointAngles,
+    JointVelocity,
+    PoseVelocityWithFingers,
+)
+from kinova_msgs.srv import ClearTrajectories, Start, Stop
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
@@ -29,14 +35,21 @@ from ..msg import ActionChunk, ChunkRequest, SafetyState, TwinState
 from ..reports.run_record import changes
 from ..reports.run_summary import HealthLog
 from ..robots.jaco2.arms import arm_model
-from ..robots.jaco2.messages import joints_from_angles, pose_from_message, torque_from_angles
-from ..robots.kinematics import gravity_torque
+from ..robots.jaco2.messages import (
+    joint_values,
+    joints_from_angles,
+    opening_from_fingers,
+    pose_from_message,
+    torque_from_angles,
+)
+from ..robots.kinematics import Chain, gravity_torque
 from ..robots.robot import robot_named
 from ..types import FloatArray, Pose
 from .fault_filters import Filter
 from .stamps import seconds, time_message
 
-SERVICES: Final = ("start", "stop", "reset", "tare")
+SERVICES: Final = ("start", "stop", "reset", "tare", "home")
+_POLL: Final = 0.0005  # [s]
 _KEPT: Final = 6000  # messages of each kind: a minute
 _LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _NAMES: Final = tuple(status.name.lower() for status in Status)
@@ -65,8 +78,19 @@ class FaultObserver(Node):
         robot = robot_named(robot_type)
         velocity = robot.topic_in("cartesian_velocity_with_fingers")
         self.create_subscription(PoseVelocityWithFingers, velocity, self._on_command, 100)
+        self.create_subscription(
+            JointVelocity, robot.topic_in("joint_velocity"), self._on_joint_command, 100
+        )
+        self.create_subscription(
+            FingerPosition, robot.topic_out("finger_position"), self._on_fingers, 10
+        )
+        self._robot = robot
+        self._model = arm_model(robot_type)
+        self._joints: FloatArray | None = None
+        self._fingers: deque[tuple[float, float]] = deque(maxlen=_KEPT)
         self._velocity = velocity
         self._rogues: list[Any] = []
+        self._last_command: PoseVelocityWithFingers | None = None
         self.create_subscription(SafetyState, "/adp/safety_state", self._on_state, _LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
         self._asks = {n: self.create_client(Trigger, f"/adp/{n}") for n in SERVICES}
@@ -77,13 +101,24 @@ class FaultObserver(Node):
         commands = [c for c in tuple(self._commands) if c[0] >= since]
         tool = [t for t in tuple(self._tool) if t[0] >= since]
         states = tuple(s for s in tuple(self._states) if s[0] >= since)
-        return Trace(np.array(commands).reshape(-1, 3), np.array(tool).reshape(-1, 4), states)
+        fingers = [f for f in tuple(self._fingers) if f[0] >= since]
+        arrays = (np.array(commands).reshape(-1, 3), np.array(tool).reshape(-1, 4))
+        return Trace(*arrays, states, np.array(fingers).reshape(-1, 2))
+
+    @property
+    def closure(self) -> float:
+        """Newest position of the fingers, 0 open to 1 closed."""
+        return self._fingers[-1][1] if self._fingers else 0.0
 
     def commanded_speed(self) -> float:
         """Return the newest command's linear speed in [m/s]; 0 when none came lately."""
         if not self._commands or time.monotonic() - self._commands[-1][0] > 0.1:
             return 0.0
         return self._commands[-1][1]
+
+    def commanded_turn(self) -> float:
+        """Return the newest command's turning speed in [rad/s]."""
+        return self._commands[-1][2] if self._commands else 0.0
 
     def rests(self) -> bool:
         """Tell whether the newest command was to stand still."""
@@ -119,6 +154,19 @@ class FaultObserver(Node):
         kind, topic = kinds[line]
         self._rogues.append(self.create_publisher(kind, topic, 1))
 
+    def crowd(self, count: int) -> None:
+        """Queue up messages of the present velocity in the driver, as a second publisher."""
+        last = self._last_command
+        if last is None:
+            return
+        publisher = self.create_publisher(PoseVelocityWithFingers, self._velocity, count)
+        self._rogues.append(publisher)
+        while publisher.get_subscription_count() < 2:  # the driver and this bench
+            time.sleep(_POLL)
+        for _ in range(count):
+            publisher.publish(last)
+            time.sleep(_POLL)
+
     def withdraw(self) -> None:
         """End being a second publisher."""
         while self._rogues:
@@ -128,11 +176,25 @@ class FaultObserver(Node):
         """Note a command and when the controller sent it, however long it waited here."""
         age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
         now, m = time.monotonic() - age, message
+        self._last_command = message
         linear = (m.twist_linear_x, m.twist_linear_y, m.twist_linear_z)
         angular = (m.twist_angular_x, m.twist_angular_y, m.twist_angular_z)
         if self.watching:
             norms = (float(np.linalg.norm(linear)), float(np.linalg.norm(angular)))
             self._commands.append((now, *norms))
+
+    def _on_joint_command(self, message: JointVelocity, info: Mapping[str, Any]) -> None:
+        """Note the tool's velocity that joint speeds lead to where the arm is."""
+        age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
+        if self.watching and self._joints is not None:
+            speeds = np.radians(joint_values(message))
+            twist = Chain.at(self._model, self._joints).jacobian() @ speeds
+            norms = (float(np.linalg.norm(twist[:3])), float(np.linalg.norm(twist[3:])))
+            self._commands.append((time.monotonic() - age, *norms))
+
+    def _on_fingers(self, message: FingerPosition) -> None:
+        closure = 1.0 - opening_from_fingers(message, self._robot)
+        self._fingers.append((time.monotonic(), closure))
 
     def _on_state(self, message: SafetyState) -> None:
         self.status, self.cause = _NAMES[message.status], message.cause
@@ -154,6 +216,9 @@ TOPICS: Final[Mapping[str, type]] = MappingProxyType(
     }
 )
 CHUNKS: Final = "/adp/action_chunk"
+DRIVER_SERVICES: Final[Mapping[str, type]] = MappingProxyType(
+    {"stop": Stop, "start": Start, "clear_trajectories": ClearTrajectories}
+)
 _ENABLE_PERIOD: Final = 0.1  # [s]
 _FRAME_AGE: Final = 0.05  # [s] of the pictures that there are not
 
@@ -187,12 +252,14 @@ class FaultBench(FaultObserver):
         self.over_at: list[float] = []
         self.tare_wanted = False
         self.chunk_delay = 0.0
+        self._never: Future[Any] = Future()
         self.enabling = False  # a person holds the enabling device
+        self.services_dead = False  # the driver's services get no answer
+        for name, service in DRIVER_SERVICES.items():
+            self._pass_calls(service, self._robot.topic_in(name))
         self._enable = self.create_publisher(Bool, "/adp/enable", 1)
         self.create_timer(_ENABLE_PERIOD, self._hold)
-        self._model = arm_model(robot_type)
-        self._joints: FloatArray | None = None
-        self._robot = robot = robot_named(robot_type)
+        robot = self._robot
         self._out: dict[str, Any] = {}
         for name, kind in TOPICS.items():
             self._relay(name, robot.topic_out(name), kind, 2)
@@ -206,13 +273,25 @@ class FaultBench(FaultObserver):
         """Pass everything on as it is from now on."""
         self.filters = {}
         self.chunk_delay = 0.0
-        self.patrol.pressing = False
+        self.patrol.pressing = self.patrol.closing = False
+        self.services_dead = False
         self.enabling = False
         self.withdraw()
 
     def _hold(self) -> None:
         if self.enabling:
             self._enable.publish(Bool(data=True))
+
+    def _pass_calls(self, kind: Any, name: str) -> None:
+        """Offer a service of the driver to the controller, and ask the driver."""
+        group = ReentrantCallbackGroup()
+        client = self.create_client(kind, name, callback_group=group)
+
+        async def answer(request: Any, response: Any) -> Any:
+            future = self._never if self.services_dead else client.call_async(request)
+            return await future or response
+
+        self.create_service(kind, tampered(name), answer, callback_group=group)
 
     def _relay(self, name: str, topic: str, kind: type, depth: int) -> None:
         self._out[name] = self.create_publisher(kind, tampered(topic), depth)

@@ -10,7 +10,7 @@ from ..faults.judge import Judgement, judge
 from ..faults.kinds import KINDS, Kind, Reaction
 from ..faults.plan import Fault
 from .fault_bench import FaultBench
-from .fault_injector import Injector, Processes
+from .fault_injector import OTHER_FRAME, Injector, Processes
 from .twin_run import refusal
 
 _POLL: Final = 0.005  # [s]
@@ -72,6 +72,7 @@ _FAULT: Final = 20.0  # [s] until a fault has taken effect; pressing has a long 
 _AFTER: Final = 0.7  # [s] of looking after a reaction
 _LOOK: Final = 1.0  # [s] of looking at a fault that nothing must follow
 _BEFORE: Final = 1.0  # [s] of looking before it
+_HOME_SHARE: Final = 3.0  # times a fault's delay: 0.3 to 3 s on the way home
 _LIFT: Final = (0.05, 1.2)  # [m/s], [s]
 _FULL: Final = 0.7  # share of the speed asked for that counts as motion
 _MOVES: Final = 0.02  # [m/s]
@@ -119,13 +120,21 @@ class Campaign(Waiting):
         """
         kind = KINDS[fault.kind]
         for _ in range(_TRIES):
-            self._move(fault)
+            if kind.name == "wrong_frame":
+                self._begin_in_other_frame(fault)
+            else:
+                self._move(fault)
+            if kind.homing and not self._go_home(fault):
+                continue
             injected = time.monotonic()
             self._injector.inject(fault)
             try:
                 outcome = self._watch(kind, injected)
             finally:
                 self._injector.clear(kind)
+            if self._injector.problem:
+                found = (*outcome.violations, self._injector.problem)
+                outcome = replace(outcome, violations=found)
             outcome = self._follow_up(kind, outcome)
             if not outcome.disturbed:
                 return Result(fault, outcome)
@@ -151,6 +160,34 @@ class Campaign(Waiting):
             self._pause()
             if started and bench.status == "stopped":
                 self.trips.append(bench.cause)
+
+    def _begin_in_other_frame(self, fault: Fault) -> None:
+        """Start from home, with a twin that reads angular velocity in the other frame."""
+        bench = self._bench
+        bench.pose = None
+        self._processes.exchange("sim_node", OTHER_FRAME)
+        bench.patrol.speed = fault.speed
+        self._until(self._is_up, _READY, "the nodes")
+        deadline = time.monotonic() + _READY
+        while not self._start():
+            if time.monotonic() > deadline:
+                raise CampaignError(f"the arm does not start: {bench.status} {self._refusal}")
+
+    def _go_home(self, fault: Fault) -> bool:
+        """Stop, reset, send the arm home; True when it is on its way, at a random moment of it."""
+        bench = self._bench
+        self._ask("stop")
+        while bench.status == "stopped":
+            self._ask("reset")
+        self._wait(lambda: bench.status == "armed", _MOTION)
+        bench.tare_wanted = True
+        bench.call("home")
+        if not self._wait(
+            lambda: bench.status == "homing" and bench.commanded_speed() > 0, _ANSWER
+        ):
+            return False
+        self._sleep(_HOME_SHARE * fault.delay)
+        return bench.status == "homing"
 
     def _is_up(self) -> bool:
         bench = self._bench
@@ -216,6 +253,9 @@ class Campaign(Waiting):
             bench.status = ""
         if kind.ends == "sim_node":
             bench.pose = None
+        if kind.name == "wrong_frame":
+            bench.pose = None
+            self._processes.exchange("sim_node")
         bench.force = 0.0
         return replace(outcome, violations=tuple(found))
 

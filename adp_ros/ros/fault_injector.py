@@ -1,15 +1,18 @@
 """The processes of a campaign, and how each kind of fault is brought about."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from ..control.torque import TorqueConfig
 from ..faults.kinds import KINDS, Kind
 from ..faults.plan import Fault
-from .fault_bench import CHUNKS, TOPICS, FaultBench, tampered
+from .fault_bench import CHUNKS, DRIVER_SERVICES, TOPICS, FaultBench, tampered
 from .fault_filters import (
     Filter,
     Freezing,
@@ -48,7 +51,9 @@ def campaign_program(spec: NodeSpec, parameters: Sequence[str] = ()) -> Program:
     if spec.executable != "controller_node":
         return program
     driver = f"/{spec.parameters['robot_type']}_driver/out/"
+    calls = driver.removesuffix("out/") + "in/"
     topics = [*(driver + name for name in TOPICS), CHUNKS]
+    topics += [calls + name for name in DRIVER_SERVICES]
     words = [f"{topic}:={tampered(topic)}" for topic in topics]
     extra = [word for remap in words for word in ("-r", remap)]
     extra += [word for parameter in (*BLIND, *parameters) for word in ("-p", parameter)]
@@ -72,6 +77,9 @@ class Processes:
         write_line: Callable[[str, str], None],
         parameters: Sequence[str] = (),
     ) -> None:
+        self._specs = {spec.name: spec for spec in specs}
+        self._environment, self._write_line = environment, write_line
+        self._parameters = parameters
         self._runners = {
             spec.name: Runner([campaign_program(spec, parameters)], environment, write_line)
             for spec in specs
@@ -86,6 +94,16 @@ class Processes:
         """Start all of them."""
         for runner in self._runners.values():
             runner.start()
+
+    def exchange(self, name: str, *parameters: str) -> None:
+        """Start a node once more, with further parameters ``name:=value``."""
+        runner, spec = self._runners[name], self._specs[name]
+        runner.stop()
+        program = campaign_program(spec, self._parameters)
+        words = [word for parameter in parameters for word in ("-p", parameter)]
+        program = replace(program, words=(*program.words, *words))
+        self._runners[name] = Runner([program], self._environment, self._write_line)
+        self._runners[name].start()
 
     def start_again(self, name: str) -> None:
         """Start a node whose process has ended, and the one it shares memory with.
@@ -129,6 +147,12 @@ _SLOW: Final = 1.5  # [s]
 _PAUSE: Final = 1.0  # [s]
 _HOLD: Final = 0.5  # [s] of the enabling device before its loss
 _LINES: Final = {"second_velocity": "velocity", "second_chunks": "chunks"}
+_CROWD: Final = 50  # messages in the driver's queue
+_HALF_CLOSED: Final = 0.3  # of the fingers' travel
+_TURNS: Final = 0.1  # [rad/s]
+OTHER_FRAME: Final = "driver.angular_frame:=base"
+_LAUNCH: Final = ("-m", "adp_ros.cli", "launch", "jaco2_task", "policy:=hold", "camera:=none")
+_LAUNCH_TIME: Final = 60.0  # [s] until a second launch has given up
 _HELD: Final = {"camera_loss": "camera_node", "inference_hang": "inference_node"}
 
 
@@ -145,10 +169,12 @@ class Injector:
         self._processes = processes
         self._at: float | None = None
         self._held = ""
+        self.problem = ""  # what went wrong besides what the bench sees
 
     def inject(self, fault: Fault) -> None:
         """Bring a fault about."""
         bench, kind = self._bench, KINDS[fault.kind]
+        self.problem = ""
         bench.changed_at, bench.over_at, self._at = {}, [], None
         if kind.ends:
             crash = kind.name == "inference_crash"
@@ -157,18 +183,16 @@ class Injector:
         elif kind.name in _HELD:
             self._held, self._at = _HELD[kind.name], time.monotonic()
             self._processes.send(self._held, signal.SIGSTOP)
-        elif kind.name in ("stop_called", "service_storm"):
+        elif kind.fault in _CALLS:
             self._at = time.monotonic()
-            for name in _STORM if kind.name == "service_storm" else ("stop",):
+            bench.services_dead = kind.fault == "dead_services"
+            for name in _CALLS[kind.fault]:
                 bench.call(name)
-        elif kind.name == "controller_pause":
-            self._processes.send("controller_node", signal.SIGSTOP)
-            time.sleep(_PAUSE)
-            self._processes.send("controller_node", signal.SIGCONT)
+        elif kind.name in _ACTS:
+            _ACTS[kind.name](self)
+        elif kind.fault in _LINES:
             self._at = time.monotonic()
-        elif kind.name in _LINES:
-            self._at = time.monotonic()
-            bench.intrude(_LINES[kind.name])
+            bench.intrude(_LINES[kind.fault])
         elif kind.name == "enable_loss":
             bench.enabling = True
             time.sleep(_HOLD)
@@ -181,12 +205,55 @@ class Injector:
             bench.filters = self._filters(fault)
             self._note_silence(kind)
 
+    def _pause_controller(self) -> None:
+        self._processes.send("controller_node", signal.SIGSTOP)
+        time.sleep(_PAUSE)
+        self._processes.send("controller_node", signal.SIGCONT)
+        self._at = time.monotonic()
+
+    def _pause_driver(self) -> None:
+        """Silence begins with the last sample that has passed."""
+        self._processes.send("sim_node", signal.SIGSTOP)
+        time.sleep(_PAUSE)
+        self._at = max(self._bench.passed_at.values())
+        self._processes.send("sim_node", signal.SIGCONT)
+
+    def _crowd(self) -> None:
+        self._at = time.monotonic()
+        self._bench.crowd(_CROWD)
+
+    def _stop_closing_hand(self) -> None:
+        self._bench.patrol.closing = True
+        deadline = time.monotonic() + _PATIENCE
+        while self._bench.closure < _HALF_CLOSED and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if self._bench.closure < _HALF_CLOSED:
+            self.problem = "the fingers did not close"
+        self._at = time.monotonic()
+        self._bench.call("stop")
+
+    def _await_turn(self) -> None:
+        """The fault is there with the first turn: the twin already reads the other frame."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._bench.commanded_turn() < _TURNS and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self._at = time.monotonic()
+
+    def _launch(self) -> None:
+        self._at = time.monotonic()
+        command = [sys.executable, *_LAUNCH]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=_LAUNCH_TIME, check=False
+        )
+        if ended.returncode != 2 or "has the arm" not in ended.stderr:
+            self.problem = f"the second launch ended with {ended.returncode}: {ended.stderr[-200:]}"
+
     def moment(self, kind: Kind) -> float | None:
         """Return when the fault was there, None while it is not: no message was affected yet."""
         bench = self._bench
         if self._at is not None:
             return self._at
-        if kind.name in ("torque_spike", "table_press"):
+        if kind.fault in ("torque_spike", "table_press"):
             return bench.over_at[0] if bench.over_at else None
         swapped = kind.name.endswith("_reordered")
         times = [t[swapped] for t in bench.changed_at.values() if len(t) > int(swapped)]
@@ -203,13 +270,14 @@ class Injector:
 
     def _note_silence(self, kind: Kind) -> None:
         """Silence begins with the last sample that has passed."""
-        source, _, what = kind.name.partition("_")
+        source, _, what = kind.fault.partition("_")
         if what == "stale":
             self._at = self._bench.passed_at[_SOURCES[source]]
 
     def _filters(self, fault: Fault) -> dict[str, Filter]:
-        source, _, what = fault.kind.partition("_")
-        if fault.kind == "torque_spike":
+        name = KINDS[fault.kind].fault
+        source, _, what = name.partition("_")
+        if name == "torque_spike":
             level = TorqueConfig().stop[fault.joint - 1]
             return {"joint_torques": adding_torque(fault.joint, fault.sign * fault.factor * level)}
         several: dict[str, dict[str, Filter]] = {
@@ -231,3 +299,19 @@ class Injector:
             "reordered": Swapping(),
         }
         return {_SOURCES[source]: change[what]}
+
+
+_PATIENCE: Final = 8.0  # [s]
+_CALLS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {"stop_called": ("stop",), "service_storm": _STORM, "dead_services": ("stop",)}
+)
+_ACTS: Final[Mapping[str, Callable[[Injector], None]]] = MappingProxyType(
+    {
+        "controller_pause": Injector._pause_controller,
+        "driver_pause": Injector._pause_driver,
+        "backlog": Injector._crowd,
+        "fingers_stop": Injector._stop_closing_hand,
+        "wrong_frame": Injector._await_turn,
+        "second_launch": Injector._launch,
+    }
+)

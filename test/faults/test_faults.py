@@ -38,7 +38,8 @@ def _trace(
 def test_every_row_of_the_safety_table_has_its_faults():
     """Torque, feedback, chunks, calls and processes; limits are the contract's."""
     limits = {kind.limit for kind in KINDS.values() if kind.reaction is Reaction.STOP}
-    assert limits == {0.04, 0.15, 0.2, 0.3, 0.45}  # the last: 0.25 s of silence, then 0.2 s
+    # 0.45: 0.25 s of silence, then 0.2 s; 0.6: the turn grows, then 0.3 s of it are compared
+    assert limits == {0.04, 0.15, 0.2, 0.3, 0.45, 0.6}
     assert {k.ends for k in KINDS.values()} == {
         "", "camera_node", "inference_node", "controller_node", "sim_node",
     }  # fmt: skip
@@ -143,6 +144,36 @@ def test_dead_sensor_counts_from_the_motion_in_which_it_can_be_told():
     trace.commands[slow, 1] = 0.02
     outcome = judge(KINDS["pose_frozen"], 1.0, trace)
     assert outcome.reaction == pytest.approx(0.3 - 0.17, abs=0.02)
+
+
+def test_every_kind_on_the_way_home_is_a_kind_besides():
+    """The same fault, reaction and limit; standstill within 250 ms of zero velocity and 15 mm."""
+    homing = [kind for kind in KINDS.values() if kind.homing]
+    assert {"home_stop_called", "home_torque_spike", "home_pose_stale"} <= {k.name for k in homing}
+    for kind in homing:
+        plain = KINDS[kind.fault]
+        assert (kind.limit, kind.causes) == (plain.limit, plain.causes)
+        assert kind.braking == (0.25, 0.015)
+
+
+def test_what_moves_on_after_zero_velocity_is_named():
+    """A queue that the driver works off, and fingers that go on closing."""
+    kind = KINDS["backlog"]
+    good = _trace(cause="second_publisher", speed=0.1)
+    assert judge(kind, 1.0, good).violations == ()
+    backlog = Trace(good.commands, _trace(zero=0.5, speed=0.1).tool, good.states)
+    violations = judge(kind, 1.0, backlog).violations
+    assert any(v.startswith("standstill after zero velocity, after 6") for v in violations)
+    assert any("mm after zero velocity, allowed: 15 mm" in v for v in violations)
+    stopped = _trace(cause="stop_called")
+    times = np.arange(0.0, 2.5, 0.02)
+    for speed, found in ((0.0, False), (0.01, False), (0.1, True)):
+        closure = 0.3 + speed * np.clip(times - 1.0, 0.0, None)
+        fingers = np.column_stack([times, closure])
+        trace = Trace(stopped.commands, stopped.tool, stopped.states, fingers)
+        violations = judge(KINDS["fingers_stop"], 1.0, trace).violations
+        assert any(v.startswith("fingers moved by") for v in violations) == found
+    assert "the fingers were not seen" in judge(KINDS["fingers_stop"], 1.0, stopped).violations
 
 
 def test_noise_of_samples_that_come_together_is_no_motion():

@@ -25,8 +25,8 @@ from .interface import angular_for_driver, closure_from_opening
 _QUATERNION_TOLERANCE = 0.01  # deviation from length 1 that float32 and drivers' rounding explain
 
 
-def joint_values(msg: JointAngles) -> FloatArray:
-    """Return the six numbers of a JointAngles message as they are. Shape (6,)."""
+def joint_values(msg: JointAngles | JointVelocity) -> FloatArray:
+    """Return the six numbers of a message of joints as they are. Shape (6,)."""
     return np.array([msg.joint1, msg.joint2, msg.joint3, msg.joint4, msg.joint5, msg.joint6])
 
 
