@@ -358,6 +358,27 @@ def test_new_supervisor_trusts_until_it_has_looked():
     assert supervisor.feedback.pose is not None and supervisor.feedback.pose_at > 0.5
 
 
+def test_reset_is_refused_while_a_joint_moves():
+    """Somebody moves the stopped arm by joystick: nothing is felt, and yet nothing is quiet."""
+    rig = _Rig().started()
+    rig.supervisor.stop(rig.now, "stop_called", "stop was called")
+    drift = 0.0
+    rig.commanded = None
+    take = rig.supervisor.feedback.take_joints
+
+    def drifting(source, joints, *rest):
+        take(source, joints + [0.0, 0.0, 0.0, 0.0, 0.0, drift], *rest)
+
+    rig.supervisor.feedback.take_joints = drifting
+    for _ in range(100):
+        drift += 0.0005
+        rig.run(0.01)
+    with pytest.raises(SafetyError, match=r"reset refused: joint 6 moved by 0\.0\d+ rad"):
+        rig.supervisor.reset(rig.now)
+    rig.run(0.7)
+    rig.supervisor.reset(rig.now)
+
+
 def test_stop_by_torque_is_remembered_until_the_reset():
     """A retreat may follow it, and no other stop; a bad source is untrusted while it is bad."""
     rig = _Rig().started()
