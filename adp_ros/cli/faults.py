@@ -58,7 +58,7 @@ MOST = 100_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    kinds = "\n".join(f"  {kind.name:<18}{kind.description}" for kind in KINDS.values())
+    kinds = "\n".join(f"  {kind.name:<22}{kind.description}" for kind in KINDS.values())
     parser.description = (
         "Run the real nodes and the twin, inject faults at random times from a seed, "
         "measure the time to the first zero velocity and to standstill, check what must never "

@@ -121,7 +121,7 @@ class CampaignSummary:
 
     def to_text(self) -> str:
         """Return the table."""
-        head = f"{'kind':<17}{'must':<6}{'n':>5}{'failed':>7}"
+        head = f"{'kind':<22}{'must':<6}{'n':>5}{'failed':>7}"
         head += f"{'p50':>7}{'p99':>7}{'max':>7}{'limit':>7}{'still':>7}{'N':>6}"
         lines = [head, *(_line(row) for row in self.rows), ""]
         lines.append(
@@ -184,7 +184,7 @@ def _line(row: Row) -> str:
     numbers = (row.p50, row.p99, row.longest, row.limit, row.standstill)
     cells = "".join(f"{_cell(value):>7}" for value in numbers)
     force = _cell(row.force)
-    return f"{row.kind:<17}{row.reaction:<6}{row.count:>5}{row.failed:>7}{cells}{force:>6}"
+    return f"{row.kind:<22}{row.reaction:<6}{row.count:>5}{row.failed:>7}{cells}{force:>6}"
 
 
 def _cell(value: float) -> str:

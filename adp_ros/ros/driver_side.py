@@ -80,9 +80,9 @@ def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
 class DriverServices:
     """Offers stop, start, home_arm and clear_trajectories.
 
-    ``home_arm`` answers when the arm is there, as the driver's does; each service has a callback
-    group of its own, so that ``stop`` does not wait for it. It waits as a coroutine: an executor
-    with several threads would cost more than the whole physics.
+    ``home_arm`` blocks as Kinova's does: until the arm is there no status is published and no
+    other service answers. It waits as a coroutine: an executor with several threads would cost
+    more than the whole physics.
     """
 
     def __init__(self, node: Node, robot: Robot, twin: SharedTwin) -> None:
@@ -95,6 +95,7 @@ class DriverServices:
         """
         self._node = node
         self._twin = twin
+        self._homing: Future[bool] | None = None
         for name, kind, callback in (
             ("stop", Stop, self._on_stop),
             ("start", Start, self._on_start),
@@ -105,19 +106,31 @@ class DriverServices:
             full = of_arm(node, robot.topic_in(name))
             node.create_service(kind, full, callback, callback_group=group)
 
-    def _on_stop(self, _: Stop.Request, answer: Stop.Response) -> Stop.Response:
+    @property
+    def blocked(self) -> bool:
+        """True while the arm is on its way home."""
+        return self._homing is not None
+
+    async def _unblocked(self) -> None:
+        if self._homing is not None:
+            await self._homing
+
+    async def _on_stop(self, _: Stop.Request, answer: Stop.Response) -> Stop.Response:
+        await self._unblocked()
         self._twin.stop()
         answer.stop_result = "stopped, trajectory queue erased"
         return answer
 
-    def _on_start(self, _: Start.Request, answer: Start.Response) -> Start.Response:
+    async def _on_start(self, _: Start.Request, answer: Start.Response) -> Start.Response:
+        await self._unblocked()
         self._twin.start()
         answer.start_result = "started"
         return answer
 
-    def _on_clear(
+    async def _on_clear(
         self, _: ClearTrajectories.Request, answer: ClearTrajectories.Response
     ) -> ClearTrajectories.Response:
+        await self._unblocked()
         self._twin.clear()
         return answer  # the driver leaves the text empty
 
@@ -125,23 +138,25 @@ class DriverServices:
         if not self._twin.home():
             answer.homearm_result = "nothing done: stopped, or home already"
             return answer
-        await self._way_home()
-        at_home = self._twin.mode() is DriverMode.READY
+        at_home = await self._way_home()
         answer.homearm_result = "arm is home" if at_home else "stopped on the way home"
         return answer
 
-    async def _way_home(self) -> None:
-        ended: Future[None] = Future()
+    async def _way_home(self) -> bool:
+        """Wait for the end of the way; True when the arm got there."""
+        ended = self._homing = Future()
 
         def look() -> None:
-            if self._twin.mode() is not DriverMode.HOMING and not ended.done():
-                ended.set_result(None)
+            mode = self._twin.mode()
+            if mode is not DriverMode.HOMING and not ended.done():
+                ended.set_result(mode is DriverMode.READY)
 
         group = MutuallyExclusiveCallbackGroup()
         timer = self._node.create_timer(_POLL, look, callback_group=group)
         try:
-            await ended
+            return bool(await ended)
         finally:
+            self._homing = None
             self._node.destroy_timer(timer)
 
 

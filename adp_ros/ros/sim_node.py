@@ -123,7 +123,7 @@ class SimNode(Node):
         reading, truth = self._twin.step(
             read=self._ticks % self._every_status == 0, truth=self._ticks % self._every_state == 0
         )
-        if reading is not None:
+        if reading is not None and not self._driver_services.blocked:
             self._hand_out(reading)
         if truth is not None:
             self._truth, self._force = truth, max(self._force, truth.contact_force)

@@ -216,6 +216,30 @@ def test_clear_erases_the_queue_without_stopping(probe):
     assert probe.y() < start - 0.005
 
 
+def test_home_arm_blocks_status_and_stop_as_kinovas_does(probe):
+    """Until the arm is there nothing is published and no stop is served; then both are."""
+    probe.call("start")
+    probe.stream(-0.1, 100)
+    home = probe.calls["home_arm"].call_async(HomeArm.Request())
+    quiet = threading.Event()
+    counts = [0, 1]
+    while counts[-1] != counts[-2]:  # until a tenth of a second brings no sample
+        assert not home.done(), home.result()
+        counts.append(probe.count["joint_torques"])
+        quiet.wait(0.1)
+    assert not home.done()
+    stop = probe.calls["stop"].call_async(Stop.Request())
+    quiet.wait(0.2)
+    assert not stop.done() and not home.done()
+    deadline = time.monotonic() + 30.0
+    while not (stop.done() and home.done()) and time.monotonic() < deadline:
+        quiet.wait(0.05)
+    assert home.result().homearm_result == "arm is home"
+    assert stop.done()
+    probe.fresh("joint_torques", "tool_pose")
+    probe.call("start")
+
+
 def test_home_answers_when_the_arm_is_there(probe):
     """home_arm brings the arm home, opens the fingers, and answers only then."""
     probe.stream(-0.1, 100)
