@@ -44,8 +44,8 @@ from ..types import FloatArray
 from .arm_name import of_arm
 
 _POLL = 0.05  # [s] between two looks
-_DISCOVERY = 0.5  # [s] after which publishers on this machine and its network are known
-_LISTEN = 1.0  # [s]; a driver that lives sends torques at 50 Hz or more
+_DISCOVERY = 1.5  # [s] after which publishers on this machine and its network are known
+_LISTEN = 2.0  # [s]; a driver that lives sends torques at 50 Hz or more
 
 
 def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:

@@ -106,7 +106,8 @@ class SimNode(Node):
 
     def _hand_out(self, reading: ArmReading) -> None:
         """Make measurements known."""
-        self._driver_topics.publish(reading)
+        if not self._driver_services.blocked:
+            self._driver_topics.publish(reading)
 
     def _run(self) -> None:
         """Wait for the next tick, then run all that are due; called in the physics thread."""
@@ -123,7 +124,7 @@ class SimNode(Node):
         reading, truth = self._twin.step(
             read=self._ticks % self._every_status == 0, truth=self._ticks % self._every_state == 0
         )
-        if reading is not None and not self._driver_services.blocked:
+        if reading is not None:
             self._hand_out(reading)
         if truth is not None:
             self._truth, self._force = truth, max(self._force, truth.contact_force)
