@@ -11,16 +11,97 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+from ..control.safety_machine import SafetyEvent, Status
 from ..faults.campaign_report import NominalEpisode, NominalSummary
+from ..msg import SafetyState, TwinState
 from ..reports.progress import progress_display
+from ..reports.run_record import changes
+from ..reports.run_summary import HealthLog
 from ..settings import share_directory
 from ..sim.tasks import find_task, tasks_with_expert
 from .client import joined
-from .fault_bench import NominalObserver
 from .launch_arguments import resolve_settings
 from .launch_table import NodeSpec
 from .runner import NodeLog, Runner, StopRequest, node_log, node_program, prepare_nodes
 from .twin_run import STEPS, STREAM, RunError, new_directory, refusal, use_private_domain
+
+_LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_NEWEST: Final = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+_CALLS: Final = {"start": "/adp/start", "stop": "/adp/stop", "reset": "/adp/reset"}
+_POLICY: Final = "inference_node: policy"
+
+
+class NominalObserver(Node):
+    """Collects one episode after the other.
+
+    Subscribes: /sim/state, /adp/safety_state, /diagnostics
+    Calls: /adp/start, /adp/stop, /adp/reset, /sim/reset
+    """
+
+    def __init__(self) -> None:
+        super().__init__("nominal_observer")
+        self.health, self.success = HealthLog(), False
+        self._events: list[SafetyEvent] = []
+        self.status = ""
+        self.heard: set[str] = set()
+        self._begun = time.monotonic()
+        self._watching = False
+        calls = {**_CALLS, "scene": "/sim/reset"}
+        self._asks = {name: self.create_client(Trigger, path) for name, path in calls.items()}
+        self.create_subscription(TwinState, "/sim/state", self._on_twin, _NEWEST)
+        self.create_subscription(SafetyState, "/adp/safety_state", self._on_safety, _LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_health, 10)
+
+    def begin(self) -> None:
+        """Take everything from now on as one episode."""
+        self.health, self.success, self._events = HealthLog(self.health), False, []
+        self._begun, self._watching = time.monotonic(), True
+
+    def end(self) -> None:
+        """Take no more safety events: what comes now was asked for."""
+        self._watching = False
+
+    @property
+    def elapsed(self) -> float:
+        """Time since the episode began, in [s]."""
+        return time.monotonic() - self._begun
+
+    @property
+    def events(self) -> list[SafetyEvent]:
+        """Times at which the arm was slowed or stopped; the same state again is no new event."""
+        return changes(self._events)
+
+    @property
+    def ready(self) -> bool:
+        """True when every service is there and the policy has reported."""
+        offered = all(client.service_is_ready() for client in self._asks.values())
+        return offered and self.status != "" and _POLICY in self.heard
+
+    def call(self, name: str) -> "Future[Trigger.Response]":
+        """Call ``start``, ``stop``, ``reset`` or ``scene``."""
+        return self._asks[name].call_async(Trigger.Request())
+
+    def _on_twin(self, message: TwinState) -> None:
+        self.success = message.success
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self.status = Status(message.status).name.lower()
+        if self._watching and message.status in (SafetyState.SLOWED, SafetyState.STOPPED):
+            event = SafetyEvent(self.elapsed, self.status, message.cause, message.message)
+            self._events.append(event)
+
+    def _on_health(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self.heard.add(status.name)
+            values = {pair.key: pair.value for pair in status.values}
+            self.health.note(status.name, time.monotonic(), values)
+
 
 _READY: Final = 300.0  # [s]
 _START: Final = 60.0  # [s] in which the arm must start again
