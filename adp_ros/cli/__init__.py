@@ -24,7 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "reset": "clear a latched stop",
     "home": "move the arm to its home pose",
     "tare": "take the present torques for rest",
-    "arm": "the driver of a real arm: status, stop, home, zero-torques, fingers",
+    "arm": "ask a real arm's driver: status, stop, home, fingers",
     "enable": "hold the enabling device from the keyboard or a gamepad",
     "topics": "what is published: list, echo, hz",
     "record": "record a bag for replay",
