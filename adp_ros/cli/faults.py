@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Final
 from ..errors import ConfigError
 from ..faults.kinds import KINDS, PLANNERS
 from ..faults.plan import Fault, check_kinds, make_plan
+from ..faults.sdk_kinds import EVERY_KIND, SDK_KINDS
 from ..faults.simulated import follow_square, press_all, press_cases, press_table
-from ..ros.launch_arguments import resolve_settings
+from ..robots.jaco2.stand_in import VARIABLE
+from ..ros.launch_arguments import SIMULATED, resolve_settings
 from ..ros.launch_table import NodeSpec
 from ..ros.runner import StopRequest, prepare_nodes
 from ..ros.twin_run import add_output_arguments, new_directory, use_private_domain
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from ..faults.campaign_report import CampaignSummary
     from ..ros.fault_bench import FaultBench
     from ..ros.fault_campaign import Result
+    from ..ros.stand_in_faults import StandInFaults
 
 _SHARES: Final = (1.0, 0.8)  # of the commanded speed that the driver reaches
 _ALLOWED: Final = 1e-3  # [m]
@@ -58,7 +61,7 @@ MOST = 100_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    kinds = "\n".join(f"  {kind.name:<22}{kind.description}" for kind in KINDS.values())
+    kinds = "\n".join(f"  {kind.name:<22}{kind.description}" for kind in EVERY_KIND.values())
     parser.description = (
         "Run the real nodes and the twin, inject faults at random times from a seed, "
         "measure the time to the first zero velocity and to standstill, check what must never "
@@ -71,6 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", nargs="+", default=[], metavar="KIND", help="default: all")
     parser.add_argument("--seed", type=_seed, default=0, help="of the campaign (default: 0)")
     parser.add_argument("--task", choices=task_names(), default="wipe_table", help="scene")
+    parser.add_argument(
+        "--robot",
+        choices=SIMULATED,
+        default="sim",
+        help="stand-in: the driver of a real arm over a stand-in for Kinova's SDK, and the faults "
+        "at that border, sdk_* (default: sim)",
+    )
     parser.add_argument(
         "--light", action="store_true", help="without camera and inference, and their faults"
     )
@@ -109,7 +119,8 @@ def run(arguments: argparse.Namespace) -> int:
         return run_square(arguments)
     plan = make_plan(_kinds(arguments), arguments.faults, arguments.seed)
     share = share_directory(os.environ)
-    settings = resolve_settings({"task": arguments.task, "policy": "hold"}, share)
+    given = {"task": arguments.task, "policy": "hold", "robot": arguments.robot}
+    settings = resolve_settings(given, share)
     environment = use_private_domain(pictures=False)
     with StopRequest().listening() as request:
         specs = prepare_nodes(settings, share)
@@ -128,13 +139,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _kinds(arguments: argparse.Namespace) -> tuple[str, ...]:
-    kinds = check_kinds(arguments.kinds)
+    own = SDK_KINDS if arguments.robot == "stand-in" else KINDS
+    kinds = check_kinds(arguments.kinds or tuple(own))
+    if arguments.robot != "stand-in" and set(kinds) & set(SDK_KINDS):
+        wrong = ", ".join(name for name in kinds if name in SDK_KINDS)
+        raise ConfigError(f"--kinds {wrong} with --robot {arguments.robot}, allowed: stand-in")
     if not arguments.light:
         return kinds
-    left_out = [name for name in kinds if KINDS[name].needs]
+    left_out = [name for name in kinds if set(EVERY_KIND[name].needs) & set(PLANNERS)]
     if arguments.kinds and left_out:
         raise ConfigError(f"--light leaves out {', '.join(left_out)}: no camera and no inference")
     return tuple(name for name in kinds if name not in left_out)
+
+
+def _stand_in(specs: Sequence[NodeSpec]) -> "StandInFaults | None":
+    """Return what orders faults of the stand-in, None where there is none."""
+    from ..ros.stand_in_faults import StandInFaults
+
+    for spec in specs:
+        if VARIABLE in spec.environment and "sdk_path" in spec.parameters:
+            folder = Path(str(spec.parameters["sdk_path"]))
+            return StandInFaults(Path(spec.environment[VARIABLE]), folder)
+    return None
 
 
 def _perform(
@@ -158,13 +184,16 @@ def _perform(
         node_log(directory / "nodes.log", echo) as log,
         (directory / "faults.jsonl").open("w", encoding="utf-8", buffering=1) as lines,
         progress_display("faults", sys.stderr) as show,
-        fault_bench("j2n6s300", answers=arguments.light) as bench,
+        fault_bench(
+            "j2n6s300", answers=arguments.light, twin=arguments.robot == "stand-in"
+        ) as bench,
     ):
+        stand_in = _stand_in(specs)
         processes = Processes(specs, environment, log.write_line, arguments.set)
         processes.start()
         began = time.monotonic()
         try:
-            campaign = Campaign(bench, processes, lambda: request.asked)
+            campaign = Campaign(bench, processes, lambda: request.asked, stand_in)
             trips = campaign.trips
             for fault in plan:
                 failed = sum(bool(result.outcome.violations) for result in results)
@@ -177,12 +206,16 @@ def _perform(
         except CampaignError as error:
             sys.stderr.write(f"error: {error}\n")
         finally:
+            if stand_in is not None and results:
+                sys.stderr.write(f"the arm's queue held {stand_in.queue_largest} points at most\n")
             processes.stop()
+            if stand_in is not None:
+                stand_in.close()
     return results, tuple(trips)
 
 
 @contextmanager
-def fault_bench(robot_type: str, *, answers: bool) -> "Iterator[FaultBench]":
+def fault_bench(robot_type: str, *, answers: bool, twin: bool) -> "Iterator[FaultBench]":
     """Run the bench in a thread of its own while the context lasts."""
     import rclpy
     from rclpy.executors import SingleThreadedExecutor
@@ -191,7 +224,7 @@ def fault_bench(robot_type: str, *, answers: bool) -> "Iterator[FaultBench]":
     from ..ros.fault_bench import FaultBench
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    bench = FaultBench(robot_type, answers=answers)
+    bench = FaultBench(robot_type, answers=answers, twin=twin)
     executor = SingleThreadedExecutor()
     executor.add_node(bench)
     ending = threading.Event()

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .judge import Judgement
-from .kinds import KINDS, Reaction
+from .kinds import Reaction
+from .sdk_kinds import EVERY_KIND
 
 
 def draw_campaign(results: Sequence[tuple[str, Judgement]], path: Path) -> None:
@@ -22,7 +23,7 @@ def draw_campaign(results: Sequence[tuple[str, Judgement]], path: Path) -> None:
     """
     names = [
         name
-        for name, kind in KINDS.items()
+        for name, kind in EVERY_KIND.items()
         if kind.reaction is not Reaction.NONE and any(k == name for k, _ in results)
     ]
     figure = Figure(figsize=(8.0, 1.2 + 0.28 * len(names)), layout="constrained")
@@ -33,7 +34,7 @@ def draw_campaign(results: Sequence[tuple[str, Judgement]], path: Path) -> None:
         still = [1e3 * o.standstill for o in outcomes if o.standstill is not None]
         axes.plot(still, [row] * len(still), "|", color="tab:gray", label=_once(row, "standstill"))
         axes.plot(zero, [row] * len(zero), ".", color="tab:blue", label=_once(row, "zero velocity"))
-        limit = 1e3 * KINDS[name].limit
+        limit = 1e3 * EVERY_KIND[name].limit
         axes.plot([limit] * 2, [row - 0.4, row + 0.4], color="tab:red", label=_once(row, "limit"))
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
@@ -149,7 +150,7 @@ def summarise(
         results: Number, kind and outcome of each fault.
         trips: Causes of stops that no fault had.
     """
-    names = [name for name in KINDS if any(kind == name for _, kind, _ in results)]
+    names = [name for name in EVERY_KIND if any(kind == name for _, kind, _ in results)]
     rows = tuple(_row(name, [o for _, kind, o in results if kind == name]) for name in names)
     torque = [o.reaction for _, kind, o in results if kind in _TORQUE and o.reaction is not None]
     violations = {number: o.violations for number, _, o in results if o.violations}
@@ -159,7 +160,7 @@ def summarise(
 
 
 def _row(name: str, outcomes: Sequence[Judgement]) -> Row:
-    kind = KINDS[name]
+    kind = EVERY_KIND[name]
     times = [1e3 * o.reaction for o in outcomes if o.reaction is not None]
     p50, p99 = np.percentile(times, (50, 99)) if times else (np.nan, np.nan)
     return Row(

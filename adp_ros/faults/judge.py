@@ -47,6 +47,8 @@ class Judgement:
         speed: Tool speed at the fault, in [m/s].
         violations: What must not be, in words; empty when all was well.
         force: Largest contact force in [N], where something was touched.
+        stop_call: Time until the driver called StopControlAPI, in [s]; None where it did not, or
+            where there is no stand-in for the SDK.
         disturbed: Cause of a stop that came before the fault, so that it proves nothing; empty
             for none.
     """
@@ -58,6 +60,7 @@ class Judgement:
     violations: tuple[str, ...] = field(default=())
     force: float | None = None
     disturbed: str = ""
+    stop_call: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return its values by name."""

@@ -10,6 +10,7 @@ from ..geometry import rotation_from_rotvec, rotvec_from_rotation
 from ..settings import refuse_unknown
 from ..types import ACTION_SIZE, FloatArray, Pose
 from .kinds import KINDS
+from .sdk_kinds import EVERY_KIND
 
 STEP: Final = 0.1  # [s]
 STEPS: Final = 8
@@ -127,7 +128,7 @@ def check_kinds(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigError: Names the unknown kind and the nearest known one.
     """
-    refuse_unknown(names, KINDS, "there is no kind of fault")
+    refuse_unknown(names, EVERY_KIND, "there is no kind of fault")
     return tuple(dict.fromkeys(names)) or tuple(KINDS)
 
 

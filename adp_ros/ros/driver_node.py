@@ -286,11 +286,19 @@ class DriverNode(Node):
     def _pass_on(self, line: str) -> None:
         """Log what the library prints; before there is an arm it is for the curious."""
         log = self.get_logger()
-        (log.info if self._connected else log.debug)(f"SDK: {line}")
+        if self._connected:
+            log.info(f"SDK: {line}")
+        else:
+            log.debug(f"SDK: {line}")
 
     def _say(self, level: Level, words: str) -> None:
         log = self.get_logger()
-        {Level.OK: log.debug, Level.WARN: log.warning, Level.ERROR: log.error}[level](words)
+        if level is Level.ERROR:  # a line each: rcutils ties a severity to the place of its call
+            log.error(words)
+        elif level is Level.WARN:
+            log.warning(words)
+        else:
+            log.debug(words)
 
 
 def _die(call: CallInFlight, duration: float) -> None:

@@ -32,7 +32,7 @@ from ..control.torque import TorqueConfig, TorqueLevel, TorqueMonitor
 from ..errors import ArmError, SafetyError
 from ..faults.judge import Trace
 from ..faults.plan import Patrol
-from ..msg import ActionChunk, ChunkRequest, SafetyState
+from ..msg import ActionChunk, ChunkRequest, SafetyState, TwinState
 from ..robots.jaco2.arms import arm_model
 from ..robots.jaco2.messages import (
     joint_values,
@@ -41,7 +41,7 @@ from ..robots.jaco2.messages import (
     pose_from_message,
     torque_from_angles,
 )
-from ..robots.kinematics import Chain, gravity_torque
+from ..robots.kinematics import Chain, forward, gravity_torque
 from ..robots.robot import robot_named
 from ..types import FloatArray, Pose
 from .fault_filters import Filter
@@ -241,10 +241,13 @@ class FaultBench(FaultObserver):
     Args:
         robot_type: Kinova's name of the arm.
         answers: True to answer the controller's requests: there is no inference node.
+        twin: True to see where the tool is in the twin, not in what the driver publishes.
         arguments: Further arguments of :class:`rclpy.node.Node`.
     """
 
-    def __init__(self, robot_type: str, *, answers: bool, **arguments: Any) -> None:
+    def __init__(
+        self, robot_type: str, *, answers: bool, twin: bool = False, **arguments: Any
+    ) -> None:
         super().__init__(robot_type, **arguments)
         self.patrol = Patrol()
         self.filters: dict[str, Filter] = {}
@@ -266,6 +269,9 @@ class FaultBench(FaultObserver):
         self._out: dict[str, Any] = {}
         for name, kind in TOPICS.items():
             self._relay(name, robot.topic_out(name), kind, 2)
+        self._twin = twin
+        if twin:
+            self.create_subscription(TwinState, "/sim/state", self._on_twin_state, 10)
         self._chunks = self.create_publisher(ActionChunk, tampered(CHUNKS), 1)
         if answers:
             self.create_subscription(ChunkRequest, "/adp/chunk_request", self._on_request, 1)
@@ -332,8 +338,16 @@ class FaultBench(FaultObserver):
         except ArmError as error:
             self.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
-        age = float(self.get_clock().now().nanoseconds) * 1e-9 - seconds(message.header.stamp)
-        self._tool.append(np.array([time.monotonic() - age, *self.pose.position]))
+        if not self._twin:
+            self._note_tool(message.header.stamp, self.pose)
+
+    def _on_twin_state(self, message: TwinState) -> None:
+        joints = np.array(message.qpos[:6])
+        self._note_tool(message.header.stamp, forward(self._model, joints))
+
+    def _note_tool(self, stamp: Any, pose: Pose) -> None:
+        age = float(self.get_clock().now().nanoseconds) * 1e-9 - seconds(stamp)
+        self._tool.append(np.array([time.monotonic() - age, *pose.position]))
 
     def _on_angles(self, message: JointAngles) -> None:
         self._joints = joints_from_angles(message)

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from ..errors import AdpError
 from ..faults.judge import Judgement, judge
-from ..faults.kinds import KINDS, Kind, Reaction
+from ..faults.kinds import Kind, Reaction
 from ..faults.plan import Fault
+from ..faults.sdk_kinds import DRIVER, EVERY_KIND
 from .fault_bench import FaultBench
 from .fault_injector import OTHER_FRAME, Injector, Processes
+from .stand_in_faults import StandInFaults
 from .twin_run import refusal
 
 _POLL: Final = 0.005  # [s]
@@ -96,6 +98,7 @@ class Campaign(Waiting):
     Args:
         bench: Watches and tampers.
         processes: The nodes.
+        stand_in: Orders faults of the stand-in for the SDK, None without it.
         interrupted: Asked often; True ends the campaign.
     """
 
@@ -104,10 +107,11 @@ class Campaign(Waiting):
         bench: FaultBench,
         processes: Processes,
         interrupted: Callable[[], bool],
+        stand_in: StandInFaults | None = None,
     ) -> None:
         super().__init__(bench, interrupted)
         self._processes = processes
-        self._injector = Injector(bench, processes)
+        self._injector = Injector(bench, processes, stand_in)
         self._refusal = ""
         self.trips: list[str] = []  # causes of stops that no fault had
 
@@ -118,7 +122,7 @@ class Campaign(Waiting):
             CampaignError: Nodes do not come up, do not arm or end by themselves.
             KeyboardInterrupt: The campaign was interrupted.
         """
-        kind = KINDS[fault.kind]
+        kind = EVERY_KIND[fault.kind]
         for _ in range(_TRIES):
             if kind.name == "wrong_frame":
                 self._begin_in_other_frame(fault)
@@ -130,6 +134,7 @@ class Campaign(Waiting):
             self._injector.inject(fault)
             try:
                 outcome = self._watch(kind, injected)
+                outcome = replace(outcome, stop_call=self._injector.stop_call(kind))
             finally:
                 self._injector.clear(kind)
             if self._injector.problem:
@@ -251,7 +256,7 @@ class Campaign(Waiting):
             found.append("started while latched")
         if kind.ends == "controller_node":
             bench.status = ""
-        if kind.ends == "sim_node":
+        if kind.ends in ("sim_node", DRIVER):
             bench.pose = None
         if kind.name == "wrong_frame":
             bench.pose = None

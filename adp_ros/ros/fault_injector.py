@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Final
 
 from ..control.torque import TorqueConfig
-from ..faults.kinds import KINDS, Kind
+from ..faults.kinds import Kind
 from ..faults.plan import Fault
+from ..faults.sdk_kinds import EVERY_KIND, SDK_KINDS
 from .fault_bench import CHUNKS, DRIVER_SERVICES, TOPICS, FaultBench, tampered
 from .fault_filters import (
     Filter,
@@ -29,6 +30,7 @@ from .fault_filters import (
 )
 from .launch_table import NodeSpec
 from .runner import Ended, Program, Runner, node_program
+from .stand_in_faults import StandInFaults
 
 # Pictures go through shared memory: after one of the two was killed inside of it, the other may
 # go on writing without a reader. A launch ends all nodes when one ends; so these begin together.
@@ -162,9 +164,13 @@ class Injector:
     Args:
         bench: What messages pass through.
         processes: What can be killed.
+        stand_in: Orders faults of the stand-in for the SDK, None without it.
     """
 
-    def __init__(self, bench: FaultBench, processes: Processes) -> None:
+    def __init__(
+        self, bench: FaultBench, processes: Processes, stand_in: StandInFaults | None = None
+    ) -> None:
+        self._stand_in = stand_in
         self._bench = bench
         self._processes = processes
         self._at: float | None = None
@@ -173,10 +179,12 @@ class Injector:
 
     def inject(self, fault: Fault) -> None:
         """Bring a fault about."""
-        bench, kind = self._bench, KINDS[fault.kind]
+        bench, kind = self._bench, EVERY_KIND[fault.kind]
         self.problem = ""
         bench.changed_at, bench.over_at, self._at = {}, [], None
-        if kind.ends:
+        if kind.name in SDK_KINDS:
+            self._at = self._order(fault)
+        elif kind.ends:
             crash = kind.name == "inference_crash"
             self._at = time.monotonic()
             self._processes.send(kind.ends, signal.SIGSEGV if crash else signal.SIGKILL)
@@ -248,6 +256,22 @@ class Injector:
         if ended.returncode != 2 or "has the arm" not in ended.stderr:
             self.problem = f"the second launch ended with {ended.returncode}: {ended.stderr[-200:]}"
 
+    def _order(self, fault: Fault) -> float:
+        """Bring a fault between driver and SDK about; return when."""
+        if self._stand_in is None:
+            raise RuntimeError(f"{fault.kind} needs the stand-in")
+        at = self._stand_in.order(fault)
+        if fault.kind == "sdk_driver_kill":
+            self._processes.send("driver_node", signal.SIGKILL)
+        elif fault.kind == "sdk_stop_fails":
+            self._bench.call("stop")
+        return at
+
+    def stop_call(self, kind: Kind) -> float | None:
+        """Return the time from the fault to the driver's call of StopControlAPI, in [s]."""
+        at = self.moment(kind)
+        return None if self._stand_in is None or at is None else self._stand_in.stop_call(at)
+
     def moment(self, kind: Kind) -> float | None:
         """Return when the fault was there, None while it is not: no message was affected yet."""
         bench = self._bench
@@ -262,6 +286,8 @@ class Injector:
     def clear(self, kind: Kind) -> None:
         """Take the fault away; a process that ended is started again."""
         self._bench.clear()
+        if self._stand_in is not None:
+            self._stand_in.clear()
         if self._held:
             self._processes.send(self._held, signal.SIGCONT)
             self._held = ""
@@ -275,7 +301,7 @@ class Injector:
             self._at = self._bench.passed_at[_SOURCES[source]]
 
     def _filters(self, fault: Fault) -> dict[str, Filter]:
-        name = KINDS[fault.kind].fault
+        name = EVERY_KIND[fault.kind].fault
         source, _, what = name.partition("_")
         if name == "torque_spike":
             level = TorqueConfig().stop[fault.joint - 1]

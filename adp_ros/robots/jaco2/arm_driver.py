@@ -28,6 +28,7 @@ from .sdk_types import TrajectoryPoint, is_finite, moves
 
 _LATE: Final = 0.02  # [s] after which a point is no longer sent
 _WAITING: Final = 2  # points at most
+_UNSENT: Final = 3  # points in a row that can't be sent, after which the arm is stopped
 _FAILURES: Final = 5  # calls in a row after which the arm is taken for lost
 _RESTART: Final = 0.05  # [s] between stop and start, as in kinova-ros
 _BEFORE_HOME: Final = 1.0  # [s], as in kinova-ros
@@ -90,6 +91,7 @@ class ArmDriver:
         self.sent = self.dropped = self.failed = 0
         self._failures = 0
         self._failed_at = 0.0
+        self._unsent = 0  # points in a row that the arm did not take
         self._unfinished = ""  # reason of a stop that the arm has not confirmed
         self._stream_end = 0.0  # [s] when the stream counts as ended; 0 without one
         self._delay = settings.reconnect_delay
@@ -220,7 +222,14 @@ class ArmDriver:
         return point
 
     def _send(self, point: TrajectoryPoint) -> None:
-        self._sdk.send(point)
+        try:
+            self._sdk.send(point)
+        except SdkError as error:
+            self._unsent += 1
+            if self._unsent == _UNSENT:
+                self.trouble = self._unfinished = f"points can't be sent: {error}"
+            raise
+        self._unsent = 0
         now = self._clock()
         self._gate.sent(now)
         self.sent += 1
