@@ -4,7 +4,7 @@ import numpy as np
 
 from adp_ros.control.controller import Controller
 from adp_ros.control.controller_settings import ControllerSettings
-from adp_ros.control.envelope import Place
+from adp_ros.control.place import Place
 from adp_ros.robots.kinematics import Chain
 from adp_ros.types import (
     ActionConvention,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..geometry import cross
+from ..geometry import cross, length
 from ..robots.kinematics import JOINTS, ArmModel, Chain
 from ..robots.shape import ArmShape, FingerShape
 from ..settings import check_settings, setting
@@ -121,6 +121,9 @@ class Slowdown:
     cause: str
 
 
+_FREE: Final = Slowdown(1.0, "")
+
+
 class ArmGeometry:
     """Computes the clearances of one arm among what stands around it."""
 
@@ -180,6 +183,7 @@ class ArmGeometry:
         self._contact = np.full(count, config.margin)
         self._contact[at_table[capsule[at_table] >= self._fingers.start]] = -config.touch
         self._at_table = at_table
+        self._bounds: tuple[Clearances, float, float] | None = None  # of the latest clearances
 
     @property
     def at_table(self) -> NDArray[np.int64]:
@@ -216,27 +220,42 @@ class ArmGeometry:
         gradient[own] += speeds[len(first) :]
         return Clearances(distance, gradient, np.stack([first, second], axis=1), self.names)
 
-    def slowdown(self, clearances: Clearances, rates: FloatArray, period: float) -> Slowdown:
+    def slowdown(
+        self, clearances: Clearances, rates: FloatArray, period: float, brakes: float = 1.0
+    ) -> Slowdown:
         """Say how fast the arm may move so that it can brake before it touches anything.
 
         Args:
             clearances: Distances in the present posture.
             rates: Joint speeds that are about to be commanded, shape (6,), in [rad/s].
             period: Time until the next decision, in [s].
+            brakes: Share of the deceleration that is made use of.
 
         Returns:
             A factor on these speeds: 1 when nothing is near or the arm moves away, 0 at contact.
         """
         config = self.config
+        if self._is_far(clearances, length(rates), period, brakes):
+            return _FREE
         approach = -clearances.gradient @ rates  # (k,), [m/s]
         free = np.maximum(clearances.distance - self._contact, 0.0)
-        lag = config.deceleration * (config.driver_latency + period)
-        allowed = np.sqrt(lag * lag + 2.0 * config.deceleration * free) - lag
+        deceleration = brakes * config.deceleration
+        lag = deceleration * (config.driver_latency + period)
+        allowed = np.sqrt(lag * lag + 2.0 * deceleration * free) - lag
         share = np.where(approach > _STILL, allowed / np.maximum(approach, _STILL), np.inf)
         tightest = int(np.argmin(share))
         if share[tightest] >= 1.0:
-            return Slowdown(1.0, "")
+            return _FREE
         return Slowdown(float(share[tightest]), clearances.words(tightest))
+
+    def _is_far(self, clearances: Clearances, speed: float, period: float, brakes: float) -> bool:
+        """Tell whether joints of a speed together can't bring anything near too fast."""
+        if self._bounds is None or self._bounds[0] is not clearances:
+            free = float((clearances.distance - self._contact).min())
+            steepest = sqrt(float(_dot(clearances.gradient, clearances.gradient).max()))
+            self._bounds = clearances, free, steepest
+        _, free, steepest = self._bounds
+        return steepest * speed <= allowed_speed(free, self.config, period, brakes)
 
     def check_posture(self, joints: FloatArray, what: str) -> None:
         """Refuse surroundings that a posture touches.
@@ -392,7 +411,17 @@ def braking_distance(speed: float, config: GeometryConfig, period: float) -> flo
     return speed * (config.driver_latency + period) + speed**2 / (2.0 * config.deceleration)
 
 
-def allowed_speed(distance: float, config: GeometryConfig, period: float) -> float:
-    """Return the speed from which a point still stops within a distance in [m], in [m/s]."""
-    lag = config.deceleration * (config.driver_latency + period)
-    return sqrt(lag * lag + 2.0 * config.deceleration * max(distance, 0.0)) - lag
+def allowed_speed(
+    distance: float, config: GeometryConfig, period: float, brakes: float = 1.0
+) -> float:
+    """Return the speed from which a point still stops within a distance, in [m/s].
+
+    Args:
+        distance: In [m].
+        config: How it brakes.
+        period: Time between two decisions, in [s].
+        brakes: Share of the deceleration that is made use of.
+    """
+    deceleration = brakes * config.deceleration
+    lag = deceleration * (config.driver_latency + period)
+    return sqrt(lag * lag + 2.0 * deceleration * max(distance, 0.0)) - lag

@@ -5,6 +5,9 @@ of the frame it was planned from. No camera keeps to the grid, so a slot mostly 
 action; it gets the shares of that action and the next one that fall into it, so that the arm moves
 when the chunk wants it to, whatever the camera's phase. What was due in slots that have passed is
 dropped. In sync execution the first action goes into the first slot after the chunk's arrival.
+
+Slots and due times are on the chunks' clock, which slows with the arm; latencies, timeouts and the
+age of frames are real time.
 """
 
 from dataclasses import dataclass, replace
@@ -15,6 +18,7 @@ from typing import Final
 from ..errors import PolicyError
 from ..health import LatencySummary, RollingPercentiles, stamp_problem
 from ..types import ActionConvention, Chunk, FloatArray
+from .chunk_clock import ChunkClock
 from .chunk_steps import ROUNDING, ChunkConfig, StepGrid, action_between, check_chunk, mix_motion
 
 
@@ -58,7 +62,7 @@ class RequestClock:
 
         Args:
             now: Time in [s].
-            remaining: Time until the planned actions end, in [s].
+            remaining: Earliest time until the planned actions end, in [s].
 
         Returns:
             Number of the window to ask for, or None.
@@ -111,7 +115,8 @@ class StepAction:
         window: Window it belongs to.
         index: Number of the step in the chunk.
         action: Shape (7,), see :class:`adp_ros.types.Chunk`; see :func:`action_between`.
-        due: When it is due, in [s].
+        due: When it is due, in [s] on the chunks' clock.
+        fresh_until: Real time in [s] from which on its frame is too old.
         convention: Frames and rotation order of the increment.
     """
 
@@ -119,6 +124,7 @@ class StepAction:
     index: int
     action: FloatArray
     due: float
+    fresh_until: float
     convention: ActionConvention
 
 
@@ -150,11 +156,13 @@ class ChunkBuffer:
         self._config = config
         self._planned_lateness = _PLANNED_LATENESS * config.late_limit
         self.requests = RequestClock(config)
+        self.clock = ChunkClock(config.max_age)
         self.begin()
 
     def begin(self) -> None:
         """Start an episode with an empty plan."""
         self.requests.restart()
+        self.clock.begin()
         self.counters = ChunkCounters()
         self.fault = ""
         self._plan: dict[int, StepAction] = {}
@@ -168,11 +176,17 @@ class ChunkBuffer:
         self._active = None
 
     def remaining(self, now: float) -> float:
-        """Return the time until the planned actions end, in [s]; 0 when there is none."""
+        """Return the earliest time until the planned actions end, in [s]; 0 when there is none.
+
+        They end with the last one, which a slow clock may reach at full rate from now on, or when
+        their frame is too old.
+        """
         if self._grid is None or not (self._plan or self._active):
             return 0.0
         last = max(self._plan, default=self._slot)
-        return max(0.0, self._grid.start(last + 1) - now)
+        action = self._plan.get(last, self._active)
+        fresh = action.fresh_until - now if action is not None else 0.0
+        return max(0.0, min(self._grid.start(last + 1) - self.clock.at(now), fresh))
 
     def request(self, now: float) -> int | None:
         """Return the window to ask the policy for now, or None."""
@@ -216,9 +230,11 @@ class ChunkBuffer:
         """
         if self._grid is None:
             return None
-        slot = self._grid.slot_at(now)
+        slot = self._grid.slot_at(self.clock.at(now))
         if slot > self._slot:
             self._begin_slot(slot, now)
+        if self._active is not None and now > self._active.fresh_until:
+            self._active = None
         return self._active
 
     @property
@@ -246,7 +262,8 @@ class ChunkBuffer:
 
     def _insert(self, chunk: Chunk, now: float) -> bool:
         """Plan a chunk's actions; False when every one of them is past due."""
-        grid, start = self._placed(chunk, now)
+        clock = self.clock.at(now)
+        grid, start = self._placed(chunk, clock)
         first = grid.slot_for(start, self._planned_lateness)
         fresh = start + self._config.frame_limit - grid.start(first)  # beyond, the frame is too old
         count = min(len(chunk.actions), max(0, floor(fresh / grid.period + ROUNDING)))
@@ -255,27 +272,36 @@ class ChunkBuffer:
         if late == count:
             return False
         self._grid = grid
+        begins = chunk.stamp if self._config.execution == "pipelined" else now + start - clock
+        fresh_until = begins + self._config.frame_limit + ROUNDING * grid.period
         old = {slot: self._plan.pop(slot) for slot in [*self._plan] if slot >= first + late}
         for index in range(late, count):
             slot, place = first + index, index - late
-            step = _step(chunk, index, grid.start(slot), start, grid.period)
+            step = _step(
+                chunk, index, grid.start(slot), start, grid.period, fresh_until=fresh_until
+            )
             blends = self._config.merge == "blend" and place < len(_BLEND) and slot in old
             self._plan[slot] = _blended(step, old[slot], _BLEND[place]) if blends else step
+        if self._active is not None and late > 0 and self.clock.slow:
+            # A slot may last long: the rest of it already belongs to the fresher frame.
+            begins = grid.start(first + late - 1)
+            rest = _step(chunk, late - 1, begins, start, grid.period, fresh_until=fresh_until)
+            self._active = replace(rest, due=clock)
         return True
 
-    def _placed(self, chunk: Chunk, now: float) -> tuple[StepGrid, float]:
+    def _placed(self, chunk: Chunk, clock: float) -> tuple[StepGrid, float]:
         """Return the grid and the due time of the chunk's first action.
 
         The first chunk that is executed lays out the grid on its own due times.
         """
         sync, grid = self._config.execution == "sync", self._grid
         if grid is None:
-            start = now if sync else chunk.stamp
+            start = clock if sync else self.clock.at(chunk.stamp)
             period = self._config.step_period
-            return StepGrid.through(start, period, now, self._planned_lateness), start
+            return StepGrid.through(start, period, clock, self._planned_lateness), start
         if sync:
-            return grid, grid.start(max(grid.slot_at(now), self._slot) + 1)
-        return grid, chunk.stamp
+            return grid, grid.start(max(grid.slot_at(clock), self._slot) + 1)
+        return grid, self.clock.at(chunk.stamp)
 
     def _begin_slot(self, slot: int, now: float) -> None:
         counters = self.counters
@@ -284,7 +310,7 @@ class ChunkBuffer:
             counters.steps_missed += 1
         self._slot = slot
         self._active = self._plan.pop(slot, None)
-        if self._active is not None and now - self._active.due > self._config.late_limit:
+        if self._active is not None and self._too_late(self._active, now):
             counters.late_actions_dropped += 1
             self._active = None
         if self._active is not None:
@@ -294,12 +320,18 @@ class ChunkBuffer:
         else:
             counters.steps_missed += 1
 
+    def _too_late(self, action: StepAction, now: float) -> bool:
+        late = self.clock.at(now) - action.due > self._config.late_limit
+        return late or now > action.fresh_until
 
-def _step(chunk: Chunk, index: int, begins: float, start: float, period: float) -> StepAction:
+
+def _step(
+    chunk: Chunk, index: int, begins: float, start: float, period: float, *, fresh_until: float
+) -> StepAction:
     """Return what a chunk wants in the step that begins then; its first action is due at start."""
     action = action_between(chunk.actions, (begins - start) / period)
     due = min(max(begins, start), start + (len(chunk.actions) - 1) * period)
-    return StepAction(chunk.window, index, action, due, chunk.convention)
+    return StepAction(chunk.window, index, action, due, fresh_until, chunk.convention)
 
 
 def _blended(new: StepAction, old: StepAction, weight: float) -> StepAction:

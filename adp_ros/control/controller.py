@@ -21,11 +21,12 @@ from ..types import (
 from .capsules import ArmGeometry
 from .chunk_buffer import ChunkCounters, Offered, StepAction
 from .controller_settings import ControllerSettings
-from .envelope import Envelope, Place
+from .envelope import Envelope
 from .episode import Command, Episode, Moment, Motion, Output
 from .feeds import MotionWatch
 from .guard import Agreement, EnablingDevice
 from .homing import Homing, plan_home
+from .place import Place
 from .safety_machine import Status
 from .stopping import AfterStop
 from .supervisor import SafetySnapshot, Supervisor

@@ -5,7 +5,7 @@ What leads away from a border is free, so that the arm can always come back.
 """
 
 from dataclasses import dataclass, replace
-from math import hypot, inf, sqrt
+from math import hypot, sqrt
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..robots.kinematics import ArmModel, Chain
 from ..settings import check_settings, setting
 from ..types import FloatArray, Pose, Twist
 from .capsules import ArmGeometry, Clearances
+from .place import FIRST_FREE_LINK, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,74 +122,9 @@ class EnvelopeConfig:
         return np.array([self.workspace_low, self.workspace_high])
 
 
-_DAMPING: Final = 1e-3  # of the least squares; joint speeds stay bounded at a singularity
-_FIRST_FREE_LINK: Final = 2  # elbow; the joints before it stand on the base
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One posture of the arm.
-
-    Attributes:
-        model: The arm.
-        joints: Joint angles, shape (6,), in [rad].
-        pose: Measured tool pose.
-        chain: Frames of the links.
-        jacobian: Tool velocity per joint speed, shape (6, 6).
-        condition: Condition number of the Jacobian.
-        solver: Joint speeds per tool velocity, damped least squares, shape (6, 6).
-        sinking: Vertical velocity of elbow and wrist joints per joint speed, shape (4, 6), in [m].
-        clearances: Distances to what the arm could touch; None where its shape does not count.
-    """
-
-    model: ArmModel
-    joints: FloatArray
-    pose: Pose
-    chain: Chain
-    jacobian: FloatArray
-    condition: float
-    solver: FloatArray
-    sinking: FloatArray
-    clearances: Clearances | None = None
-
-    @classmethod
-    def at(cls, model: ArmModel, joints: FloatArray, pose: Pose) -> "Place":
-        """Compute frames and Jacobian at measured joints and tool pose."""
-        chain = Chain.at(model, joints)
-        jacobian = chain.jacobian()
-        left, sizes, right = np.linalg.svd(jacobian)
-        solver = (right.T * (sizes / (sizes**2 + _DAMPING**2))) @ left.T
-        condition = float(sizes[0] / sizes[-1]) if sizes[-1] > 0.0 else inf
-        sinking = chain.height_jacobian()[_FIRST_FREE_LINK:]
-        return cls(model, joints, pose, chain, jacobian, condition, solver, sinking)
-
-    def joint_speeds(self, twist: FloatArray) -> FloatArray:
-        """Return the joint speeds of a tool velocity, shape (6,), in [rad/s].
-
-        Args:
-            twist: Linear over angular velocity in the base frame, shape (6,).
-        """
-        return np.asarray(self.solver @ twist)
-
-    def condition_after(self, speeds: FloatArray, time: float) -> float:
-        """Return the condition number after moving with joint speeds for a time in [s]."""
-        moved = Chain.at(self.model, self.joints + speeds * time)
-        return float(np.linalg.cond(moved.jacobian()))
-
-    def link_heights(self, speeds: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return heights of elbow and wrist joints and how fast they change.
-
-        Args:
-            speeds: Joint speeds, shape (6,), in [rad/s].
-
-        Returns:
-            Heights in the base frame in [m] and their rates in [m/s], shape (4,) each.
-        """
-        return self.chain.origin[_FIRST_FREE_LINK:6, 2], self.sinking @ speeds
-
-
-_LOOK_AHEAD: Final = 0.005  # [s] over which the trend of the condition number is judged
 _DECISION: Final = 0.02  # [s] from one tick to the next at most
+_GENTLE: Final = 0.5  # share of the deceleration with which the clock slows; limits use all
+_LOOK_AHEAD: Final = 0.005  # [s] over which the trend of the condition number is judged
 _TINY: Final = 1e-9
 _UNCHANGED: Final = 1.0 - 1e-6
 
@@ -304,14 +240,14 @@ class Envelope:
         box = np.maximum(self._box[0] - position, position - self._box[1])
         base = config.base_radius - hypot(position[0], position[1])
         over = np.maximum(self._lower - joints, joints - self._upper)
-        low = config.table_height + config.link_clearance - chain.origin[_FIRST_FREE_LINK:6, 2]
+        low = config.table_height + config.link_clearance - chain.origin[FIRST_FREE_LINK:6, 2]
         parts: list[float] = [*box.tolist(), base, *over.tolist(), *low.tolist()]
         return sum(max(0.0, part) for part in parts) + self._overlap(near)
 
     def _overlap(self, near: Clearances | None) -> float:
         return 0.0 if near is None or self._geometry is None else self._geometry.overlap(near)
 
-    def limit(self, twist: Twist, place: Place) -> Limited:
+    def limit(self, twist: Twist, place: Place, rate: float = 1.0) -> Limited:
         """Reduce a velocity until it leads nowhere outside.
 
         The tool slides along the box and the table; everything else slows the whole motion, so
@@ -320,6 +256,7 @@ class Envelope:
         Args:
             twist: Wanted tool velocity in the base frame.
             place: Where the arm is.
+            rate: Share of the speed that is left of it, see :meth:`clock_rate`.
         """
         reasons: list[str] = []
         wanted = twist.linear.tolist()
@@ -330,13 +267,43 @@ class Envelope:
         if descent - inside[2] > _TINY:
             reasons.append("table")
         linear = np.array([inside[0], inside[1], descent])
-        share, reason, near = self._share(np.concatenate([linear, twist.angular]), place)
+        shares, near = self._shares(np.concatenate([linear, twist.angular]), place, rate)
+        reason = min(shares, key=lambda name: shares[name])
+        share = min(1.0, shares[reason])
         if share < _UNCHANGED:
             reasons.append(reason)
         return Limited(Twist(linear * share, twist.angular * share), tuple(reasons), near)
 
-    def _inside_box(self, linear: list[float], place: Place) -> list[float]:
-        gain = self._config.approach_gain
+    def clock_rate(self, twist: Twist, place: Place, slowest: float) -> tuple[float, str, str]:
+        """Return the share of a velocity that no limit would reduce any further.
+
+        Limits that need a share under the slowest one are left to :meth:`limit`.
+
+        Args:
+            twist: Planned tool velocity in the base frame.
+            place: Where the arm is.
+            slowest: Smallest share that is returned.
+
+        Returns:
+            The share, the limit that asks for it, empty for none, and what is near in words.
+        """
+        wanted = twist.linear.tolist()
+        rows = zip(self._inside_box(wanted, place, sqrt(_GENTLE)), wanted, strict=True)
+        box = min((a / b for a, b in rows if abs(a - b) > _TINY), default=1.0)
+        descent = self._descent_allowed(place, _GENTLE) / max(-wanted[2], _TINY)
+        whole = np.concatenate([twist.linear, twist.angular])
+        shares, near = self._shares(whole, place, brakes=_GENTLE)
+        shares["table"] = min(descent, shares["table"])
+        helped = {
+            name: share
+            for name, share in ({"workspace": box} | shares).items()
+            if slowest <= share < _UNCHANGED
+        }
+        reason = min(helped, key=lambda name: helped[name], default="")
+        return helped.get(reason, 1.0), reason, near if "contact" in helped else ""
+
+    def _inside_box(self, linear: list[float], place: Place, share: float = 1.0) -> list[float]:
+        gain = share * self._config.approach_gain
         low, high = self._box.tolist()
         rows = zip(linear, place.pose.position.tolist(), low, high, strict=True)
         return [
@@ -344,20 +311,20 @@ class Envelope:
             for v, at, a, b in rows
         ]
 
-    def _descent_allowed(self, place: Place) -> float:
+    def _descent_allowed(self, place: Place, brakes: float = 1.0) -> float:
         config, pose = self._config, place.pose
         end = pose.position[2] + config.tool_reach * min(0.0, pose.rotation[2, 2])
         lowest = end - config.table_height
         if place.clearances is not None and self._geometry is not None:
             heights = place.clearances.distance[self._geometry.at_table]
             lowest = min(lowest, float(heights.min(initial=lowest)))
-        return self._descent_from(lowest)
+        return self._descent_from(lowest, brakes)
 
-    def _descent_from(self, height: float) -> float:
+    def _descent_from(self, height: float, brakes: float) -> float:
         above = max(0.0, height - self._config.table_zone)
-        return sqrt(self._config.table_speed**2 + 2.0 * self._deceleration * above)
+        return sqrt(self._config.table_speed**2 + 2.0 * brakes * self._deceleration * above)
 
-    def _table_share(self, speeds: FloatArray, place: Place) -> float:
+    def _table_share(self, speeds: FloatArray, place: Place, brakes: float) -> float:
         """Parts of the hand also come down when it turns."""
         if place.clearances is None or self._geometry is None:
             return 1.0
@@ -366,30 +333,31 @@ class Envelope:
         rates = (place.clearances.gradient[at_table] @ speeds).tolist()
         return min(
             (
-                self._descent_from(height) / -rate
+                self._descent_from(height, brakes) / -rate
                 for height, rate in zip(heights, rates, strict=True)
                 if -rate > self._config.table_speed
             ),
             default=1.0,
         )
 
-    def _share(self, twist: FloatArray, place: Place) -> tuple[float, str, str]:
-        """Return the share of a velocity that is allowed, what bounds it, and what is near."""
+    def _shares(
+        self, twist: FloatArray, place: Place, rate: float = 1.0, brakes: float = 1.0
+    ) -> tuple[dict[str, float], str]:
+        """Return the share of a velocity that each limit allows, and what is near in words."""
         speeds = place.joint_speeds(twist)
         if not any(abs(speed) > _TINY for speed in speeds.tolist()):
-            return 1.0, "", ""
-        contact, near = self._contact_share(speeds, place)
+            return {"table": 1.0}, ""
+        contact, near = self._contact_share(speeds, place, brakes)
         shares = {
             "base": self._base_share(twist, place),
             "joint_speed": self._joint_speed_share(speeds),
             "joint_limit": self._joint_limit_share(speeds, place),
-            "singularity": self._singularity_share(speeds, place),
+            "singularity": self._singularity_share(speeds, place, rate),
             "link_clearance": self._clearance_share(speeds, place),
-            "table": self._table_share(speeds, place),
+            "table": self._table_share(speeds, place, brakes),
             "contact": contact,
         }
-        reason = min(shares, key=lambda name: shares[name])
-        return min(1.0, shares[reason]), reason, near
+        return shares, near
 
     def _base_share(self, twist: FloatArray, place: Place) -> float:
         x, y = place.pose.position[:2]
@@ -412,7 +380,7 @@ class Envelope:
                 share = min(share, self._config.approach_gain * room / abs(speed))
         return share
 
-    def _singularity_share(self, speeds: FloatArray, place: Place) -> float:
+    def _singularity_share(self, speeds: FloatArray, place: Place, rate: float) -> float:
         """Near a singularity 1 / condition falls about in proportion to the distance from it."""
         slow, stop = 1.0 / self._config.singularity_slow, 1.0 / self._config.singularity_stop
         here = 1.0 / place.condition
@@ -422,7 +390,8 @@ class Envelope:
         if falls <= 0.0:
             return 1.0
         room = max(0.0, here - stop)
-        return min(1.0, room / (slow - stop), self._config.approach_gain * room / falls)
+        left = room / (slow - stop) / max(rate, _TINY)
+        return min(1.0, left, self._config.approach_gain * room / falls)
 
     def _clearance_share(self, speeds: FloatArray, place: Place) -> float:
         heights, rates = place.link_heights(speeds)
@@ -433,10 +402,10 @@ class Envelope:
                 share = min(share, self._config.approach_gain * max(0.0, left) / -rate)
         return share
 
-    def _contact_share(self, speeds: FloatArray, place: Place) -> tuple[float, str]:
+    def _contact_share(self, speeds: FloatArray, place: Place, brakes: float) -> tuple[float, str]:
         if place.clearances is None or self._geometry is None:
             return 1.0, ""
-        slowdown = self._geometry.slowdown(place.clearances, speeds, _DECISION)
+        slowdown = self._geometry.slowdown(place.clearances, speeds, _DECISION, brakes)
         return slowdown.factor, slowdown.cause
 
     def _check_home(self) -> None:

@@ -6,10 +6,12 @@ from typing import Final
 
 import numpy as np
 
+from ..geometry import length
 from ..types import FloatArray, Twist
 from .chunk_buffer import ChunkBuffer, StepAction
 from .chunk_steps import ChunkConfig
-from .envelope import Envelope, Place
+from .envelope import Envelope
+from .place import Place
 from .velocity import PathFollower, TwistRamp, VelocityConfig, limited_increment, scaled_to
 
 
@@ -94,6 +96,7 @@ class WindowMotion:
         return self._path, float(np.linalg.norm(self._last - self._start))
 
 
+_TINY: Final = 1e-9
 _PLANNED_SHARE: Final = 0.8  # of acceleration and jerk; the rest is left for the feedback
 
 
@@ -139,6 +142,7 @@ class Motion:
         self._planned = Twist.zero()
         self._too_fast = False
         self.reasons: tuple[str, ...] = ()
+        self.rate = 1.0  # of the chunks' clock
         self.near = ""  # what the arm is about to touch, in words
 
     def halt(self) -> None:
@@ -146,7 +150,7 @@ class Motion:
         self._path.forget()
         self._planned_ramp.reset()
         self._sent_ramp.reset()
-        self._action = None
+        self._action, self.rate = None, 1.0
         self.reasons, self.near = (), ""
 
     def tick(self, action: StepAction | None, moment: Moment) -> Twist:
@@ -168,7 +172,7 @@ class Motion:
         if action is None and not self._planned_ramp.moving:
             self._path.forget()
         ramped = self._capped(self._sent_ramp.follow(target, moment.period))  # turning overshoots
-        limited = self._envelope.limit(ramped, moment.place)
+        limited = self._envelope.limit(ramped, moment.place, self.rate)
         self._sent_ramp.cut(limited.twist)
         self.reasons = tuple(dict.fromkeys([*reasons, *limited.reasons]))
         self.near = limited.near or self.near
@@ -186,15 +190,37 @@ class Motion:
         self._action = action
         if self._too_fast:
             reasons.append("speed")
+        self.rate = self._clock_rate(moment, reasons) if action is not None else 1.0
+
+    def _clock_rate(self, moment: Moment, reasons: list[str]) -> float:
+        """Return the rate of the chunks' clock; it changes no faster than the plan's ramp."""
+        config = self._config
+        if config.slowdown == "clamp":
+            return 1.0
+        rate, reason, self.near = self._envelope.clock_rate(
+            self._planned, moment.place, config.slowest_clock
+        )
+        if reason:
+            reasons.append(reason)
+        if moment.slowed:
+            rate = min(rate, config.slow_share)
+        fastest = max(
+            length(self._planned.linear) / config.max_linear_acceleration,
+            length(self._planned.angular) / config.max_angular_acceleration,
+            _TINY,
+        )
+        change = _PLANNED_SHARE * moment.period / fastest
+        return min(max(rate, self.rate - change), self.rate + change)
 
     def _follow(self, moment: Moment, reasons: list[str]) -> Twist:
         """Move the path by the ramped plan; return the velocity that keeps the tool on it."""
         share = self._config.slow_share if moment.slowed else 1.0
-        ramped = self._planned_ramp.follow(_scaled(self._planned, share), moment.period)
-        limited = self._envelope.limit(ramped, moment.place)
+        pace = self.rate if self._config.slowdown == "clock" else share
+        ramped = self._planned_ramp.follow(_scaled(self._planned, pace), moment.period)
+        limited = self._envelope.limit(ramped, moment.place, self.rate)
         self._planned_ramp.cut(limited.twist)
         reasons += limited.reasons
-        self.near = limited.near
+        self.near = limited.near or self.near
         back = self._path.feedback(moment.place.pose, moment.pose_at)
         self._path.advance(limited.twist, moment.period, moment.now + moment.period)
         planned = limited.twist
@@ -255,15 +281,18 @@ class Episode:
 
     def tick(self, moment: Moment) -> Twist:
         """Return the velocity of this tick; ``opening`` follows the action."""
-        self.action = action = self.buffer.tick(moment.now)
-        if self.buffer.slot != self._slot:
-            self._slot = self.buffer.slot
+        buffer = self.buffer
+        self.action = action = buffer.tick(moment.now)
+        if buffer.slot != self._slot:
+            self._slot = buffer.slot
             self._window.step(moment.place.pose.position)
-        self.starved = action is None and self.buffer.slot >= 0
+        self.starved = action is None and buffer.slot >= 0
         if action is not None:
             self.starved_since = moment.now
             self.opening = float(np.clip(action.action[6], 0.0, 1.0))
-        return self.motion.tick(action, moment)
+        twist = self.motion.tick(action, moment)
+        buffer.clock.pace(moment.now, self.motion.rate)
+        return twist
 
     def request(self, moment: Moment) -> WindowRequest | None:
         """Return the request to send now, or None.

@@ -11,7 +11,8 @@ from ..geometry import length
 from ..robots.kinematics import ArmModel, Chain, way_home
 from ..settings import check_settings, setting
 from ..types import FloatArray
-from .envelope import Envelope, Place
+from .envelope import Envelope
+from .place import Place
 from .velocity import scaled_to
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..types import FloatArray, Twist
 from .controller_settings import StopConfig
-from .envelope import Envelope, Place
+from .envelope import Envelope
+from .place import Place
 from .safety_machine import Status
 from .supervisor import Supervisor
 from .velocity import TwistRamp, VelocityConfig

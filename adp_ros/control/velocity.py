@@ -77,6 +77,21 @@ class VelocityConfig:
         high=1.0,
     )
 
+    slowdown: str = setting(
+        "clock",
+        "What slows down before a limit, or while the residual torque is over the slow level: "
+        "clock: the chunk's time, so that the tool stays on the policy's path; "
+        "clamp: the velocity alone, so that the path is cut short.",
+        choices=("clock", "clamp"),
+    )
+    slowest_clock: float = setting(
+        0.2,
+        "Rate below which the clock can't help: a limit that needs less clamps the velocity while "
+        "the chunk goes on, so that an arm at a border never waits for ever.",
+        low=0.05,
+        high=1.0,
+    )
+
     def __post_init__(self) -> None:
         check_settings(self, "velocity.")
 

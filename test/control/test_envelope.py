@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adp_ros.control.envelope import Envelope, EnvelopeConfig, Place
+from adp_ros.control.envelope import Envelope, EnvelopeConfig
+from adp_ros.control.place import Place
 from adp_ros.errors import ConfigError
 from adp_ros.robots.jaco2.arms import ROBOT_TYPES, arm_model
 from adp_ros.robots.kinematics import forward
