@@ -289,18 +289,14 @@ class Envelope:
         """
         wanted = twist.linear.tolist()
         rows = zip(self._inside_box(wanted, place, sqrt(_GENTLE)), wanted, strict=True)
-        box = min((a / b for a, b in rows if abs(a - b) > _TINY), default=1.0)
-        descent = self._descent_allowed(place, _GENTLE) / max(-wanted[2], _TINY)
+        shares = [(a / b, "workspace") for a, b in rows if abs(a - b) > _TINY]
+        shares.append((self._descent_allowed(place, _GENTLE) / max(-wanted[2], _TINY), "table"))
         whole = np.concatenate([twist.linear, twist.angular])
-        shares, near = self._shares(whole, place, brakes=_GENTLE)
-        shares["table"] = min(descent, shares["table"])
-        helped = {
-            name: share
-            for name, share in ({"workspace": box} | shares).items()
-            if slowest <= share < _UNCHANGED
-        }
-        reason = min(helped, key=lambda name: helped[name], default="")
-        return helped.get(reason, 1.0), reason, near if "contact" in helped else ""
+        others, near = self._shares(whole, place, brakes=_GENTLE)
+        shares += [(share, name) for name, share in others.items()]
+        helped = [(share, name) for share, name in shares if slowest <= share < _UNCHANGED]
+        share, reason = min(helped, default=(1.0, ""))
+        return share, reason, near if reason == "contact" else ""
 
     def _inside_box(self, linear: list[float], place: Place, share: float = 1.0) -> list[float]:
         gain = share * self._config.approach_gain

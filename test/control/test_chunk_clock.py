@@ -8,12 +8,15 @@ from adp_ros.control.chunk_buffer import ChunkBuffer, Offered
 from adp_ros.control.chunk_clock import ChunkClock
 from adp_ros.control.chunk_steps import ChunkConfig
 from adp_ros.control.controller_settings import ControllerSettings
-from adp_ros.control.envelope import EnvelopeConfig
+from adp_ros.control.envelope import Envelope, EnvelopeConfig
+from adp_ros.control.place import Place
 from adp_ros.control.safety_machine import Status
 from adp_ros.control.velocity import VelocityConfig
-from adp_ros.types import ActionConvention, Chunk
+from adp_ros.robots.jaco2.arms import arm_model
+from adp_ros.types import ActionConvention, Chunk, Pose, Twist
 
 LEAN = np.array([0.0, 4.3, 0.0, 0.0, 0.0, 0.0])  # [N m], between the slow and the stop level
+MODEL = arm_model("j2n6s300")
 WAYS = ("clock", "clamp")
 
 
@@ -208,6 +211,21 @@ def test_what_the_clock_cannot_help_slides_on(slowdown):
     assert bench.tool[2] == pytest.approx(0.45, abs=2e-3)
     assert way[1] < -0.06 * 3.0
     assert bench.status is Status.RUNNING
+
+
+@pytest.mark.parametrize("away", [0.0, 0.001, 0.004, 0.2])
+def test_clock_slows_for_what_it_can_help(away):
+    """At one border already, the other one still slows the clock, if no more than is allowed."""
+    config = EnvelopeConfig()
+    envelope = Envelope(config, MODEL, 0.64)
+    corner = np.array([config.workspace_high[0] - away, config.workspace_low[1], 0.4])
+    place = Place.at(MODEL, MODEL.home, Pose(corner, np.eye(3)))
+    twist = Twist(np.array([0.03, -0.03, 0.0]), np.zeros(3))
+    rate, reason, _ = envelope.clock_rate(twist, place, 0.2)
+    share = np.sqrt(0.5) * config.approach_gain * away / 0.03  # at half of the deceleration
+    helps = 0.2 <= share < 1.0
+    assert rate == pytest.approx(share if helps else 1.0)
+    assert reason == ("workspace" if helps else "")
 
 
 def test_slow_share_bounds_plan_and_feedback_together():
