@@ -16,7 +16,8 @@ from ..errors import SafetyError
 from ..robots.kinematics import ArmModel, Chain
 from ..types import FloatArray
 from .controller_settings import ControllerSettings
-from .envelope import Envelope, Place
+from .envelope import Envelope
+from .place import Place
 
 HAND: Final = 140.0  # [N] ISO/TS 15066:2016, Table A.2, hands and fingers, quasi-static
 FOREARM: Final = 160.0  # [N] the same, lower arms and wrist joints
