@@ -146,7 +146,7 @@ _ALL: Final = (
     _rest("inference_hang", "inference hangs (SIGSTOP)", *PLANNERS, limit=STARVED),
     _stop("stop_called", "/adp/stop is called", "stop_called", limit=ASKED),
     replace(
-        _stop("backlog", "50 messages queue up in the driver", "second_publisher", limit=GRAPH),
+        _stop("backlog", "stop with 50 messages in the driver's queue", "stop_called", limit=ASKED),
         braking=_BRAKING,
     ),
     replace(

@@ -5,7 +5,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -48,15 +47,19 @@ from .fault_filters import Filter
 from .stamps import seconds, time_message
 
 SERVICES: Final = ("start", "stop", "reset", "tare", "home")
-_MARK: Final = 1e-6  # [rad/s] by which the bench's own velocity messages are known
 _POLL: Final = 0.0005  # [s]
 _KEPT: Final = 6000  # messages of each kind: a minute
 _LATCHED: Final = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _NAMES: Final = tuple(status.name.lower() for status in Status)
 
 
+def tampered(topic: str) -> str:
+    """Return the name under which the controller hears a topic of a campaign."""
+    return "/faults/" + topic.removeprefix("/")
+
+
 class FaultObserver(Node):
-    """Keeps commands, tool positions and safety states; times are monotonic, in [s].
+    """Passes commands on; keeps them, tool positions and states; times are monotonic, in [s].
 
     Subscribes: the driver's commands, /adp/safety_state, /diagnostics
     Calls: the controller's services, the driver's start
@@ -77,10 +80,11 @@ class FaultObserver(Node):
         self._states: deque[tuple[float, str, str]] = deque(maxlen=_KEPT)
         robot = robot_named(robot_type)
         velocity = robot.topic_in("cartesian_velocity_with_fingers")
-        self.create_subscription(PoseVelocityWithFingers, velocity, self._on_command, 100)
-        self.create_subscription(
-            JointVelocity, robot.topic_in("joint_velocity"), self._on_joint_command, 100
-        )
+        joints = robot.topic_in("joint_velocity")
+        self._driver = self.create_publisher(PoseVelocityWithFingers, velocity, 10)
+        self._driver_joints = self.create_publisher(JointVelocity, joints, 10)
+        self.create_subscription(PoseVelocityWithFingers, tampered(velocity), self._on_command, 100)
+        self.create_subscription(JointVelocity, tampered(joints), self._on_joint_command, 100)
         self.create_subscription(
             FingerPosition, robot.topic_out("finger_position"), self._on_fingers, 10
         )
@@ -88,7 +92,7 @@ class FaultObserver(Node):
         self._model = arm_model(robot_type)
         self._joints: FloatArray | None = None
         self._fingers: deque[tuple[float, float]] = deque(maxlen=_KEPT)
-        self._velocity = velocity
+        self._velocity = tampered(velocity)
         self._rogues: list[Any] = []
         self._last_command: PoseVelocityWithFingers | None = None
         self.create_subscription(SafetyState, "/adp/safety_state", self._on_state, _LATCHED)
@@ -139,11 +143,7 @@ class FaultObserver(Node):
     @contextmanager
     def lifting(self) -> Iterator[Callable[[float], None]]:
         """Give a function that sends the driver one velocity straight up, in [m/s]."""
-        publisher = self.create_publisher(PoseVelocityWithFingers, self._velocity, 1)
-        try:
-            yield lambda speed: publisher.publish(PoseVelocityWithFingers(twist_linear_z=speed))
-        finally:
-            self.destroy_publisher(publisher)
+        yield lambda speed: self._driver.publish(PoseVelocityWithFingers(twist_linear_z=speed))
 
     def intrude(self, line: str) -> None:
         """Become a second publisher of a line: ``velocity`` or ``chunks``; sends nothing."""
@@ -155,17 +155,9 @@ class FaultObserver(Node):
         self._rogues.append(self.create_publisher(kind, topic, 1))
 
     def crowd(self, count: int) -> None:
-        """Queue up messages of the present velocity in the driver, as a second publisher."""
-        last = deepcopy(self._last_command)
-        if last is None:
-            return
-        last.twist_angular_x = _MARK
-        publisher = self.create_publisher(PoseVelocityWithFingers, self._velocity, count)
-        self._rogues.append(publisher)
-        while publisher.get_subscription_count() < 2:  # the driver and this bench
-            time.sleep(_POLL)
-        for _ in range(count):
-            publisher.publish(last)
+        """Let messages of the present velocity queue up in the driver."""
+        for _ in range(count if self._last_command is not None else 0):
+            self._driver.publish(self._last_command)
             time.sleep(_POLL)
 
     def withdraw(self) -> None:
@@ -175,10 +167,9 @@ class FaultObserver(Node):
 
     def _on_command(self, message: PoseVelocityWithFingers, info: Mapping[str, Any]) -> None:
         """Note a command and when the controller sent it, however long it waited here."""
+        self._driver.publish(message)
         age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
         now, m = time.monotonic() - age, message
-        if abs(message.twist_angular_x - _MARK) < 1e-3 * _MARK:  # one of the crowd
-            return
         self._last_command = message
         linear = (m.twist_linear_x, m.twist_linear_y, m.twist_linear_z)
         angular = (m.twist_angular_x, m.twist_angular_y, m.twist_angular_z)
@@ -188,6 +179,7 @@ class FaultObserver(Node):
 
     def _on_joint_command(self, message: JointVelocity, info: Mapping[str, Any]) -> None:
         """Note the tool's velocity that joint speeds lead to where the arm is."""
+        self._driver_joints.publish(message)
         age = max(0.0, 1e-9 * (time.time_ns() - int(info["source_timestamp"])))
         if self.watching and self._joints is not None:
             speeds = np.radians(joint_values(message))
@@ -222,13 +214,9 @@ CHUNKS: Final = "/adp/action_chunk"
 DRIVER_SERVICES: Final[Mapping[str, type]] = MappingProxyType(
     {"stop": Stop, "start": Start, "clear_trajectories": ClearTrajectories}
 )
+COMMANDS: Final = ("cartesian_velocity_with_fingers", "joint_velocity")
 _ENABLE_PERIOD: Final = 0.1  # [s]
 _FRAME_AGE: Final = 0.05  # [s] of the pictures that there are not
-
-
-def tampered(topic: str) -> str:
-    """Return the name under which the controller hears a topic of a campaign."""
-    return "/faults/" + topic.removeprefix("/")
 
 
 class FaultBench(FaultObserver):

@@ -13,7 +13,7 @@ from ..control.torque import TorqueConfig
 from ..faults.kinds import Kind
 from ..faults.plan import Fault
 from ..faults.sdk_kinds import EVERY_KIND, SDK_KINDS
-from .fault_bench import CHUNKS, DRIVER_SERVICES, TOPICS, FaultBench, tampered
+from .fault_bench import CHUNKS, COMMANDS, DRIVER_SERVICES, TOPICS, FaultBench, tampered
 from .fault_filters import (
     Filter,
     Freezing,
@@ -55,7 +55,7 @@ def campaign_program(spec: NodeSpec, parameters: Sequence[str] = ()) -> Program:
     driver = f"/{spec.parameters['robot_type']}_driver/out/"
     calls = driver.removesuffix("out/") + "in/"
     topics = [*(driver + name for name in TOPICS), CHUNKS]
-    topics += [calls + name for name in DRIVER_SERVICES]
+    topics += [calls + name for name in (*DRIVER_SERVICES, *COMMANDS)]
     words = [f"{topic}:={tampered(topic)}" for topic in topics]
     extra = [word for remap in words for word in ("-r", remap)]
     extra += [word for parameter in (*BLIND, *parameters) for word in ("-p", parameter)]
@@ -216,8 +216,8 @@ class Injector:
     def _pause_controller(self) -> None:
         self._processes.send("controller_node", signal.SIGSTOP)
         time.sleep(_PAUSE)
-        self._processes.send("controller_node", signal.SIGCONT)
         self._at = time.monotonic()
+        self._processes.send("controller_node", signal.SIGCONT)
 
     def _pause_driver(self) -> None:
         """Silence begins with the last sample that has passed."""
@@ -227,8 +227,9 @@ class Injector:
         self._processes.send("sim_node", signal.SIGCONT)
 
     def _crowd(self) -> None:
-        self._at = time.monotonic()
         self._bench.crowd(_CROWD)
+        self._at = time.monotonic()
+        self._bench.call("stop")
 
     def _stop_closing_hand(self) -> None:
         self._bench.patrol.closing = True

@@ -159,7 +159,7 @@ def test_every_kind_on_the_way_home_is_a_kind_besides():
 def test_what_moves_on_after_zero_velocity_is_named():
     """A queue that the driver works off, and fingers that go on closing."""
     kind = KINDS["backlog"]
-    good = _trace(cause="second_publisher", speed=0.1)
+    good = _trace(cause="stop_called", speed=0.1)
     assert judge(kind, 1.0, good).violations == ()
     backlog = Trace(good.commands, _trace(zero=0.5, speed=0.1).tool, good.states)
     violations = judge(kind, 1.0, backlog).violations
