@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -550,6 +551,30 @@ def test_dry_run_sends_nothing():
         assert rig.driver.commands == [] and rig.driver.calls == []
     finally:
         rig.close()
+
+
+def test_sros2_policy_permits_what_the_controller_does_and_no_more(rig):
+    """Its topics and services in the graph are those of its profile in config/sros2/policy.xml."""
+    policy = ElementTree.parse(CONFIG.parent / "sros2" / "policy.xml")
+    profile = next(p for p in policy.iter("profile") if p.get("node") == "controller_node")
+
+    def allowed(kind, way):
+        entries = profile.findall(f"{kind}s[@{way}='ALLOW']/{kind}")
+        return {f"/{entry.text}" for entry in entries}
+
+    rig.person.wait_status(SafetyState.ARMED)
+    where = ("controller_node", "/")
+    graph = rig.person
+    for found, permitted in (
+        (graph.get_publisher_names_and_types_by_node, allowed("topic", "publish")),
+        (graph.get_subscriber_names_and_types_by_node, allowed("topic", "subscribe")),
+        (graph.get_service_names_and_types_by_node, allowed("service", "reply")),
+        (graph.get_client_names_and_types_by_node, allowed("service", "request")),
+    ):
+        names = {name for name, _ in found(*where)}
+        assert names - permitted == set()
+        spare = {"/clock", "/parameter_events"}
+        assert {n for n in permitted - names if "parameter" not in n} <= spare
 
 
 def test_end_of_the_node_is_zero_velocity(rig):
