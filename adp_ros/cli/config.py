@@ -15,6 +15,8 @@ from ..adp.gate_settings import GateConfig, ReleasedGateSettings
 from ..errors import ConfigError
 from ..ros.argument_table import launch_arguments
 from ..ros.launch_table import GROUPS
+from ..serving.mapping import RemoteMapping
+from ..serving.serve_settings import ServeSettings
 from ..settings import (
     Groups,
     field_kind,
@@ -52,6 +54,12 @@ FLAT_FILES: Final[Mapping[str, tuple[str, Sections]]] = {
             PruningSettings: {"qk_keep_ratio": 0.1, "merge": "grid", "merge_grid": 2},
             GateSwitches: {"use_dynamic_visual_strategy": False},
         },
+    ),
+    "remote/adp_ros.yaml": (
+        "Mapping file of a policy server: what it wants and gives. This one, the defaults, is for "
+        "a server of our own (adp-ros serve), which says most of it itself and prunes as the gate "
+        "of the client decides. The others in this folder are starts for other people's servers.",
+        {RemoteMapping: None},
     ),
     "adp_released.yaml": (
         "The released code's configuration and its gate, exactly: motion is the net displacement "
@@ -178,6 +186,8 @@ def markdown(share: Path) -> str:
     parts.append("## config/adp.yaml")
     for config in FLAT_FILES["adp.yaml"][1]:
         parts += [_title(config), _rows(config, "")]
+    parts += ["## config/remote/adp_ros.yaml", _title(RemoteMapping), _rows(RemoteMapping, "")]
+    parts += ["## adp-ros serve", _title(ServeSettings), _rows(ServeSettings, "")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -245,5 +255,6 @@ def _write(path: Path, text: str, force: bool) -> str:
             return "unchanged"
         if not force:
             return "left alone"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return "written"

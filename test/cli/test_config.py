@@ -18,12 +18,17 @@ NODES = ("camera", "camera2", "controller", "driver", "inference", "record", "si
 def test_files_in_config_are_written_by_the_command(tmp_path: Path) -> None:
     """Byte for byte: whoever changes a setting runs ``adp-ros config --force``."""
     assert main(["config", "--output", str(tmp_path)]) == 0
-    written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    written = {
+        str(path.relative_to(tmp_path)): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
     assert set(written) == {
         *(f"{name}.yaml" for name in NODES),
         "adp.yaml",
         "adp_merge.yaml",
         "adp_released.yaml",
+        "remote/adp_ros.yaml",
     }
     for name, text in written.items():
         assert text == (SHARE / "config" / name).read_bytes(), name
