@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
     add_robot_name(parser)
     parser.add_argument("--inertia", choices=("kinova", "dm_control"), default="kinova")
+    parser.add_argument(
+        "--torque-source",
+        choices=("raw", "gravity_free"),
+        default="raw",
+        help="what the driver publishes (torque.source of the controller; default: raw)",
+    )
     parser.add_argument("--payload-mass", type=float, default=0.0, help="in the hand, in [kg]")
     parser.add_argument("--margin", type=float, default=0.5, help="in [N m] (default: 0.5)")
     parser.add_argument(
@@ -64,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(f"--margin is {arguments.margin:g}, allowed: 0 to 10 [N m]")
     given = {name: vars(arguments)[name] for name in ("robot_type", "inertia", "payload_mass")}
     arm = ArmConfig(**given)
-    config = TorqueConfig()
+    config = TorqueConfig(source=arguments.torque_source)
     if arguments.live is None:
         motion = read_free_motion(arguments.bag, arguments.robot_type)
     else:

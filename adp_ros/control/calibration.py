@@ -79,6 +79,7 @@ def residuals(motion: FreeMotion, model: ArmModel, config: TorqueConfig) -> Resi
         SafetyError: The arm never rests, or the offset is too large; says why.
     """
     gravity = np.array([gravity_torque(model, joints) for joints in motion.joints])
+    explained = config.gravity_share * gravity
     monitor = TorqueMonitor(config)
     reason = "there are no samples"
     for time, torque, weight, joints in zip(
@@ -90,7 +91,7 @@ def residuals(motion: FreeMotion, model: ArmModel, config: TorqueConfig) -> Resi
         except SafetyError as error:
             reason = str(error)
             continue
-        values = motion.torques - gravity - offset
+        values = motion.torques - explained - offset
         gaps = np.maximum(np.diff(motion.times, prepend=motion.times[0] - 1.0), 1e-3)
         moved = np.diff(motion.joints, axis=0, prepend=motion.joints[:1])
         speeds = np.max(np.abs(moved), axis=1) / gaps

@@ -20,6 +20,13 @@ class TorqueConfig:
     what ramped free motion causes in the simulated arm.
     """
 
+    source: str = setting(
+        "raw",
+        "What the driver publishes: raw torques, of which the gravity model is taken off, or "
+        "gravity_free ones, of which the arm has taken its own estimate off (torque_source of the "
+        "driver).",
+        choices=("raw", "gravity_free"),
+    )
     stop: tuple[float, ...] = setting(
         (4.0, 6.0, 4.0, 2.0, 2.0, 1.5),
         "Residual torque per joint that stops the arm.",
@@ -109,6 +116,11 @@ class TorqueConfig:
         check_settings(self, "torque.")
 
     @property
+    def gravity_share(self) -> float:
+        """Share of gravity that the measured torques hold: all of it or none."""
+        return 1.0 if self.source == "raw" else 0.0
+
+    @property
     def stop_levels(self) -> FloatArray:
         """Shape (6,), in [N m]."""
         return np.array(self.stop, dtype=np.float64)
@@ -177,7 +189,7 @@ class TorqueMonitor:
         Returns:
             The level, also kept in ``level``; ``message`` says which joint and how much.
         """
-        unexplained = measured - gravity
+        unexplained = measured - self._config.gravity_share * gravity
         self._remember(_Sample(arrival, unexplained, np.array(joints)))
         self.residual = unexplained - (0.0 if self.tare is None else self.tare)
         if allowance is not None:

@@ -8,8 +8,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from ..errors import ConfigError
 from ..policies.checkpoints import small_checkpoint
 from ..robots.jaco2.driver_settings import ArmDriverSettings
 from ..robots.jaco2.probe import probe_arm
@@ -33,13 +34,30 @@ def with_sdk(specs: tuple[NodeSpec, ...], stand_in: bool) -> tuple[NodeSpec, ...
     Raises:
         AdpError: The libraries or the arm are not there; nothing was started then.
     """
+    _check_torque_source(specs)
     return _with_stand_in(specs) if stand_in else tuple(map(_with_arm, specs))
+
+
+def _values(spec: NodeSpec) -> dict[str, Any]:
+    return read_parameters(spec.parameter_file, spec.name) | dict(spec.parameters)
+
+
+def _check_torque_source(specs: tuple[NodeSpec, ...]) -> None:
+    """Refuse a controller that would take gravity off twice, or not at all."""
+    values = {spec.executable: _values(spec) for spec in specs}
+    driver = values[DRIVER].get("torque_source", "raw")
+    controller = values["controller_node"].get("torque.source", "raw")
+    if driver != controller:
+        raise ConfigError(
+            f"torque_source of the driver is {driver!r}, and torque.source of the controller is "
+            f"{controller!r}, allowed: the same"
+        )
 
 
 def _with_arm(spec: NodeSpec) -> NodeSpec:
     if spec.executable != DRIVER:
         return spec
-    values = read_parameters(spec.parameter_file, spec.name) | dict(spec.parameters)
+    values = _values(spec)
     own = {name: value for name, value in values.items() if name not in ROS_NAMES}
     settings = config_from_mapping(ArmDriverSettings, own)
     probe_arm(settings, 0.0)

@@ -281,3 +281,17 @@ def test_first_tare_is_compared_with_the_calibrated_offset():
     assert _at_rest(times, 5 * [3.2], offset=known).renew_tare(1.0)[1] == pytest.approx(3.2)
     with pytest.raises(SafetyError, match=r"is \+3\.20 N m, the last one kept \+0\.00, allowed: a"):
         _at_rest(times, 5 * [3.2]).renew_tare(1.0)
+
+
+def test_gravity_free_torques_are_compared_with_nothing():
+    """Where the arm has taken gravity off, the model does not take it off a second time."""
+    gravity = np.array([0.0, -12.0, 3.0, 0.5, 0.0, 0.0])
+    for source, measured in (("raw", gravity + 0.2), ("gravity_free", np.full(6, 0.2))):
+        monitor = TorqueMonitor(TorqueConfig(source=source))
+        for i in range(4):
+            level = monitor.take(measured, gravity, np.zeros(6), 0.02 * i)
+        assert level is TorqueLevel.OK
+        np.testing.assert_allclose(monitor.residual, 0.2, atol=1e-12)
+    doubled = TorqueMonitor(TorqueConfig())
+    doubled.take(np.full(6, 0.2), gravity, np.zeros(6), 0.0)
+    np.testing.assert_allclose(doubled.residual, 0.2 - gravity)

@@ -10,6 +10,7 @@ from adp_ros.errors import CheckpointError, ConfigError
 from adp_ros.policies.checkpoints import FOLDER, learnt_in_simulation
 from adp_ros.ros.argument_table import launch_arguments, parse_assignments
 from adp_ros.ros.launch_arguments import LaunchSettings, resolve_settings
+from adp_ros.ros.launch_sdk import with_sdk
 from adp_ros.ros.launch_table import NodeSpec, check_parameters, node_table, yaml_scalar
 from adp_ros.settings import share_directory
 from adp_ros.sim.kinds.place import PlaceTask
@@ -346,3 +347,16 @@ def test_share_directory_is_named_when_missing(
     assert found == tmp_path / "ament/share/adp_ros"
     with pytest.raises(ConfigError, match="config/ of adp_ros not found in .*prefix/share/adp_ros"):
         share_directory({})
+
+
+def test_driver_and_controller_must_mean_the_same_torques(share: Path) -> None:
+    """Else gravity would be taken off twice, or not at all; refused before anything starts."""
+    nodes = node_table(resolve_settings({"robot": "kinova"}, share), share, share)
+    changed = tuple(
+        replace(node, parameters={**node.parameters, "torque_source": "gravity_free"})
+        if node.executable == "driver_node"
+        else node
+        for node in nodes
+    )
+    with pytest.raises(ConfigError, match="torque_source of the driver is 'gravity_free'"):
+        with_sdk(changed, stand_in=True)
