@@ -70,6 +70,7 @@ class Controller:
         self._sent: Twist | None = None
         self._last_tick: float | None = None
         self._asleep = 0.0
+        self.stop_delay = 0.0  # [s] from the sample or call that asked for the last stop to a zero
 
     @property
     def status(self) -> Status:
@@ -275,6 +276,8 @@ class Controller:
             self.episode.halt(self.supervisor.feedback.opening)
             self._driver_homes = False
             self._begin_motion()
+            last = self.supervisor.machine.last
+            self.stop_delay = now - last.time if last is not None else 0.0
         output = self._act(now, period)
         self._sent = output.command.twist if output.command else None
         return output

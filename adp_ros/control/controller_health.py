@@ -46,6 +46,7 @@ class ControllerReport:
         state = self._controller.snapshot()
         values: dict[str, Value] = {"status": state.status.name.lower(), "cause": state.cause}
         values["stops"] = self._controller.supervisor.machine.stops
+        values["stop_delay_ms"] = _MS * self._controller.stop_delay
         message = state.message or state.status.name.lower()
         if state.status is Status.STOPPED:
             return Health(Level.ERROR, message, values)

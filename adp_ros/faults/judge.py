@@ -1,6 +1,6 @@
 """What a fault led to, from what was seen on the wire."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -191,6 +191,23 @@ def _rules(kind: Kind, trace: Trace) -> list[str]:
     if len(times) > width and (times[width:] - times[:-width]).min() < 1.0:
         found.append(f"more than {width} messages in a second")
     return found
+
+
+LATE: Final = "zero velocity after"
+
+
+def explained(kind: Kind, outcome: Judgement, delay: float) -> Judgement:
+    """Say whose delay it was when the zero velocity after a torque came late.
+
+    Args:
+        kind: Its kind.
+        outcome: As judged from the wire.
+        delay: Time from the sample's arrival in the controller to its zero velocity, in [s].
+    """
+    whose = "the controller's" if delay > kind.limit else "the way of the sample: a busy machine's"
+    note = f"; {1e3 * delay:.0f} ms from the sample's arrival on, so the delay is {whose}"
+    found = tuple(v + note if v.startswith(LATE) else v for v in outcome.violations)
+    return replace(outcome, violations=found)
 
 
 def _in_time(what: str, value: float | None, limit: float) -> list[str]:

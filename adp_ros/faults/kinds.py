@@ -15,6 +15,7 @@ DISAGREES: Final = 0.6  # [s] from the first turn: 0.3 s are compared, three sam
 ENABLE: Final = 0.45  # [s] from the last message: 0.25 s of silence are allowed
 CHUNK: Final = 0.6  # [s] from the bad chunk: at most one step, then the ramp from full speed
 STARVED: Final = 2.0  # [s]: what was planned is finished, then the ramp
+SPIKES: Final = ("torque_spike", "table_press")  # what one sample of the torque tells
 PLANNERS: Final = ("camera_node", "inference_node")
 
 

@@ -72,6 +72,7 @@ class FaultObserver(Node):
     def __init__(self, robot_type: str, **arguments: Any) -> None:
         super().__init__("fault_bench", **arguments)
         self.force = 0.0
+        self.stop_delay = 0.0  # [s] of the last stop, as the controller measured it
         self.watching = True
         self.status = ""
         self.cause = ""
@@ -200,6 +201,8 @@ class FaultObserver(Node):
             for pair in status.values:
                 if pair.key == "contact_force_max_n":
                     self.force = max(self.force, float(pair.value))
+                elif pair.key == "stop_delay_ms":
+                    self.stop_delay = 1e-3 * float(pair.value)
 
 
 TOPICS: Final[Mapping[str, type]] = MappingProxyType(

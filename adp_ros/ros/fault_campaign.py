@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import AdpError
-from ..faults.judge import Judgement, judge
-from ..faults.kinds import Kind, Reaction
+from ..faults.judge import LATE, Judgement, explained, judge
+from ..faults.kinds import SPIKES, Kind, Reaction
 from ..faults.plan import Fault
 from ..faults.sdk_kinds import DRIVER, EVERY_KIND
 from .fault_bench import FaultBench
@@ -75,6 +75,7 @@ _AFTER: Final = 0.7  # [s] of looking after a reaction
 _LOOK: Final = 1.0  # [s] of looking at a fault that nothing must follow
 _BEFORE: Final = 1.0  # [s] of looking before it
 _HOME_SHARE: Final = 3.0  # times a fault's delay: 0.3 to 3 s on the way home
+_NEWS: Final = 1.5  # [s]; diagnostics come once a second
 _LIFT: Final = (0.05, 1.2)  # [m/s], [s]
 _FULL: Final = 0.7  # share of the speed asked for that counts as motion
 _MOVES: Final = 0.02  # [m/s]
@@ -234,7 +235,11 @@ class Campaign(Waiting):
         self._sleep(_AFTER)
         if kind.name == "table_press":
             self._sleep(_LOOK)  # the force comes with the next diagnostics
-        return judge(kind, at, bench.trace(since))
+        outcome = judge(kind, at, bench.trace(since))
+        if kind.fault in SPIKES and any(v.startswith(LATE) for v in outcome.violations):
+            self._sleep(_NEWS)
+            outcome = explained(kind, outcome, bench.stop_delay)
+        return outcome
 
     def _is_over(self, kind: Kind, at: float) -> bool:
         if kind.ends == "controller_node":

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..control.torque import TorqueConfig
-from ..faults.kinds import Kind
+from ..faults.kinds import SPIKES, Kind
 from ..faults.plan import Fault
 from ..faults.sdk_kinds import EVERY_KIND, SDK_KINDS
 from .fault_bench import CHUNKS, COMMANDS, DRIVER_SERVICES, TOPICS, FaultBench, tampered
@@ -278,7 +278,7 @@ class Injector:
         bench = self._bench
         if self._at is not None:
             return self._at
-        if kind.fault in ("torque_spike", "table_press"):
+        if kind.fault in SPIKES:
             return bench.over_at[0] if bench.over_at else None
         swapped = kind.name.endswith("_reordered")
         times = [t[swapped] for t in bench.changed_at.values() if len(t) > int(swapped)]

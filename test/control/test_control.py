@@ -21,6 +21,7 @@ from adp_ros.errors import ConfigError, SafetyError
 from adp_ros.health import Level
 from adp_ros.robots.jaco2.arms import arm_model
 from adp_ros.robots.kinematics import gravity_torque
+from adp_ros.types import TorqueSample
 
 HOME = arm_model("j2n6s300").home
 SYNC = ControllerSettings(chunk=ChunkConfig(execution="sync"))
@@ -517,3 +518,17 @@ def test_stream_faster_than_its_gap_is_refused():
         StreamConfig(period=0.009)
     with pytest.raises(ConfigError, match="robot_type is 'ur5', allowed"):
         ArmConfig(robot_type="ur5")
+
+
+def test_delay_of_a_stop_counts_from_the_samples_arrival():
+    """An overload 6 ms before the tick is 6 ms of delay."""
+    bench = Bench().started()
+    bench.answer = _policy([0.0, 0.0, 0.0])
+    bench.run(0.5)
+    bench.arm.push[1] = 20.0
+    torque, _, _ = bench.arm.measure()
+    bench.controller.take(TorqueSample(torque, bench.now + 0.004))
+    assert bench.status is Status.STOPPED
+    bench.arm.push[1] = 0.0
+    bench.tick()
+    assert bench.controller.stop_delay == pytest.approx(0.006)

@@ -7,7 +7,7 @@ import pytest
 
 from adp_ros.errors import ConfigError
 from adp_ros.faults.campaign_report import NominalEpisode, NominalSummary, draw_campaign, summarise
-from adp_ros.faults.judge import Judgement, Trace, judge
+from adp_ros.faults.judge import Judgement, Trace, explained, judge
 from adp_ros.faults.kinds import KINDS, Reaction
 from adp_ros.faults.plan import DOWN, MIDDLE, Patrol, check_kinds, make_plan
 from adp_ros.geometry import rotation_from_rotvec
@@ -144,6 +144,18 @@ def test_dead_sensor_counts_from_the_motion_in_which_it_can_be_told():
     trace.commands[slow, 1] = 0.02
     outcome = judge(KINDS["pose_frozen"], 1.0, trace)
     assert outcome.reaction == pytest.approx(0.3 - 0.17, abs=0.02)
+
+
+def test_late_reaction_says_whose_delay_it_was():
+    """A sample that came late itself fails for that reason; it fails all the same."""
+    kind = KINDS["torque_spike"]
+    late = judge(kind, 1.0, _trace(zero=0.06))
+    for delay, whose in ((0.004, "the way of the sample"), (0.055, "the controller's")):
+        (violation,) = explained(kind, late, delay).violations
+        assert violation.startswith("zero velocity after 6") and whose in violation
+        assert f"; {1e3 * delay:.0f} ms from the sample's arrival on" in violation
+    good = judge(kind, 1.0, _trace())
+    assert explained(kind, good, 0.004) == good
 
 
 def test_every_kind_on_the_way_home_is_a_kind_besides():

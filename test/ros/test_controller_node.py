@@ -622,6 +622,21 @@ def test_bad_parameter_ends_the_node_with_one_line(parameter, message, capfd):
     assert "Traceback" not in output
 
 
+def test_controller_of_another_kind_of_arm_with_plain_names_is_refused(rig):
+    """Both would offer /adp/start, and one call would start both; the first one lives on."""
+    rig.person.wait_status(SafetyState.ARMED)
+    code = "import sys; from adp_ros.ros.controller_node import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "--ros-args", "-p", "robot_type:=j2n6s200"]
+    environment = {**os.environ, "ROS_DOMAIN_ID": str(_domain())}
+    ended = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment
+    )
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "one per arm and ROS domain is allowed" in errors[0]
+    rig.started()
+
+
 def test_process_with_an_unknown_parameter_ends_with_status_2():
     """As an operator sees it: the nearest name is proposed."""
     process = _process("torqe.samples:=3")
