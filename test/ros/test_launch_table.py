@@ -1,5 +1,6 @@
 """Launch arguments and the node table: defaults, refusals, and what each choice changes."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -349,8 +350,9 @@ def test_share_directory_is_named_when_missing(
         share_directory({})
 
 
-def test_driver_and_controller_must_mean_the_same_torques(share: Path) -> None:
+def test_driver_and_controller_must_mean_the_same_torques() -> None:
     """Else gravity would be taken off twice, or not at all; refused before anything starts."""
+    share = share_directory(os.environ)
     nodes = node_table(resolve_settings({"robot": "kinova"}, share), share, share)
     changed = tuple(
         replace(node, parameters={**node.parameters, "torque_source": "gravity_free"})
