@@ -68,7 +68,7 @@ def small_start(examples, size="tiny"):
     """A new model, values of its statistics file, and the statistics."""
     start = start_new(Recipe(size=size), DatasetInfo(state=STATE), _STACK)
     values = {"made": statistics_values(examples)}
-    from adp_ros.policies.openvla.create import write_json
+    from adp_ros.policies.checkpoints import write_json
 
     write_json(start.description / "dataset_statistics.json", values)
     return start, values, load_statistics(start.description)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from functools import partial
@@ -73,13 +74,9 @@ def read_environment(device: str) -> Environment:
 
 
 def _cpu_field(name: str) -> str | None:
-    if not _CPU_INFO.is_file():
-        return None
-    for line in _CPU_INFO.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
+    text = _CPU_INFO.read_text(encoding="utf-8") if _CPU_INFO.is_file() else ""
+    found = re.search(rf"^{name}\s*:(.*)$", text, re.MULTILINE)
+    return None if found is None else found[1].strip()
 
 
 _EPISODE = 100  # windows

@@ -170,9 +170,6 @@ def shifted_camera(config: RolloutConfig, scene: SceneVariant) -> TwinRenderer:
 
     Direction and axis are drawn from the seed, lengths are those of the variant; the shift comes
     on top of what the level of randomisation does.
-
-    Raises:
-        TwinError: No graphics backend works.
     """
     renderer = TwinRenderer(config.scene)
     rng = np.random.default_rng([config.seed, _STREAM])
@@ -187,35 +184,19 @@ def shifted_camera(config: RolloutConfig, scene: SceneVariant) -> TwinRenderer:
     return renderer
 
 
-_SECTIONS: Final = ("conditions", "sets", "scenes")
-_CONDITION: Final = ("description", "policy", "adp")
-_SET: Final = ("description", "conditions")
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionSet:
-    """Conditions that belong together, such as a table of the paper.
-
-    Attributes:
-        description: One sentence.
-    """
-
-    name: str
-    description: str
-    conditions: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class EvalConfig:
     """The whole file.
 
     Attributes:
         conditions: Name -> ``description``, ``policy`` and ``adp``, its overrides.
+        sets: Name -> conditions that belong together, such as a table of the paper.
+        scenes: Name -> variant of the scene.
         adp: Settings of gate and pruning that the conditions override.
     """
 
     conditions: Mapping[str, Mapping[str, Any]]
-    sets: Mapping[str, ConditionSet]
+    sets: Mapping[str, Sequence[str]]
     scenes: Mapping[str, SceneVariant]
     adp: Mapping[str, Any]
 
@@ -226,7 +207,8 @@ class EvalConfig:
             ConfigError: The name is unknown or the ratio not allowed.
         """
         base, at, ratio = name.partition("@")
-        values = _named("condition", base, self.conditions)
+        refuse_unknown([base], self.conditions, "unknown condition")
+        values = self.conditions[base]
         adp = {**self.adp, **values.get("adp", {})}
         description, policy = values.get("description", ""), values.get("policy", "oft")
         try:
@@ -242,7 +224,8 @@ class EvalConfig:
         Raises:
             ConfigError: A name is unknown.
         """
-        wanted = [name for each in sets for name in _named("set", each, self.sets).conditions]
+        refuse_unknown(sets, self.sets, "unknown set")
+        wanted = [name for each in sets for name in self.sets[each]]
         return tuple(self.condition(name) for name in dict.fromkeys([*wanted, *names]))
 
     def scene(self, name: str) -> SceneVariant:
@@ -251,8 +234,8 @@ class EvalConfig:
         Raises:
             ConfigError: The name is unknown.
         """
-        found: SceneVariant = _named("scene", name, self.scenes)
-        return found
+        refuse_unknown([name], self.scenes, "unknown scene")
+        return self.scenes[name]
 
 
 def load_config(path: Path, adp: Path) -> EvalConfig:
@@ -263,33 +246,29 @@ def load_config(path: Path, adp: Path) -> EvalConfig:
     Raises:
         ConfigError: A file can't be read, a name is unknown, or a value is not allowed.
     """
-    values = read_mapping(path, "settings file")
-    refuse_unknown(values, _SECTIONS, f"{path.name}: unknown name")
-    conditions = _section(path, values, "conditions")
+    values, file = read_mapping(path, "settings file"), path.name
+    refuse_unknown(values, ("conditions", "sets", "scenes"), f"{file}: unknown name")
+    conditions, sets = (_section(path, values, name) for name in ("conditions", "sets"))
     for name, entry in conditions.items():
         if "@" in name:
-            raise ConfigError(f"{path.name}: condition {name!r}, '@' is kept for the keep ratio")
-        refuse_unknown(entry, _CONDITION, f"{path.name}: condition {name}: unknown name")
-    sets = {name: _set(path, name, v) for name, v in _section(path, values, "sets").items()}
+            raise ConfigError(f"{file}: condition {name!r}, '@' is kept for the keep ratio")
+        known = ("description", "policy", "adp")
+        refuse_unknown(entry, known, f"{file}: condition {name}: unknown name")
+    for name, entry in sets.items():
+        refuse_unknown(entry, ("description", "conditions"), f"{file}: set {name}: unknown name")
+        members = entry.get("conditions")
+        if not isinstance(members, list) or not members:
+            raise ConfigError(
+                f"{file}: set {name}: conditions is {members!r}, a list of names is needed"
+            )
+    members_of = {name: tuple(map(str, entry["conditions"])) for name, entry in sets.items()}
     scenes = {
-        name: config_from_mapping(SceneVariant, {"name": name, **entry}, f"{path.name}: {name}")
+        name: config_from_mapping(SceneVariant, {"name": name, **entry}, f"{file}: {name}")
         for name, entry in _section(path, values, "scenes").items()
     }
-    config = EvalConfig(conditions, sets, scenes, read_mapping(adp, "settings file"))
-    for name in conditions:
-        config.condition(name)
-    for each in sets.values():
-        config.chosen((), (each.name,))
+    config = EvalConfig(conditions, members_of, scenes, read_mapping(adp, "settings file"))
+    config.chosen(tuple(conditions), tuple(sets))
     return config
-
-
-def _set(path: Path, name: str, entry: Mapping[str, Any]) -> ConditionSet:
-    where = f"{path.name}: set {name}"
-    refuse_unknown(entry, _SET, f"{where}: unknown name")
-    members = entry.get("conditions")
-    if not isinstance(members, list) or not members:
-        raise ConfigError(f"{where}: conditions is {members!r}, a list of names is needed")
-    return ConditionSet(name, str(entry.get("description", "")), tuple(map(str, members)))
 
 
 def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapping[str, Any]]:
@@ -300,8 +279,3 @@ def _section(path: Path, values: Mapping[str, Any], name: str) -> dict[str, Mapp
         if not isinstance(entry, dict):
             raise ConfigError(f"{path.name}: {name}: {key} is {entry!r}, settings are needed")
     return {str(key): entry for key, entry in section.items()}
-
-
-def _named(kind: str, name: str, known: Mapping[str, Any]) -> Any:
-    refuse_unknown([name], known, f"unknown {kind}")
-    return known[name]

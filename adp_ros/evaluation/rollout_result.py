@@ -5,9 +5,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..control.chunk_buffer import ChunkCounters
 from ..control.controller_settings import ControllerSettings
 from ..control.safety_machine import SafetyEvent
@@ -20,20 +17,7 @@ from ..sim.sim_settings import DriverConfig, SensorConfig
 from ..sim.task import SceneConfig
 from ..sim.tasks import find_task
 from ..sim.twin import TwinTruth
-from ..types import FloatArray, Rgb
-
-
-class Renderer(Protocol):
-    """Draws the scene of one rollout."""
-
-    def render(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> Rgb:
-        """Return the front camera's picture, shape (480, 640, 3)."""
-        ...
-
-    def close(self) -> None:
-        """Release what it holds."""
-        ...
-
+from ..types import Rgb
 
 Draw = Callable[[TwinTruth], Rgb]
 """True state -> picture."""

@@ -21,12 +21,11 @@ from ..robots.robot import robot_named
 from ..sim.items import Receptacle
 from ..sim.placement import place
 from ..sim.twin import twin_fingerprint
-from .arm_loop import MakeCamera
 from .chunkers import ExpertChunker, PolicyChunker, load_setup
 from .conditions import digest_of, shifted_camera
 from .episodes import Episode, EpisodeJob, EpisodeResult, Plan, Shard, TakenWatch, jobs_of
 from .results import Identity, open_writer, read_results
-from .rollout import StepView, run_rollout
+from .rollout import MakeCamera, StepView, run_rollout
 from .rollout_result import Chunker, RolloutConfig, RolloutResult, SceneView
 from .workers import RunnerFactory, check_workers, run_jobs
 

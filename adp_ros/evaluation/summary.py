@@ -193,21 +193,15 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationSummary:
-    """The whole evaluation.
+    """The whole evaluation: what its :class:`.Identity` and :class:`.Results` say, and more.
 
     Attributes:
-        checkpoint: Where it lay, empty without one.
-        fingerprint: Its hash.
-        relevance: How the relevance of patches was learnt, in the checkpoint's own words.
-        loop: What the loop is made of.
-        conditions: Name -> description and settings.
-        scenes: Name -> description and settings.
+        rows: All groups.
         degradations: Variants of the scene against the first.
         detectable: Scene -> smallest loss of success against full vision that is found with 80 %
             power at this number of pairs, None when none is.
         unequal: True when tasks or conditions have different numbers of episodes.
         wall: Median time to compute an episode, in [s].
-        revisions: Commits of the code that ran them, where known.
     """
 
     checkpoint: str

@@ -26,13 +26,7 @@ def boschloo_p(successes: int, trials: int, other_successes: int, other_trials: 
     """Return the two-sided p value of Boschloo's exact test of two unpaired rates.
 
     Twice the smaller one-sided value, nowhere larger than Fisher's of the same kind. 1 when all
-    trials ended alike.
-
-    Args:
-        successes: Of the first condition.
-        trials: Of the first condition, at least one.
-        other_successes: Of the second condition.
-        other_trials: Of the second condition, at least one.
+    trials ended alike. Each condition needs a trial.
     """
     total = successes + other_successes
     if total in (0, trials + other_trials):
@@ -44,14 +38,7 @@ def boschloo_p(successes: int, trials: int, other_successes: int, other_trials: 
 def unpaired_difference(
     successes: int, trials: int, other_successes: int, other_trials: int
 ) -> Interval:
-    """Return first rate minus second with its exact unconditional interval.
-
-    Args:
-        successes: Of the first condition.
-        trials: Of the first condition, at least one.
-        other_successes: Of the second condition.
-        other_trials: Of the second condition, at least one.
-    """
+    """Return first rate minus second with its exact unconditional interval; both need a trial."""
     first, second = np.arange(trials + 1)[:, None], np.arange(other_trials + 1)[None, :]
     spread = _variance(first, trials) + _variance(second, other_trials)
     values = first / trials - second / other_trials
@@ -105,11 +92,8 @@ def _inverted(
 ) -> Interval:
     """Return the differences that the test does not reject.
 
-    Args:
-        values: Observed difference of every outcome, shape (N,).
-        spread: Variance of it, shape (N,).
-        observed: Place of the outcome that was observed.
-        chances: Difference -> probability of every outcome, shape (nuisance, N).
+    ``values`` and ``spread`` are difference and variance of every outcome, shape (N,), ``observed``
+    the place of the one that was, ``chances(difference)`` their probabilities, (nuisance, N).
     """
 
     def kept(difference: float) -> bool:

@@ -64,13 +64,6 @@ class WorkerError(AdpError):
     """An episode could not be run, or a worker process ended by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What a worker sends in place of a result: what went wrong, in words for the user."""
-
-    message: str
-
-
 @dataclass(slots=True)
 class _Worker(Generic[JobT]):
     process: BaseProcess
@@ -141,7 +134,7 @@ def _run_there(
 def _receive(worker: _Worker[JobT]) -> tuple[JobT, Any] | None:
     """Take what a worker says: None when it is ready for its first job."""
     try:
-        answer = worker.connection.recv()
+        failure, answer = worker.connection.recv()
     except (EOFError, OSError):
         worker.process.join(5.0)
         doing = f" in {worker.job}" if worker.job else " before its first episode"
@@ -149,9 +142,9 @@ def _receive(worker: _Worker[JobT]) -> tuple[JobT, Any] | None:
         raise WorkerError(
             f"a worker ended by itself with exit status {status}{doing}; the same command goes on"
         ) from None
-    if isinstance(answer, Failure):
+    if failure is not None:
         where = f"{worker.job}: " if worker.job else ""
-        raise WorkerError(f"{where}{answer.message}")
+        raise WorkerError(f"{where}{failure}")
     return None if worker.job is None else (worker.job, answer)
 
 
@@ -186,17 +179,17 @@ def _start(factory: RunnerFactory[JobT, ResultT]) -> _Worker[JobT]:
 
 
 def _serve(connection: Connection, factory: RunnerFactory[JobT, ResultT]) -> None:
-    """Run in the worker: answer each job until the parent closes or dies."""
+    """Answer each job with a failure or a result, until the parent closes or dies."""
     try:
         runner = factory()
-        connection.send(None)
+        connection.send((None, None))
         while (job := connection.recv()) is not None:
             try:
-                answer: ResultT | Failure = runner.run(job)
+                answer: tuple[str | None, ResultT | None] = (None, runner.run(job))
             except AdpError as error:
-                answer = Failure(str(error))
+                answer = (str(error), None)
             connection.send(answer)
     except AdpError as error:
-        connection.send(Failure(str(error)))
+        connection.send((str(error), None))
     except (EOFError, BrokenPipeError):
         return

@@ -30,7 +30,7 @@ from ..sim.look import draw_look
 from ..sim.task import make_expert
 from ..types import ACTION_SIZE, ActionConvention, FloatArray
 from .collection import POLICY, SOURCE, Collected, CollectPlan, CollectSettings, Job
-from .dataset import Dataset, open_dataset
+from .dataset import Dataset
 from .demonstrations import LANDMARKS, Demonstration, Frames, Landmarks
 from .run_files import append_line, read_lines
 
@@ -186,7 +186,7 @@ def collect(
     failures = dataset.directory / "left_out.jsonl"
     done = {*(line.get("name") for line in read_lines(failures)), *dataset.names()}
     jobs = [job for job in plan.jobs() if job.name not in done]
-    factory = partial(_make_worker, dataset.directory, plan.settings, adp_file)
+    factory = partial(Worker, dataset, plan.settings, adp_file)
     outcomes: list[Collected] = []
     show(None, 0, len(jobs))
     with closing(run_jobs(jobs, factory, workers)) as ended:
@@ -198,8 +198,3 @@ def collect(
             outcomes.append(collected)
             show(collected, len(outcomes), len(jobs))
     return outcomes
-
-
-def _make_worker(directory: Path, settings: CollectSettings, adp_file: Path) -> Worker:
-    """Make the worker in the process that is to use it."""
-    return Worker(open_dataset(directory), settings, adp_file)

@@ -1,7 +1,6 @@
 """A whole run: data and model in, checkpoint out."""
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -17,8 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, ConfigError
-from ..policies.checkpoints import TRAINING_FILE, read_json
-from ..policies.openvla.create import write_json
+from ..policies.checkpoints import TRAINING_FILE, read_json, write_json
 from ..policies.openvla.forward import Clock
 from ..policies.openvla.load import COMPONENTS, source
 from ..policies.openvla.model import OpenVla
@@ -30,6 +28,7 @@ from ..policies.openvla.weight_files import (
     PROPRIO_PROJECTOR,
     SINGLE_FILE,
     new_directory,
+    save_component,
 )
 from .batch import Collator
 from .demonstrations import NoOpFilter
@@ -78,7 +77,15 @@ def write_checkpoint(
         }
         save_file(weights, work / SINGLE_FILE, metadata={"format": "pt"})
         for name in COMPONENTS:
-            _write_component(work, name, tensors, step)
+            dtype = torch.float32 if name == PROPRIO_PROJECTOR else torch.bfloat16
+            prefix = f"{name}."
+            own = {
+                key.removeprefix(prefix): tensor.to(dtype)
+                for key, tensor in tensors.items()
+                if key.startswith(prefix)
+            }
+            if own or name == ACTION_HEAD:
+                save_component(work, name, step, own)
 
 
 def merged(model: OpenVla) -> dict[str, Tensor]:
@@ -91,19 +98,6 @@ def merged(model: OpenVla) -> dict[str, Tensor]:
         key: torch.cat([thirds[i] for i in sorted(thirds)]) if len(thirds) > 1 else thirds[0]
         for key, thirds in parts.items()
     }
-
-
-def _write_component(directory: Path, name: str, tensors: Mapping[str, Tensor], step: int) -> None:
-    dtype = torch.float32 if name == PROPRIO_PROJECTOR else torch.bfloat16
-    own = {
-        f"module.{key.removeprefix(f'{name}.')}": tensor.to(dtype)
-        for key, tensor in tensors.items()
-        if key.startswith(f"{name}.")
-    }
-    if own or name == ACTION_HEAD:
-        data = io.BytesIO()  # a file says why it can't be written, torch only that
-        torch.save(own, data)
-        (directory / f"{name}--{step}_checkpoint.pt").write_bytes(data.getbuffer())
 
 
 CHECKPOINT: Final = "checkpoint"  # directory below the run's

@@ -117,37 +117,6 @@ class SavedState:
     optimiser: dict[str, Any] | None
     place: tuple[int, int, int]
 
-    def write(self, directory: Path) -> None:
-        """Write it beside the old one, then put it in its place.
-
-        Raises:
-            CheckpointError: It can't be written; the old one stays.
-        """
-        with replacing(directory / STATE_FILE, CheckpointError) as work:
-            torch.save(vars(self), work)
-
-
-def read_state(directory: Path, fingerprint: str) -> SavedState | None:
-    """Read a state, None when there is none; one of another recipe or other data is refused.
-
-    Raises:
-        CheckpointError: The state is broken or of another recipe or other data.
-    """
-    path = directory / STATE_FILE
-    if not path.is_file():
-        return None
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        state = SavedState(**values)
-    except (OSError, RuntimeError, ValueError, EOFError, TypeError, UnpicklingError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if state.fingerprint != fingerprint:
-        raise CheckpointError(
-            f"{path} is of another recipe or other data; choose another --out, or delete it to "
-            "start from the beginning"
-        )
-    return state
-
 
 _VALIDATED: Final = 256  # held-out examples that a validation looks at
 
@@ -246,6 +215,9 @@ class Trainer:
     """One run of a recipe, whose state is saved in a directory.
 
     The network has the weights to begin from; the log hears of progress.
+
+    Attributes:
+        place: Where the run is.
     """
 
     def __init__(
@@ -268,13 +240,8 @@ class Trainer:
         self._processes = processes
         self._log = log
         self._mean = RunningMean(recipe.average)
-        self._place = Place(0, 0, 0)
+        self.place = Place(0, 0, 0)
         self._optimiser_state: dict[str, Any] | None = None
-
-    @property
-    def place(self) -> Place:
-        """Where the run is."""
-        return self._place
 
     def resume(self, fingerprint: str) -> bool:
         """Go on from the saved state, if there is one of this fingerprint of recipe and data.
@@ -283,14 +250,23 @@ class Trainer:
             CheckpointError: The state is broken or of another recipe or other data.
         """
         self._fingerprint = fingerprint
-        state = read_state(self._directory, fingerprint)
-        if state is None:
+        path = self._directory / STATE_FILE
+        if not path.is_file():
             return False
+        try:
+            state = SavedState(**torch.load(path, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, ValueError, EOFError, TypeError, UnpicklingError) as error:
+            raise CheckpointError(f"{path} cannot be read: {error}") from error
+        if state.fingerprint != fingerprint:
+            raise CheckpointError(
+                f"{path} is of another recipe or other data; choose another --out, or delete it to "
+                "start from the beginning"
+            )
         self._network.load_state_dict(state.network, strict=self._adapters is None)
         self._mean.values = {k: v.to(self._processes.device) for k, v in state.mean.items()}
         self._mean.count = state.mean_count
         self._optimiser_state = state.optimiser
-        self._place = Place(*state.place)
+        self.place = Place(*state.place)
         return True
 
     def run(self, interrupted: Callable[[], bool]) -> bool:
@@ -300,11 +276,11 @@ class Trainer:
             False when it was interrupted before.
         """
         for number, stage in enumerate(self._recipe.stages):
-            if number < self._place.stage:
+            if number < self.place.stage:
                 continue
             if not self._run_stage(number, stage, interrupted):
                 return False
-            self._place = Place(number + 1, 0, self._place.total)
+            self.place = Place(number + 1, 0, self.place.total)
             self._optimiser_state = None
             if number + 1 < len(self._recipe.stages):  # what stands still keeps its last value
                 self._mean = RunningMean(self._recipe.average)
@@ -323,11 +299,11 @@ class Trainer:
             shared = DistributedDataParallel(network)
         see = network.policy.see
         feed = StageFeed(self._collator, self._recipe, number, see, self._processes)
-        while self._place.step < stage.steps:
+        while self.place.step < stage.steps:
             losses = self._step(shared, optimiser, feed, number)
-            done = self._place.step + 1
-            self._place = Place(number, done, self._place.total + 1)
-            self._log.trained(self._place, losses)
+            done = self.place.step + 1
+            self.place = Place(number, done, self.place.total + 1)
+            self._log.trained(self.place, losses)
             last = done == stage.steps
             if last or done % self._recipe.validate_every == 0:
                 self._validate()
@@ -341,7 +317,7 @@ class Trainer:
     def _step(
         self, network: nn.Module, optimiser: Optimiser, feed: StageFeed, number: int
     ) -> dict[str, float]:
-        stage, step = self._recipe.stages[number], self._place.step
+        stage, step = self._recipe.stages[number], self.place.step
         key, vision = (self._recipe.seed, number, step), self._network.policy.patches_per_view
         device, told = self._processes.device, dict[str, float]()
         kept, places = surviving_tokens(stage, vision, key), None
@@ -368,7 +344,7 @@ class Trainer:
         half = self._recipe.lora.base == "bfloat16"
         with self._mean.given(network), torch.autocast(device.type, torch.bfloat16, enabled=half):
             scores = validate(network, self._collator, chosen, device)
-        self._log.validated(self._place, scores)
+        self._log.validated(self.place, scores)
 
     def _save(self, optimiser: Optimiser | None) -> None:
         """Save what changes: not those tensors of the policy that adapters stand beside."""
@@ -378,11 +354,13 @@ class Trainer:
         if self._adapters is not None:
             adapters = {f"policy.{name}" for name in self._adapters}
             tensors = {n: t for n, t in tensors.items() if n in adapters or n[:7] != "policy."}
-        SavedState(
+        state = SavedState(
             fingerprint=self._fingerprint,
             network=tensors,
             mean=self._mean.values,
             mean_count=self._mean.count,
             optimiser=None if optimiser is None else optimiser.adam.state_dict(),
-            place=astuple(self._place),
-        ).write(self._directory)
+            place=astuple(self.place),
+        )
+        with replacing(self._directory / STATE_FILE, CheckpointError) as work:
+            torch.save(vars(state), work)

@@ -37,6 +37,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object."""
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
 def read_training(checkpoint: Path) -> Mapping[str, Any]:
     """Return what ``training.json`` of a checkpoint says, empty where there is none.
 

@@ -5,7 +5,6 @@ No upstream file says it, so a checkpoint for this package declares both beside 
 They are never guessed.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..geometry import (
 )
 from ..settings import config_from_mapping
 from ..types import ActionConvention, FloatArray, Pose
-from .checkpoints import read_json
+from .checkpoints import read_json, write_json
 
 CONVENTION_FILE: Final = "action_convention.json"
 
@@ -49,8 +48,7 @@ def read_convention(checkpoint_dir: Path) -> ActionConvention | None:
 
 def write_convention(checkpoint_dir: Path, convention: ActionConvention) -> None:
     """Declare the convention of a checkpoint."""
-    text = json.dumps(asdict(convention), indent=2) + "\n"
-    (checkpoint_dir / CONVENTION_FILE).write_text(text, encoding="utf-8")
+    write_json(checkpoint_dir / CONVENTION_FILE, asdict(convention))
 
 
 LAYOUT_FILE: Final = "state_layout.json"
@@ -156,8 +154,7 @@ def read_state_layout(checkpoint_dir: Path) -> StateLayout | None:
 
 def write_state_layout(checkpoint_dir: Path, layout: StateLayout) -> None:
     """Declare the layout of a checkpoint's state."""
-    text = json.dumps({"state": list(layout.names)}) + "\n"
-    (checkpoint_dir / LAYOUT_FILE).write_text(text, encoding="utf-8")
+    write_json(checkpoint_dir / LAYOUT_FILE, {"state": list(layout.names)})
 
 
 def action_convention(

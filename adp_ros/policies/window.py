@@ -25,16 +25,10 @@ NO_PRUNER: Final = "none"  # name of the pruner of windows with full vision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowTimes:
-    """Time of each stage of one window, in [ms].
+    """Time of each stage of one window, see :class:`.policy.StageTimes`, but in [ms].
 
     Attributes:
         frame_age: Capture of the picture to start of work; NaN where nobody waited for it.
-        preprocess: Picture to the towers' input.
-        vision: Both towers and the projector.
-        scoring: Scores and selection of the vision tokens.
-        llm: Language model.
-        head: Action head and un-normalisation.
-        total: Preprocess to head.
         frame_to_chunk: Capture of the picture to the chunk's publication; NaN where nobody
             published it.
     """
@@ -74,18 +68,12 @@ class MeasuredMotion:
 class TokenAudit:
     """Which vision tokens entered the language model, and what the forward pass cost.
 
+    What :class:`.policy.Prediction` has too means the same here.
+
     Attributes:
         pruner: Name of the pruner, ``none`` with full vision.
         tokens_total: Vision tokens before pruning; 0 where no policy looked.
         tokens_kept: Vision tokens that entered the model as they are.
-        kept: Indices into the views' concatenated patches in the order they entered the model;
-            None with full vision.
-        kept_per_view: Vision tokens of each view that entered.
-        sequence_length: Tokens that entered the first and the last layer.
-        flops: Language model and scoring, 2 FLOPs a multiply-accumulate.
-        flops_full: The same forward with full vision.
-        merge_grid: Dropped patches became mean tokens, so many by so many per view; 0: none did.
-        merged_sizes: Patches that each mean token stands for, view by view, row by row.
     """
 
     pruner: str = NO_PRUNER

@@ -14,9 +14,9 @@ from adp_ros.adp.gate_settings import GateConfig
 from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.errors import ConfigError
 from adp_ros.evaluation import runner as rollout_runner
-from adp_ros.evaluation.arm_loop import twin_camera
 from adp_ros.evaluation.conditions import SceneVariant, shifted_camera
 from adp_ros.evaluation.episodes import Episode, EpisodeJob
+from adp_ros.evaluation.rollout import twin_camera
 from adp_ros.evaluation.rollout_result import RolloutConfig
 from adp_ros.evaluation.runner import RolloutFactory, RolloutRunner, RolloutWatch
 from adp_ros.policies.policy import Policy, PolicyInfo, Prediction, StageTimes

@@ -16,8 +16,7 @@ from adp_ros.cli import main
 from adp_ros.errors import CheckpointError, DemonstrationError
 from adp_ros.learning.dataset import DatasetInfo, create_dataset, write_episode
 from adp_ros.learning.demonstrations import Frames, NoOpFilter
-from adp_ros.learning.examples import load_training_set
-from adp_ros.learning.picture_cache import PICTURES
+from adp_ros.learning.examples import PICTURES, load_training_set
 from adp_ros.learning.run_files import append_line, read_lines, replacing
 from adp_ros.policies.openvla.preprocess import encode_jpeg
 

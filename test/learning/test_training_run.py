@@ -14,10 +14,9 @@ from adp_ros.errors import ConfigError, DemonstrationError
 from adp_ros.learning.batch import Collator
 from adp_ros.learning.dataset import DatasetInfo, create_dataset
 from adp_ros.learning.demonstrations import Demonstration, Frames, Landmarks, NoOpFilter
-from adp_ros.learning.examples import load_training_set
+from adp_ros.learning.examples import PICTURES, load_training_set
 from adp_ros.learning.initial_model import add_lora, merge_lora, new_model, part_of, start_from
 from adp_ros.learning.network import TrainingNetwork
-from adp_ros.learning.picture_cache import PICTURES
 from adp_ros.learning.recipe import Augmentation, LoraSettings, LossWeights, Recipe
 from adp_ros.policies.openvla.preprocess import encode_jpeg, shrink
 from adp_ros.policies.policy import load_policy

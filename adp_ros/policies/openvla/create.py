@@ -4,7 +4,6 @@ Everything that upstream's fine-tuning writes is there but ``tokenizer.model``, 
 loads a real checkpoint is exercised. Its actions mean nothing.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 
 from ...settings import check_settings, setting
 from ...types import ACTION_SIZE, ActionConvention
+from ..checkpoints import write_json
 from ..conventions import JACO_LAYOUT, StateLayout, write_convention, write_state_layout
 from .forward import Clock
 from .load import PolicyOptions, assemble, placement, read_parts
@@ -27,7 +27,14 @@ from .normalisation import STATISTICS_FILE
 from .oft_policy import OpenVlaPolicy
 from .tensor_layout import Shapes, action_head_shapes, model_shapes, proprio_projector_shapes
 from .tokenizer import PAD_ID, write_tokenizer
-from .weight_files import ACTION_HEAD, INDEX_FILE, PROPRIO_PROJECTOR, SINGLE_FILE, new_directory
+from .weight_files import (
+    ACTION_HEAD,
+    INDEX_FILE,
+    PROPRIO_PROJECTOR,
+    SINGLE_FILE,
+    new_directory,
+    save_component,
+)
 
 _DINO: Final = "vit_large_patch14_reg4_dinov2"
 _SIGLIP: Final = "vit_so400m_patch14_siglip_224"
@@ -191,12 +198,6 @@ def _preprocessor() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON object."""
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-_SUFFIX: Final = "--latest_checkpoint.pt"
 _EMBEDDING: Final = ("embed_tokens", "pos_embed", "cls_token", "reg_token", "latent")
 _SPREAD: Final = 0.02  # of embeddings and biases
 _NORM_SPREAD: Final = 0.1  # of norm weights around 1
@@ -220,10 +221,13 @@ def create_checkpoint(
     hidden = model.llm.hidden_size
     with new_directory(directory) as work:
         _write_model(work, model, settings.shard_bytes, random)
-        _write_component(work, ACTION_HEAD, action_head_shapes(hidden, ACTION_SIZE), random)
+        shapes = action_head_shapes(hidden, ACTION_SIZE)
+        head = {key: draw_weight(key, shape, random).bfloat16() for key, shape in shapes.items()}
+        save_component(work, ACTION_HEAD, "latest", head)
         if settings.state:
             shapes = proprio_projector_shapes(hidden, settings.state)
-            _write_component(work, PROPRIO_PROJECTOR, shapes, random, torch.float32)
+            projector = {key: draw_weight(key, shape, random) for key, shape in shapes.items()}
+            save_component(work, PROPRIO_PROJECTOR, "latest", projector)
         write_description(work, model, settings)
 
 
@@ -257,19 +261,6 @@ def _shards(shapes: Shapes, limit: int) -> Iterable[list[str]]:
 
 def _bytes(shape: tuple[int, ...]) -> int:
     return 2 * math.prod(shape)  # bfloat16
-
-
-def _write_component(
-    directory: Path,
-    name: str,
-    shapes: Shapes,
-    random: torch.Generator,
-    dtype: torch.dtype = torch.bfloat16,
-) -> None:
-    tensors = {
-        f"module.{key}": draw_weight(key, shape, random).to(dtype) for key, shape in shapes.items()
-    }
-    torch.save(tensors, directory / f"{name}{_SUFFIX}")
 
 
 def draw_weight(

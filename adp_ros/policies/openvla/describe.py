@@ -12,7 +12,7 @@ from ...adp.overlay import CROP_AREA
 from ...types import ActionConvention
 from ..checkpoints import read_json
 from ..conventions import read_convention, read_state_layout
-from ..policy import OPENVLA_OFT, PolicyInfo
+from ..policy import PolicyInfo
 from .model_config import ModelConfig, read_config
 from .normalisation import STATISTICS_FILE, load_statistics
 from .tensor_layout import (
@@ -159,22 +159,12 @@ def inspect_checkpoint(directory: Path) -> PolicyInfo:
     Raises:
         CheckpointError: A file is missing, damaged or of an unsupported kind.
     """
-    model = read_config(directory)
-    files = CheckpointFiles.find(directory)
+    model, files = read_config(directory), CheckpointFiles.find(directory)
     files.component(ACTION_HEAD)
     projector = _projector(files)
-    return PolicyInfo(
-        kind=OPENVLA_OFT,
-        chunk_length=model.chunk_length,
-        views=model.views,
-        state_size=projector["fc1.weight"].shape[-1] if "fc1.weight" in projector else None,
-        convention=read_convention(directory),
-        layout=read_state_layout(directory),
-        layers=model.llm.num_hidden_layers,
-        crop_area=CROP_AREA,
-        details=model.details,
-        assumed=model.assumed,
-    )
+    state_size = projector["fc1.weight"].shape[-1] if "fc1.weight" in projector else None
+    declared = read_convention(directory), read_state_layout(directory)
+    return model.info(state_size, *declared, CROP_AREA)
 
 
 def _needed(model: ModelConfig, action_size: int, state_size: int) -> Shapes:

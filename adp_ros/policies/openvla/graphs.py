@@ -24,12 +24,9 @@ class Runner(Protocol):
     """Runs the stages of a call."""
 
     def __call__(self, key: Hashable, stage: Callable[..., T], *inputs: Tensor | None) -> T:
-        """Run a stage.
+        """Run a stage, a function of its inputs alone, on tensors on the device.
 
-        Args:
-            key: What the stage depends on besides the shapes of its inputs.
-            stage: Function of the inputs alone.
-            inputs: Tensors on the device, or None.
+        ``key`` is what it depends on besides the shapes of its inputs.
         """
 
 

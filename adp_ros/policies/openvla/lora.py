@@ -73,11 +73,9 @@ def read_adapter(directory: Path) -> Adapter:
 def merge_lora(checkpoint: Path, base: Path, output: Path) -> int:
     """Write a merged checkpoint; holds one shard of the base in memory at a time.
 
-    Args:
-        checkpoint: Fine-tune with ``lora_adapter/``, heads and statistics.
-        base: Model it was fine-tuned from, with safetensors weights and ``config.json``.
-        output: New or empty directory for the merged checkpoint; on any error it is left as it
-            was. Its files are the fine-tune's, and the base's where the fine-tune has none.
+    The output is new or empty; on any error it is left as it was. Its files are those of the
+    fine-tune (with ``lora_adapter/``, heads and statistics), and the base's (with safetensors
+    weights and ``config.json``) where the fine-tune has none.
 
     Returns:
         Number of weights that were changed.

@@ -6,6 +6,8 @@ Sequence: BOS | vision patches | proprioception | rest of the prompt | one empty
 number | stop. The text is one tensor, BOS, prompt and stop in their order; the slots are zeros.
 """
 
+from dataclasses import asdict
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, relu
@@ -220,14 +222,6 @@ class OpenVla(VisionLanguage):
 
 def llama_config(config: LlmConfig) -> LlamaConfig:
     """Return the same sizes as ``transformers`` wants them."""
-    return LlamaConfig(
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        num_hidden_layers=config.num_hidden_layers,
-        num_attention_heads=config.num_attention_heads,
-        num_key_value_heads=config.num_key_value_heads,
-        rms_norm_eps=config.rms_norm_eps,
-        rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-        max_position_embeddings=config.max_position_embeddings,
-        vocab_size=config.vocab_size,
-    )
+    sizes = asdict(config)
+    rope = {"rope_type": "default", "rope_theta": sizes.pop("rope_theta")}
+    return LlamaConfig(**sizes, rope_parameters=rope)

@@ -7,11 +7,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from ...adp.cost import DecoderSizes
 from ...errors import CheckpointError
+from ...types import ActionConvention
 from ..checkpoints import read_json
+from ..conventions import StateLayout
+from ..policy import OPENVLA_OFT, PolicyInfo
 
 PATCHES_PER_VIEW: Final = 256  # 224 px pictures in patches of 14 px
 DEFAULT_CHUNK_LENGTH: Final = 8  # actions per chunk, NUM_ACTIONS_CHUNK of OpenVLA-OFT
@@ -97,11 +101,31 @@ class ModelConfig:
     views: int | None = None
     assumed: tuple[str, ...] = field(default=(), compare=False)
 
-    @property
-    def details(self) -> dict[str, int]:
-        """Sizes of the language model, for logs and reports."""
+    def info(
+        self,
+        state_size: int | None,
+        convention: ActionConvention | None,
+        layout: StateLayout | None,
+        crop_area: float,
+    ) -> PolicyInfo:
+        """Describe a policy of this model and these declarations."""
         sizes = self.llm.cost_sizes
-        return {"layers": sizes.layers, "hidden": sizes.hidden, "intermediate": sizes.intermediate}
+        return PolicyInfo(
+            kind=OPENVLA_OFT,
+            chunk_length=self.chunk_length,
+            views=self.views,
+            state_size=state_size,
+            convention=convention,
+            layout=layout,
+            layers=sizes.layers,
+            crop_area=crop_area,
+            details={
+                "layers": sizes.layers,
+                "hidden": sizes.hidden,
+                "intermediate": sizes.intermediate,
+            },
+            assumed=self.assumed,
+        )
 
     @property
     def vision_width(self) -> int:
@@ -193,7 +217,7 @@ def _check_number(path: Path, name: str, value: object) -> None:
         raise CheckpointError(f"{path}: {name} is {value!r}, a number above 0 is needed")
 
 
-def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerConfig]:
+def _towers(path: Path, values: Mapping[str, Any]) -> list[TowerConfig]:
     known = tuple(_TOWERS)
     ids = values.get("timm_model_ids", list(known))
     plain = tuple(str(i).split(".")[0] for i in ids) if isinstance(ids, list) else ()
@@ -201,32 +225,29 @@ def _towers(path: Path, values: Mapping[str, Any]) -> tuple[TowerConfig, TowerCo
         raise CheckpointError(
             f"{path}: timm_model_ids is {ids!r}, supported: {list(known)} in this order"
         )
-    sizes = values.get("timm_model_overrides", [{}, {}])
-    if not isinstance(sizes, list) or [type(s) for s in sizes] != [dict, dict]:
-        raise CheckpointError(f"{path}: timm_model_overrides is {sizes!r}, two objects are needed")
-    return _tower(path, plain[0], sizes[0]), _tower(path, plain[1], sizes[1])
+    overrides = values.get("timm_model_overrides", [{}, {}])
+    if not isinstance(overrides, list) or [type(s) for s in overrides] != [dict, dict]:
+        raise CheckpointError(
+            f"{path}: timm_model_overrides is {overrides!r}, two objects are needed"
+        )
+    towers = []
+    for timm_id, sizes in zip(known, overrides, strict=True):
+        for name, value in sizes.items():
+            if name not in _TOWER_SIZES:
+                raise CheckpointError(
+                    f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
+                    f"allowed: {', '.join(_TOWER_SIZES)}"
+                )
+            check = _check_number if name == "mlp_ratio" else _check_size
+            check(path, f"{name} of {timm_id}", value)
+        tower = real_tower(timm_id, sizes)
+        _check_heads(path, timm_id, tower.width, tower.heads)
+        towers.append(tower)
+    return towers
 
 
-def real_tower(timm_id: str) -> TowerConfig:
-    """Return the sizes that timm gives to one of the two supported towers."""
-    return _sized_tower(timm_id, {})
-
-
-def _tower(path: Path, timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
-    for name, value in sizes.items():
-        if name not in _TOWER_SIZES:
-            raise CheckpointError(
-                f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
-                f"allowed: {', '.join(_TOWER_SIZES)}"
-            )
-        check = _check_number if name == "mlp_ratio" else _check_size
-        check(path, f"{name} of {timm_id}", value)
-    tower = _sized_tower(timm_id, sizes)
-    _check_heads(path, timm_id, tower.width, tower.heads)
-    return tower
-
-
-def _sized_tower(timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
+def real_tower(timm_id: str, sizes: Mapping[str, Any] = MappingProxyType({})) -> TowerConfig:
+    """Return the sizes that timm gives to one of the two supported towers, some overridden."""
     kind, width, depth, heads, ratio, registers = _TOWERS[timm_id]
     width = sizes.get("embed_dim", width)
     return TowerConfig(

@@ -1,6 +1,6 @@
 """OpenVLA-OFT as a policy: observation in, chunk in physical units out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ from ...adp.pruner import Pruner
 from ...errors import ObservationError, PolicyError
 from ...types import ActionConvention, FloatArray, Observation
 from ..conventions import StateLayout
-from ..policy import OPENVLA_OFT, Audit, Policy, PolicyInfo, Prediction
+from ..policy import Audit, Policy, Prediction
 from .forward import Clock, CudaStopwatch, Cut, ForwardPass, FrameTokens, Stopwatch
 from .graphs import EagerRunner, Runner
 from .model import OpenVla
@@ -47,20 +47,6 @@ class CheckpointParts:
     unused_keys: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    text: Tensor  # BOS, prompt and stop, (1, T, D)
-    folded: Tensor  # the text folded through layer 0, (D,)
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    views: int
-    pixels: Tensor  # (6 * views, H, W)
-    state: Tensor | None  # (P,)
-    prompt: _Prompt
-
-
 class OpenVlaPolicy(Policy):
     """A loaded checkpoint. Not to be called from several threads at once.
 
@@ -90,18 +76,10 @@ class OpenVlaPolicy(Policy):
         self.dtype: torch.dtype = weight.dtype
         self.row_offset = row_offset
         placed = {"device": str(self.device), "dtype": str(self.dtype).removeprefix("torch.")}
-        self.info = PolicyInfo(
-            kind=OPENVLA_OFT,
-            chunk_length=parts.config.chunk_length,
-            views=parts.config.views,
-            state_size=self.state_size,
-            convention=parts.convention,
-            layout=parts.layout,
-            layers=parts.config.llm.num_hidden_layers,
-            crop_area=parts.preprocessor.crop_area,
-            details={**parts.config.details, **placed},
-            assumed=parts.config.assumed,
+        info = parts.config.info(
+            self.state_size, parts.convention, parts.layout, parts.preprocessor.crop_area
         )
+        self.info = replace(info, details={**info.details, **placed})
         self._run = run
         self._clock = clock
         self._constant_proprio = constant_proprio
@@ -119,32 +97,37 @@ class OpenVlaPolicy(Policy):
     def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
         """Plan one chunk, see :meth:`adp_ros.policies.policy.Policy.predict`."""
         watch = (CudaStopwatch if self.device.type == "cuda" else Stopwatch)(self._clock)
-        with watch.stage("preprocess"):
-            inputs = self._read(observation, pruner)
-        with watch.stage("vision"):
-            tokens = self._tokens(inputs, self._run)
+        tokens = self._see(observation, pruner, self._run, watch)
         decoded, selection = self._forward.decode(tokens, pruner, watch)
         with watch.stage("head"):
             actions = self._run("head", self.model.action_head, decoded.hidden)
         normalized = _on_host(actions[0].float())  # (T, 7)
         if not np.isfinite(normalized).all():
             raise PolicyError("the model gave actions that are not finite")
-        scores = None if selection is None else selection.scores
         lengths = (decoded.lengths[0], decoded.lengths[-1])
         vision = tokens.patches.shape[1]
-        flops, full = self._cost(lengths, tokens, None if selection is None else pruner)
+        sizes = self.parts.config.llm.cost_sizes
+        sequence = vision + tokens.text.shape[1] + (tokens.proprio is not None) + self.model.slots
+        flops = flops_full = sizes.flops(sequence)
+        kept = scores = None
+        merge_grid = 0
+        if selection is not None and pruner is not None:
+            flops = pruner.flops(sizes, vision, sequence, lengths)
+            kept = _on_host(selection.kept)
+            scores = None if selection.scores is None else _on_host(selection.scores)
+            merge_grid = pruner.merge_side
         return Prediction(
             actions=self.parts.statistics.unnormalize(normalized),
             normalized_actions=normalized,
-            kept=None if selection is None else _on_host(selection.kept),
-            scores=None if scores is None else _on_host(scores),
+            kept=kept,
+            scores=scores,
             sequence_lengths=lengths,
             timing=watch.stop(),
             views=tokens.views,
             vision_tokens=vision,
             flops=flops,
-            flops_full=full,
-            merge_grid=0 if selection is None or pruner is None else pruner.merge_side,
+            flops_full=flops_full,
+            merge_grid=merge_grid,
         )
 
     def audit(
@@ -163,15 +146,6 @@ class OpenVlaPolicy(Policy):
             self._plain = PlainForward(self, self._clock)
         return self._plain(observation)
 
-    def _cost(
-        self, lengths: tuple[int, int], tokens: FrameTokens, pruner: Pruner | None
-    ) -> tuple[float, float]:
-        sizes = self.parts.config.llm.cost_sizes
-        vision = tokens.patches.shape[1]
-        sequence = vision + tokens.text.shape[1] + (tokens.proprio is not None) + self.model.slots
-        full = sizes.flops(sequence)
-        return (pruner.flops(sizes, vision, sequence, lengths) if pruner else full), full
-
     @torch.inference_mode()
     def tokens(self, observation: Observation) -> FrameTokens:
         """Return what enters the language model before anything is pruned.
@@ -179,7 +153,7 @@ class OpenVlaPolicy(Policy):
         Raises:
             ObservationError: The observation does not fit the checkpoint.
         """
-        return self._tokens(self._read(observation, None), EagerRunner())
+        return self._see(observation, None, EagerRunner(), Stopwatch(self._clock))
 
     @torch.inference_mode()
     def layer_scores(self, observation: Observation) -> NDArray[np.float32]:
@@ -212,24 +186,23 @@ class OpenVlaPolicy(Policy):
             cut = Cut.of(pruner, tokens)
         return self._forward.vision_mass(tokens, kept, cut).cpu().double().numpy()
 
-    def _read(self, observation: Observation, pruner: Pruner | None) -> _Inputs:
-        views, needed = len(observation.images), self.parts.config.views
-        if needed is not None and views != needed:
-            raise ObservationError(
-                f"observation has {views} images, this checkpoint needs {needed}"
-            )
-        prompt = self._prompt(observation.instruction)
-        state = self._state(observation)
-        self._forward.check(views, prompt.text.shape[1], state is not None, pruner)
-        pixels = self._on_device(self.parts.preprocessor(observation.images))
-        return _Inputs(views, pixels, state, prompt)
-
-    def _tokens(self, inputs: _Inputs, run: Runner) -> FrameTokens:
-        patches, proprio = run("vision", self.model.perceive, inputs.pixels, inputs.state)
-        prompt = inputs.prompt
-        return FrameTokens(
-            inputs.views, inputs.pixels, patches, proprio, prompt.text, prompt.folded
-        )
+    def _see(
+        self, observation: Observation, pruner: Pruner | None, run: Runner, watch: Stopwatch
+    ) -> FrameTokens:
+        """Check an observation and turn it into tokens."""
+        with watch.stage("preprocess"):
+            views, needed = len(observation.images), self.parts.config.views
+            if needed is not None and views != needed:
+                raise ObservationError(
+                    f"observation has {views} images, this checkpoint needs {needed}"
+                )
+            text, folded = self._prompt(observation.instruction)
+            state = self._state(observation)
+            self._forward.check(views, text.shape[1], state is not None, pruner)
+            pixels = self._on_device(self.parts.preprocessor(observation.images))
+        with watch.stage("vision"):
+            patches, proprio = run("vision", self.model.perceive, pixels, state)
+        return FrameTokens(views, pixels, patches, proprio, text, folded)
 
     def _state(self, observation: Observation) -> Tensor | None:
         state, needed = observation.state, self.state_size
@@ -242,10 +215,10 @@ class OpenVlaPolicy(Policy):
         normalized = self.parts.statistics.normalize_proprio(state, self._constant_proprio)
         return self._on_device(normalized)
 
-    def _make_prompt(self, instruction: str) -> _Prompt:
+    def _make_prompt(self, instruction: str) -> tuple[Tensor, Tensor]:
         ids = torch.tensor([*self.parts.tokenizer.encode(instruction), STOP_ID])
         text = self.model.language_model.embed_tokens(ids.to(self.device))  # (T, D)
-        return _Prompt(text[None], self.model.fold_text(0, text))
+        return text[None], self.model.fold_text(0, text)
 
     def _on_device(self, values: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(values).to(self.device, self.dtype)

@@ -120,7 +120,7 @@ def resize(image: Rgb) -> Rgb:
     """
     if image.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
         return image
-    return shrink(jpeg_round_trip(image))
+    return shrink(decode_jpeg(encode_jpeg(image)))
 
 
 def shrink(image: Rgb) -> Rgb:
@@ -135,11 +135,6 @@ def shrink(image: Rgb) -> Rgb:
     out = _lanczos_weights(width) @ by_column.reshape(width, -1)  # (224, 224*3), column first
     grey = np.rint(out).clip(0, 255).astype(np.uint8).reshape(IMAGE_SIZE, IMAGE_SIZE, 3)
     return np.asarray(cv2.transpose(grey))
-
-
-def jpeg_round_trip(image: Rgb) -> Rgb:
-    """Encode and decode a picture as JPEG, shape and type unchanged."""
-    return decode_jpeg(encode_jpeg(image))
 
 
 def crop(image: Rgb) -> Rgb:

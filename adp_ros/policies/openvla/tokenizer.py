@@ -4,14 +4,17 @@ Same layout (unk 0, BOS 1, EOS 2, bytes 3 to 258, bare word boundary 29871, padd
 file formats, any text can be encoded; but its own small vocabulary, so that other ids come out.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers
+from tokenizers.models import BPE
+from tokenizers.normalizers import Prepend, Replace
+from tokenizers.processors import TemplateProcessing
 
 from ...errors import CheckpointError, ObservationError
+from ..checkpoints import write_json
 
 BOS_ID: Final = 1
 STOP_ID: Final = 2
@@ -101,10 +104,10 @@ _PLACED: Final = {"Out": 3744, ":": 29901, "?": 29973}  # prompts end with Llama
 
 def write_tokenizer(directory: Path) -> None:
     """Write the tokeniser's files beside a checkpoint's weights, in place of those there are."""
-    _write(directory / TOKENIZER_FILE, _tokenizer())
+    _tokenizer().save(str(directory / TOKENIZER_FILE))
     special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<PAD>", "unk_token": "<unk>"}
-    _write(directory / "special_tokens_map.json", special)
-    _write(directory / "added_tokens.json", {"<PAD>": PAD_ID})
+    write_json(directory / "special_tokens_map.json", special)
+    write_json(directory / "added_tokens.json", {"<PAD>": PAD_ID})
     settings = {
         "add_bos_token": True,
         "add_eos_token": False,
@@ -115,59 +118,25 @@ def write_tokenizer(directory: Path) -> None:
         "processor_class": "PrismaticProcessor",
         "tokenizer_class": "LlamaTokenizer",
     }
-    _write(directory / "tokenizer_config.json", settings)
+    write_json(directory / "tokenizer_config.json", settings)
 
 
-def _tokenizer() -> dict[str, Any]:
+def _tokenizer() -> Tokenizer:
     vocabulary, merges = _pieces()
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [
-            _special("<unk>", 0),
-            _special("<s>", BOS_ID),
-            _special("</s>", STOP_ID),
-            _special("<PAD>", PAD_ID),
-        ],
-        "normalizer": {
-            "type": "Sequence",
-            "normalizers": [
-                {"type": "Prepend", "prepend": _BOUNDARY},
-                {"type": "Replace", "pattern": {"String": " "}, "content": _BOUNDARY},
-            ],
-        },
-        "pre_tokenizer": None,
-        "post_processor": {
-            "type": "TemplateProcessing",
-            "single": [
-                {"SpecialToken": {"id": "<s>", "type_id": 0}},
-                {"Sequence": {"id": "A", "type_id": 0}},
-            ],
-            "pair": [
-                {"Sequence": {"id": "A", "type_id": 0}},
-                {"Sequence": {"id": "B", "type_id": 1}},
-            ],
-            "special_tokens": {"<s>": {"id": "<s>", "ids": [BOS_ID], "tokens": ["<s>"]}},
-        },
-        "decoder": None,
-        "model": {
-            "type": "BPE",
-            "unk_token": "<unk>",
-            "fuse_unk": True,
-            "byte_fallback": True,
-            "vocab": vocabulary,
-            "merges": merges,
-        },
-    }
+    tokenizer = Tokenizer(
+        BPE(vocabulary, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    boundaries = [Prepend(_BOUNDARY), Replace(" ", _BOUNDARY)]
+    tokenizer.normalizer = normalizers.Sequence(boundaries)
+    tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", pair="$A $B:1", special_tokens=[("<s>", BOS_ID)]
+    )
+    special = [AddedToken(text, normalized=False) for text in ("<unk>", "<s>", "</s>", "<PAD>")]
+    tokenizer.add_special_tokens(special)
+    return tokenizer
 
 
-def _special(content: str, number: int) -> dict[str, Any]:
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": number, "content": content, **flags, "special": True}
-
-
-def _pieces() -> tuple[dict[str, int], list[str]]:
+def _pieces() -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Return the vocabulary and the merges, which grow each word from its left end."""
     fixed = {"<unk>": 0, "<s>": BOS_ID, "</s>": STOP_ID, **_PLACED}
     fixed |= {f"<0x{byte:02X}>": 3 + byte for byte in range(256)}
@@ -179,10 +148,4 @@ def _pieces() -> tuple[dict[str, int], list[str]]:
     taken = set(fixed.values())
     free = (n for n in range(_FIRST_PIECE, VOCABULARY) if n not in taken)
     vocabulary = fixed | {piece: next(free) for piece in dict.fromkeys(grown)}
-    vocabulary |= {f"<unused {number}>": number for number in free}
-    ordered = sorted(vocabulary.items(), key=lambda item: item[1])
-    return dict(ordered), [f"{left} {right}" for left, right in merges]
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return vocabulary | {f"<unused {number}>": number for number in free}, merges

@@ -1,5 +1,6 @@
 """Weight files of a checkpoint directory, read as data: no pickled code is executed."""
 
+import io
 import pickle
 import shutil
 import zipfile
@@ -174,6 +175,15 @@ def load_component(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def save_component(
+    directory: Path, name: str, step: int | str, tensors: Mapping[str, torch.Tensor]
+) -> None:
+    """Write a ``.pt`` component as distributed training names it, with its prefix ``module.``."""
+    data = io.BytesIO()  # a file says why it can't be written, torch only that
+    torch.save({f"module.{key}": tensor for key, tensor in tensors.items()}, data)
+    (directory / f"{name}--{step}_checkpoint.pt").write_bytes(data.getbuffer())
+
+
 def check_finite(path: Path, key: str, tensor: torch.Tensor) -> None:
     """Refuse a tensor with NaN or infinity.
 
@@ -203,18 +213,15 @@ def find_weights(directory: Path) -> dict[str, Path]:
         return _indexed(index)
     if single.exists():
         return dict.fromkeys(shard_keys(single), single)
-    raise CheckpointError(f"{directory} {_why_no_weights(directory)}")
-
-
-def _why_no_weights(directory: Path) -> str:
     if (directory / LORA_DIRECTORY).is_dir():
-        return (
-            f"has no merged weights, only {LORA_DIRECTORY}/: merge it into its base model with "
-            "'adp-ros checkpoint merge-lora'"
+        raise CheckpointError(
+            f"{directory} has no merged weights, only {LORA_DIRECTORY}/: merge it into its base "
+            "model with 'adp-ros checkpoint merge-lora'"
         )
+    found = f"no weights, {SINGLE_FILE} or {INDEX_FILE} is needed"
     if any(directory.glob("pytorch_model*.bin")):
-        return "has pickled weights (pytorch_model*.bin), only safetensors are read"
-    return f"has no weights, {SINGLE_FILE} or {INDEX_FILE} is needed"
+        found = "pickled weights (pytorch_model*.bin), only safetensors are read"
+    raise CheckpointError(f"{directory} has {found}")
 
 
 def _indexed(index: Path) -> dict[str, Path]:

@@ -24,12 +24,7 @@ class CausalLayer(DecoderLayer):
     def extend(
         self, hidden: Tensor, rotary: Rotary, past: KeyValue | None
     ) -> tuple[Tensor, KeyValue]:
-        """Run the layer on new tokens.
-
-        Args:
-            hidden: Shape (1, N, D); one token where there is a past.
-            rotary: Rotation of the N positions.
-            past: Keys and values of the tokens before.
+        """Run the layer on new tokens (1, N, D), one where there is a past.
 
         Returns:
             Shape (1, N, D), and keys and values of all tokens.
@@ -64,15 +59,9 @@ class Prefilled:
 
 
 class TokenVla(VisionLanguage):
-    """OpenVLA: patches and prompt in, logits of the next token out.
-
-    Attributes:
-        patches_per_view: Patches of the one view.
-        max_length: Tokens the decoder was made for.
-    """
+    """OpenVLA: patches and prompt in, logits of the next token out; one view."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Build the layers, with whatever values the memory holds."""
         super().__init__()
         llm = llama_config(config.llm)
         self.patches_per_view = PATCHES_PER_VIEW
@@ -119,12 +108,7 @@ class TokenVla(VisionLanguage):
         return layer
 
     def hidden_at(self, layer: int, patches: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the input of a layer at the text (T, D) and at the patches (V, D).
-
-        Args:
-            layer: Layer of the decoder.
-            patches: Patch tokens, shape (V, D).
-            text: BOS and prompt, shape (T, D).
+        """Return the input of a layer at BOS and prompt (T, D), and at the patches (V, D).
 
         Raises:
             ConfigError: There is no such layer.

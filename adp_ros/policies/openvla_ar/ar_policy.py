@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...adp.cost import DecoderSizes
 from ...adp.pruner import PruneContext, Pruner
 from ...errors import CheckpointError, ConfigError, ObservationError
 from ...settings import setting
@@ -76,8 +75,6 @@ class OpenVlaTokenPolicy(Policy):
     """A loaded checkpoint. Not to be called from several threads at once.
 
     Attributes:
-        model: The network.
-        info: What is known of it.
         action_range: Statistics that scale the actions.
     """
 
@@ -92,7 +89,6 @@ class OpenVlaTokenPolicy(Policy):
         info: PolicyInfo,
         clock: Clock,
     ) -> None:
-        """Put the parts together; :func:`.load_policy` does it for a directory."""
         weight = model.lm_head.weight
         self.model = model
         self.info = info
@@ -102,21 +98,15 @@ class OpenVlaTokenPolicy(Policy):
         self._tokenizer = tokenizer
         self._pictures = pictures
         self._clock = clock
-        llm = config.llm
-        self._sizes = DecoderSizes(llm.hidden_size, llm.intermediate_size, llm.num_hidden_layers)
+        self._sizes = config.llm.cost_sizes
         self._prompt = lru_cache(maxsize=_CACHED_PROMPTS)(self._make_prompt)
 
     @torch.inference_mode()
     def predict(self, observation: Observation, pruner: Pruner | None = None) -> Prediction:
-        """Plan one action.
+        """Plan one action, see :meth:`adp_ros.policies.policy.Policy.predict`.
 
-        Args:
-            observation: One picture and an instruction; no state.
-            pruner: Chooses the patches of the prefill, None for all. Order ``index`` is the one
-                to take: attention is causal here, so the order of patches matters.
-
-        Returns:
-            A chunk of one action: ``actions`` has shape (1, n), n the numbers of the statistics.
+        Order ``index`` is the one for a pruner to take: attention is causal here, so the order of
+        patches matters. ``actions`` has shape (1, n), n the numbers of the statistics.
 
         Raises:
             ObservationError: The observation does not fit the checkpoint.
@@ -249,20 +239,19 @@ def describe(directory: Path, options: TokenPolicyOptions) -> PolicyInfo:
     Raises:
         CheckpointError: It is incomplete, corrupt or of an unsupported kind.
     """
-    config = read_config(directory, any_resize=True)
-    details: dict[str, str | int | float] = {
-        "layers": config.llm.num_hidden_layers,
-        "hidden": config.llm.hidden_size,
-        "prompt": options.prompt,
-    }
+    llm = read_config(directory, any_resize=True).llm
     return PolicyInfo(
         kind=OPENVLA,
         chunk_length=1,
         views=1,
         convention=read_convention(directory),
-        layers=config.llm.num_hidden_layers,
+        layers=llm.num_hidden_layers,
         crop_area=0.9 if options.center_crop else 1.0,
-        details=details,
+        details={
+            "layers": llm.num_hidden_layers,
+            "hidden": llm.hidden_size,
+            "prompt": options.prompt,
+        },
     )
 
 

@@ -16,7 +16,15 @@ from PIL import Image
 from ...errors import CheckpointError
 from ...types import Rgb, check_image
 from ..checkpoints import read_json
-from ..openvla.preprocess import IMAGE_SIZE, Preprocessor, crop, jpeg_round_trip, normalised, shrink
+from ..openvla.preprocess import (
+    IMAGE_SIZE,
+    Preprocessor,
+    crop,
+    decode_jpeg,
+    encode_jpeg,
+    normalised,
+    shrink,
+)
 
 CONFIG: Final = "preprocessor_config.json"
 
@@ -52,7 +60,14 @@ class TokenPictures:
         path = directory / CONFIG
         values = read_json(path)
         table = Preprocessor.from_checkpoint(directory).table
-        border = tuple(_fill(path, values)) if values.get("tvf_do_letterbox") else None
+        border = None
+        if values.get("tvf_do_letterbox"):
+            fill = values.get("tvf_letterbox_fill")
+            if not isinstance(fill, list) or len(fill) != 3 or not all(0 <= c <= 255 for c in fill):
+                raise CheckpointError(
+                    f"{path}: tvf_letterbox_fill is {fill!r}, three levels are needed"
+                )
+            border = tuple(fill)
         return cls(table, _squashes(path, values), border, center_crop, jpeg)
 
     def __call__(self, image: Rgb) -> NDArray[np.float32]:
@@ -67,7 +82,7 @@ class TokenPictures:
         """Return the 8-bit picture that is normalised, shape (224, 224, 3)."""
         check_image(0, image)
         if self.jpeg:
-            image = shrink(jpeg_round_trip(image))
+            image = shrink(decode_jpeg(encode_jpeg(image)))
         if self.center_crop:
             image = crop(image)
         picture = Image.fromarray(image)
@@ -108,10 +123,3 @@ def _squashes(path: Path, values: Mapping[str, Any]) -> bool:
         f"{path}: tvf_resize_params has sizes {sizes!r}, supported: {IMAGE_SIZE} or "
         f"[{IMAGE_SIZE}, {IMAGE_SIZE}] for every tower"
     )
-
-
-def _fill(path: Path, values: Mapping[str, Any]) -> list[int]:
-    fill = values.get("tvf_letterbox_fill")
-    if not isinstance(fill, list) or len(fill) != 3 or not all(0 <= c <= 255 for c in fill):
-        raise CheckpointError(f"{path}: tvf_letterbox_fill is {fill!r}, three levels are needed")
-    return fill
