@@ -19,6 +19,7 @@ from ..adp.pruner import Pruner
 from ..policies.policy import Audit, Policy, Prediction, StageTimes
 from ..settings import check_settings, setting
 from ..types import FloatArray, Observation
+from .intervals import Interval
 
 _CPU_INFO = Path("/proc/cpuinfo")
 
@@ -160,27 +161,16 @@ def interleave(
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
-    """How many times faster one arm is than another, round by round.
+def speedup(slow: FloatArray, fast: FloatArray, random: np.random.Generator) -> Interval:
+    """Return how many times faster one arm is than another, by durations of the same rounds.
 
-    Attributes:
-        median: Median over the rounds of the ratio within a round.
-        low: 2.5th percentile of the bootstrapped median.
-        high: 97.5th percentile of it.
+    Median over the rounds, shape (rounds,), of the ratio within a round, with the bootstrapped
+    median's interval.
     """
-
-    median: float
-    low: float
-    high: float
-
-
-def speedup(slow: FloatArray, fast: FloatArray, random: np.random.Generator) -> Ratio:
-    """Compare two arms by their durations in the same rounds, shape (rounds,) each."""
     ratios = slow / fast
     draws = random.choice(ratios, (1000, len(ratios)))  # (1000, rounds)
     low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
-    return Ratio(float(np.median(ratios)), float(low), float(high))
+    return Interval(float(np.median(ratios)), float(low), float(high))
 
 
 FULL = "full"
@@ -217,8 +207,8 @@ class ArmResult:
     times: ArmTimes
     audit: Audit | None
     flops: float
-    faster: Ratio | None = None
-    faster_total: Ratio | None = None
+    faster: Interval | None = None
+    faster_total: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from ..evaluation.bench import (
     BenchConfig,
     BenchResult,
     Environment,
-    Ratio,
 )
+from ..evaluation.intervals import Interval
 
 PERCENTILES: Final = (50, 95, 99)
 CONVENTION: Final = "2 FLOPs a multiply-accumulate; a layer costs 8SD^2 + 6SDM + 2S^2D"
@@ -71,8 +71,10 @@ def _statistics(seconds: Any) -> dict[str, float]:
     return {"mean": float(values.mean()), **named}
 
 
-def _ratio(ratio: Ratio | None) -> dict[str, float] | None:
-    return None if ratio is None else asdict(ratio)
+def _ratio(ratio: Interval | None) -> dict[str, float] | None:
+    if ratio is None:
+        return None
+    return {"median": ratio.value, "low": ratio.low, "high": ratio.high}
 
 
 def tables(result: BenchResult) -> Iterator[Table]:
@@ -127,11 +129,13 @@ def _speed_table(result: BenchResult) -> Table:
     return table
 
 
-def _speed_cells(arm: ArmResult, llm: Ratio, total: Ratio, result: BenchResult) -> Iterator[str]:
+def _speed_cells(
+    arm: ArmResult, llm: Interval, total: Interval, result: BenchResult
+) -> Iterator[str]:
     flops = result.arms[FULL].flops / arm.flops
     scoring = np.median(arm.times.seconds["scoring"] / arm.times.seconds["llm"])
-    yield f"{llm.median:.3f} [{llm.low:.3f}, {llm.high:.3f}]"
-    yield f"{total.median:.3f} [{total.low:.3f}, {total.high:.3f}]"
+    yield f"{llm.value:.3f} [{llm.low:.3f}, {llm.high:.3f}]"
+    yield f"{total.value:.3f} [{total.low:.3f}, {total.high:.3f}]"
     yield f"{flops:.3f}"
-    yield f"{llm.median / flops:.1%}"
+    yield f"{llm.value / flops:.1%}"
     yield f"{scoring:.2%}"
