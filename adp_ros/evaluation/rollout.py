@@ -15,7 +15,7 @@ import numpy as np
 
 from ..control.chunk_buffer import StepAction
 from ..control.controller import Controller
-from ..control.episode import Command, Output, WindowRequest
+from ..control.episode import Output, WindowRequest
 from ..control.safety_machine import SafetyEvent, Status
 from ..policies.conventions import ArmState
 from ..policies.window import MeasuredMotion, Window
@@ -145,24 +145,23 @@ class ArmLoop:
         take(FingersSample(float(np.mean([opening_from_ticks(t) for t in reading.fingers])), now))
 
     def control(self) -> Output:
-        """Let the controller tick once; its command is the driver's next point."""
+        """Let the controller tick once; its command is the driver's next point, as in the nodes."""
         output = self.controller.tick(self.now)
-        if output.command is not None:
-            self.twin.driver.send(self._point(output.command))
+        command, driver = output.command, self.twin.driver
+        if command is not None:
+            angular = angular_for_driver(command.twist, command.rotation, self._frame)
+            point = VelocityPoint(
+                linear=_through_float32(command.twist.linear),
+                angular=_through_float32(angular),
+                fingers=driver.finger_speeds(
+                    float(np.float32(closure_from_opening(command.opening)))
+                ),
+            )
+            driver.send(point)
         if output.stop_driver:
-            self.twin.driver.stop()
+            driver.stop()
             self.controller.confirm_stop(output.stop_driver)
         return output
-
-    def _point(self, command: Command) -> VelocityPoint:
-        """Turn a command into the driver's message and that into a point, as the nodes do."""
-        angular = angular_for_driver(command.twist, command.rotation, self._frame)
-        closure = float(np.float32(closure_from_opening(command.opening)))
-        return VelocityPoint(
-            linear=_through_float32(command.twist.linear),
-            angular=_through_float32(angular),
-            fingers=self.twin.driver.finger_speeds(closure),
-        )
 
 
 def _through_float32(values: FloatArray) -> FloatArray:
@@ -192,11 +191,9 @@ class RolloutObserver(Protocol):
 
     def on_step(self, step: StepView) -> None:
         """See a policy step begin; ten a second."""
-        ...
 
     def on_window(self, view: SceneView, window: Window) -> None:
         """See a window that has just been planned."""
-        ...
 
 
 _HALF_TICK: Final = 0.5 * TICK

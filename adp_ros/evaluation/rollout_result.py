@@ -150,7 +150,6 @@ class Chunker(Protocol):
         Raises:
             AdpError: It cannot do this task.
         """
-        ...
 
     def plan(self, view: SceneView) -> Window:
         """Plan the window ``view.window``; its times are left to the rollout.
@@ -158,7 +157,6 @@ class Chunker(Protocol):
         Raises:
             AdpError: It cannot; the rollout ends with this error.
         """
-        ...
 
 
 class Ending(str, Enum):

@@ -261,6 +261,11 @@ def summarise(results: Results) -> EvaluationSummary:
     rows = tuple(_rows(episodes, scenes, conditions, tasks))
     counts = Counter((task, scene, condition) for task, _, scene, condition in episodes)
     equal = len({counts[each] for each in product(tasks, scenes, conditions)}) == 1
+    losses = {
+        row.scene: detectable_loss(row.rate, row.measures.episodes)
+        for row in rows
+        if (row.condition, row.task, row.view) == (FULL, ALL, ALL)
+    }
     return EvaluationSummary(
         checkpoint=identity.path,
         fingerprint=identity.checkpoint,
@@ -270,7 +275,7 @@ def summarise(results: Results) -> EvaluationSummary:
         scenes={name: results.scenes[name] for name in scenes},
         rows=rows,
         degradations=tuple(_degradations(episodes, scenes, conditions)),
-        detectable={scene: _detectable(rows, scene) for scene in scenes},
+        detectable=dict.fromkeys(scenes) | losses,
         unequal=not equal,
         wall=median(result.wall for result in episodes.values()),
         revisions=results.revisions,
@@ -321,13 +326,6 @@ def _degradations(
             comparison = _against(episodes, mine, 2, scenes[0])
             if comparison is not None:
                 yield Degradation(scene, scenes[0], condition, comparison)
-
-
-def _detectable(rows: Sequence[EpisodeGroup], scene: str) -> float | None:
-    full = [r for r in rows if (r.scene, r.condition, r.task, r.view) == (scene, FULL, ALL, ALL)]
-    if not full:
-        return None
-    return detectable_loss(full[0].measures.exact.value, full[0].measures.episodes)
 
 
 def identity_of(checkpoint: Path | None, loop: Mapping[str, Any]) -> Identity:

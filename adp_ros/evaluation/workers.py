@@ -53,7 +53,6 @@ class JobRunner(Protocol[_JobIn_contra, _ResultOut_co]):
 
     def run(self, job: _JobIn_contra, /) -> _ResultOut_co:
         """Run one."""
-        ...
 
 
 RunnerFactory = Callable[[], JobRunner[JobT, ResultT]]

@@ -139,15 +139,12 @@ class Progress(Protocol):
 
     def begin(self, text: str, samples: int, done: int) -> None:
         """The run begins or goes on."""
-        ...
 
     def advance(self, samples: int, stage: str, losses: Mapping[str, float]) -> None:
         """A number of samples is done."""
-        ...
 
     def validated(self, stage: str, scores: Mapping[str, float]) -> None:
         """A validation is done."""
-        ...
 
 
 class TrainingLog:

@@ -66,11 +66,9 @@ class PrunablePolicy(Protocol):
 
     def predict(self, observation: Observation, pruner: "Pruner | None" = None) -> Prediction:
         """Plan one chunk."""
-        ...
 
     def reset(self) -> None:
         """Forget the episode."""
-        ...
 
 
 class WindowPlanner:

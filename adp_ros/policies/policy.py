@@ -189,7 +189,6 @@ class Policy(Protocol):
             ConfigError: The pruner does not fit the model or the number of views.
             PolicyError: The model gave actions that are not finite.
         """
-        ...
 
     def reset(self) -> None:
         """Forget the episode; most policies have nothing to forget."""
@@ -248,7 +247,6 @@ class PolicyKind(Protocol):
 
     def recognises(self, directory: Path) -> bool:
         """Tell whether a directory holds a checkpoint of this kind, without reading its weights."""
-        ...
 
     def inspect(self, directory: Path) -> PolicyInfo:
         """Describe a checkpoint without loading its weights.
@@ -256,7 +254,6 @@ class PolicyKind(Protocol):
         Raises:
             CheckpointError: It is incomplete, corrupt or of an unsupported kind.
         """
-        ...
 
     def load(
         self,
@@ -268,7 +265,6 @@ class PolicyKind(Protocol):
         **options: Any,
     ) -> Policy:
         """Load a checkpoint, see :func:`load_policy`."""
-        ...
 
 
 OPENVLA_OFT: Final = "openvla_oft"

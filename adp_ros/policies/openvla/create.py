@@ -118,7 +118,17 @@ def write_description(directory: Path, model: ModelConfig, settings: NewCheckpoi
     if settings.state == len(JACO_LAYOUT):
         write_state_layout(directory, StateLayout(JACO_LAYOUT))
     write_json(directory / STATISTICS_FILE, {settings.dataset: _statistics(settings.state)})
-    write_json(directory / "preprocessor_config.json", _preprocessor())
+    preprocessor = {
+        "image_processor_type": "PrismaticImageProcessor",
+        "image_resize_strategy": "resize-naive",
+        "input_sizes": [[3, 224, 224], [3, 224, 224]],
+        "processor_class": "PrismaticProcessor",
+        "tvf_normalize_params": [
+            {"inplace": False, "mean": list(mean), "std": list(std)} for mean, std in _NORMALISATION
+        ],
+        "use_fused_vision_backbone": True,
+    }
+    write_json(directory / "preprocessor_config.json", preprocessor)
     tokens = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": PAD_ID}
     write_json(directory / "generation_config.json", {"_from_model_config": True, **tokens})
     write_json(directory / "config.json", config_values(model))
@@ -182,19 +192,6 @@ def _spread(low: list[float], high: list[float]) -> dict[str, list[Any]]:
         "min": low,
         "q01": low,
         "q99": high,
-    }
-
-
-def _preprocessor() -> dict[str, Any]:
-    return {
-        "image_processor_type": "PrismaticImageProcessor",
-        "image_resize_strategy": "resize-naive",
-        "input_sizes": [[3, 224, 224], [3, 224, 224]],
-        "processor_class": "PrismaticProcessor",
-        "tvf_normalize_params": [
-            {"inplace": False, "mean": list(mean), "std": list(std)} for mean, std in _NORMALISATION
-        ],
-        "use_fused_vision_backbone": True,
     }
 
 

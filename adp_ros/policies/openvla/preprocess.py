@@ -93,18 +93,17 @@ class Preprocessor:
         Raises:
             ObservationError: A picture is not uint8 RGB or too large.
         """
-        prepared = [self._prepare(view, image) for view, image in enumerate(images)]
-        return np.concatenate([normalised(picture, self.table) for picture in prepared])
-
-    def _prepare(self, view: int, image: Rgb) -> Rgb:
-        check_image(view, image)
-        if max(image.shape) > _MAX_JPEG_SIDE:
-            raise ObservationError(
-                f"image of view {view} has shape {image.shape}, allowed sides: 1 to "
-                f"{_MAX_JPEG_SIDE} [px]"
-            )
-        resized = resize(image)
-        return crop(resized) if self.center_crop else resized
+        pixels = []
+        for view, image in enumerate(images):
+            check_image(view, image)
+            if max(image.shape) > _MAX_JPEG_SIDE:
+                raise ObservationError(
+                    f"image of view {view} has shape {image.shape}, allowed sides: 1 to "
+                    f"{_MAX_JPEG_SIDE} [px]"
+                )
+            resized = resize(image)
+            pixels.append(normalised(crop(resized) if self.center_crop else resized, self.table))
+        return np.concatenate(pixels)
 
 
 def normalised(picture: Rgb, table: Float32) -> Float32:
