@@ -118,15 +118,11 @@ class VideoLog:
                 container.mux(stream.encode())
 
     def _drawn(self, picture: _Picture, crop_area: float) -> Rgb:
-        rgb = simplejpeg.decode_jpeg(picture.jpeg)
+        rgb, caption = simplejpeg.decode_jpeg(picture.jpeg), picture.caption
         place = bisect_right(self._views, picture.stamp, key=lambda view: view[0])
-        if place == 0:
-            return _captioned(rgb, picture.caption)
-        _, audit = self._views[place - 1]
-        return _captioned(audit.draw(rgb, crop_area), f"{picture.caption}   {audit.words}")
-
-
-def _captioned(rgb: Rgb, caption: str) -> Rgb:
-    bar = np.zeros((CAPTION_HEIGHT, rgb.shape[1], 3), dtype=np.uint8)
-    cv2.putText(bar, caption, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE, 1, cv2.LINE_AA)
-    return np.concatenate([rgb, bar])
+        if place:
+            _, audit = self._views[place - 1]
+            rgb, caption = audit.draw(rgb, crop_area), f"{caption}   {audit.words}"
+        bar = np.zeros((CAPTION_HEIGHT, rgb.shape[1], 3), dtype=np.uint8)
+        cv2.putText(bar, caption, (8, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, WHITE, 1, cv2.LINE_AA)
+        return np.concatenate([rgb, bar])

@@ -84,21 +84,18 @@ class TrainingNetwork(nn.Module):
         return self._decode(batch, self.policy.see(batch.pixels))[0]
 
     def _scores(self, batch: Batch, patches: Tensor) -> Tensor:
+        embed = self.policy.language_model.embed_tokens
         scores = patches.new_zeros(patches.shape[:2], dtype=torch.float32)
         with torch.autocast(patches.device.type, enabled=False):
             for ids, rows in batch.groups:
                 texts, which = torch.unique(ids, dim=0, return_inverse=True)  # (n, T), (b,)
                 for number, text in enumerate(texts):
                     where = rows[which == number]  # (k,)
-                    folded = self.policy.fold_text(0, self._embed(text))
+                    folded = self.policy.fold_text(0, embed(text))
                     flat = patches[where].flatten(0, 1)  # (k V, D)
                     part = self.policy.score_patches(0, flat, folded)
                     scores = scores.index_copy(0, where, part.view(len(where), -1).float())
         return scores
-
-    def _embed(self, ids: Tensor) -> Tensor:
-        embedded: Tensor = self.policy.language_model.embed_tokens(ids)
-        return embedded
 
     def _patches(self, batch: Batch, patches: Tensor) -> Tensor:
         shown, place = self.patch_heads(patches, batch.instruction)  # (B, V, L), (B, V, L, 3)
@@ -124,7 +121,8 @@ class TrainingNetwork(nn.Module):
         readout = batch.chunk.new_zeros(())
         for ids, rows in batch.groups:
             state = None if proprio is None else proprio[rows]
-            hidden = policy.sequence(patches[rows], state, self._embed(ids))  # (b, S, D)
+            text = decoder.embed_tokens(ids)  # (b, T, D)
+            hidden = policy.sequence(patches[rows], state, text)  # (b, S, D)
             rotary = policy.rotary(hidden, _positions(places, hidden.shape[1]))
             hidden = decoder.run(hidden, rotary, 0, middle)
             readout = readout + self._read(batch, rows, hidden, patches.shape[1], ids.shape[1])

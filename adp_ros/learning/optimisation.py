@@ -31,16 +31,13 @@ class Optimiser:
         ]
         self.adam = torch.optim.AdamW(groups, lr=stage.learning_rate, betas=_BETAS)
 
-    def begin(self) -> None:
-        """Forget the gradients of the last step."""
-        self.adam.zero_grad(set_to_none=True)
-
     def step(self, number: int) -> None:
-        """Take one step down the gradients; ``number`` counts from 0."""
+        """Take one step down the gradients and forget them; ``number`` counts from 0."""
         for group in self.adam.param_groups:
             group["lr"] = learning_rate(self._stage, number)
         nn.utils.clip_grad_norm_(self.parameters, _GRADIENT_NORM)
         self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
 
 
 def learning_rate(stage: Stage, number: int) -> float:

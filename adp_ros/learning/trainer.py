@@ -320,7 +320,6 @@ class Trainer:
         kept, places = surviving_tokens(stage, vision, key), None
         if kept is None and (squeezed := squeezed_places(stage, vision, key)) is not None:
             places = squeezed.to(device)
-        optimiser.begin()
         for share, batch, patches in feed.batches(step):
             with torch.autocast(device.type, dtype=torch.bfloat16), fast_attention(device):
                 losses = network(batch, stage.losses, kept, patches, places)

@@ -6,7 +6,6 @@ the launch lets it move no real arm.
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -145,7 +144,8 @@ def small_checkpoint(environ: Mapping[str, str]) -> Path:
 def make_small_checkpoint(environ: Mapping[str, str]) -> Path:
     """Make the small checkpoint unless it is there; return its directory.
 
-    Two processes that make it at once don't disturb each other.
+    A process of its own makes it, so that launch files stay free of torch. Two processes that
+    make it at once don't disturb each other.
 
     Raises:
         CheckpointError: It cannot be made.
@@ -162,21 +162,18 @@ def make_small_checkpoint(environ: Mapping[str, str]) -> Path:
             "set ADP_ROS_CACHE to a writable folder"
         ) from error
     try:
-        return _make(work / "checkpoint", target, environ)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _make(work: Path, target: Path, environ: Mapping[str, str]) -> Path:
-    """Make the checkpoint in a process of its own: launch files stay free of torch."""
-    words = [sys.executable, "-m", "adp_ros.cli", "checkpoint", "new", "--size", "small", str(work)]
-    result = subprocess.run(words, env=dict(environ), capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        reason = result.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise CheckpointError(f"the small checkpoint could not be made: {reason[0]}")
-    try:
-        os.rename(work, target)
+        made = work / "checkpoint"
+        words = [sys.executable, "-m", "adp_ros.cli", "checkpoint", "new", "--size", "small"]
+        result = subprocess.run(
+            [*words, str(made)], env=dict(environ), capture_output=True, text=True, check=False
+        )
+        if result.returncode != 0:
+            reason = result.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise CheckpointError(f"the small checkpoint could not be made: {reason[0]}")
+        made.rename(target)
     except OSError as error:
         if not (target / "config.json").is_file():  # else another process was faster
             raise CheckpointError(f"{target}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return target
