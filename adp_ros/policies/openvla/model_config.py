@@ -5,7 +5,7 @@ The file is read as plain JSON: its ``auto_map`` names remote code, which is nev
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -174,76 +174,74 @@ def read_config(checkpoint_dir: Path, any_resize: bool = False) -> ModelConfig:
     """
     path = checkpoint_dir / "config.json"
     values = read_json(path)
-    strategy = {"image_resize_strategy": values.get("image_resize_strategy")} if any_resize else {}
-    _check_needed(path, "", values, {**_NEEDED, **strategy})
-    dino, siglip = _towers(path, values)
-    llm = _llm(path, values.get("text_config", {}))
-    length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
-    _check_size(path, "num_actions_chunk", length)
-    views = values.get("num_images_in_input")
-    if views is not None:
-        _check_size(path, "num_images_in_input", views)
+    try:
+        config = _config(values, any_resize)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if "num_actions_chunk" in values:
+        return config
     assumed = (
         f"{path} has no num_actions_chunk, {DEFAULT_CHUNK_LENGTH} actions a chunk are assumed "
         "(as OpenVLA-OFT has for LIBERO; ALOHA has 25, BRIDGE 5); write it there if it differs"
     )
-    return ModelConfig(
-        dino=dino,
-        siglip=siglip,
-        llm=llm,
-        chunk_length=length,
-        views=views,
-        assumed=() if "num_actions_chunk" in values else (assumed,),
-    )
+    return replace(config, assumed=(assumed,))
 
 
-def _check_needed(
-    path: Path, prefix: str, values: Mapping[str, Any], needed: Mapping[str, Any]
-) -> None:
+def _config(values: Mapping[str, Any], any_resize: bool) -> ModelConfig:
+    strategy = {"image_resize_strategy": values.get("image_resize_strategy")} if any_resize else {}
+    _check_needed("", values, {**_NEEDED, **strategy})
+    dino, siglip = _towers(values)
+    llm = _llm(values.get("text_config", {}))
+    length = values.get("num_actions_chunk", DEFAULT_CHUNK_LENGTH)
+    _check_size("num_actions_chunk", length)
+    views = values.get("num_images_in_input")
+    if views is not None:
+        _check_size("num_images_in_input", views)
+    return ModelConfig(dino=dino, siglip=siglip, llm=llm, chunk_length=length, views=views)
+
+
+def _check_needed(prefix: str, values: Mapping[str, Any], needed: Mapping[str, Any]) -> None:
     for name, only in needed.items():
         value = values.get(name, only)
         if value != only:
-            raise CheckpointError(f"{path}: {prefix}{name} is {value!r}, supported: {only!r}")
+            raise CheckpointError(f"{prefix}{name} is {value!r}, supported: {only!r}")
 
 
-def _check_size(path: Path, name: str, value: object) -> None:
+def _check_size(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"{path}: {name} is {value!r}, a whole number from 1 is needed")
+        raise CheckpointError(f"{name} is {value!r}, a whole number from 1 is needed")
 
 
-def _check_number(path: Path, name: str, value: object) -> None:
+def _check_number(name: str, value: object) -> None:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
     if not 0 < number < math.inf:
-        raise CheckpointError(f"{path}: {name} is {value!r}, a number above 0 is needed")
+        raise CheckpointError(f"{name} is {value!r}, a number above 0 is needed")
 
 
-def _towers(path: Path, values: Mapping[str, Any]) -> list[TowerConfig]:
+def _towers(values: Mapping[str, Any]) -> list[TowerConfig]:
     known = tuple(_TOWERS)
     ids = values.get("timm_model_ids", list(known))
     plain = tuple(str(i).split(".")[0] for i in ids) if isinstance(ids, list) else ()
     if plain != known:
-        raise CheckpointError(
-            f"{path}: timm_model_ids is {ids!r}, supported: {list(known)} in this order"
-        )
-    overrides = values.get("timm_model_overrides", [{}, {}])
-    if not isinstance(overrides, list) or [type(s) for s in overrides] != [dict, dict]:
-        raise CheckpointError(
-            f"{path}: timm_model_overrides is {overrides!r}, two objects are needed"
-        )
-    towers = []
-    for timm_id, sizes in zip(known, overrides, strict=True):
-        for name, value in sizes.items():
-            if name not in _TOWER_SIZES:
-                raise CheckpointError(
-                    f"{path}: timm_model_overrides: {name!r} of {timm_id} is not supported, "
-                    f"allowed: {', '.join(_TOWER_SIZES)}"
-                )
-            check = _check_number if name == "mlp_ratio" else _check_size
-            check(path, f"{name} of {timm_id}", value)
-        tower = real_tower(timm_id, sizes)
-        _check_heads(path, timm_id, tower.width, tower.heads)
-        towers.append(tower)
-    return towers
+        raise CheckpointError(f"timm_model_ids is {ids!r}, supported: {list(known)} in this order")
+    changes = values.get("timm_model_overrides", [{}, {}])
+    if not isinstance(changes, list) or [type(sizes) for sizes in changes] != [dict, dict]:
+        raise CheckpointError(f"timm_model_overrides is {changes!r}, two objects are needed")
+    return [_tower(timm_id, sizes) for timm_id, sizes in zip(known, changes, strict=True)]
+
+
+def _tower(timm_id: str, sizes: Mapping[str, Any]) -> TowerConfig:
+    for name, value in sizes.items():
+        if name not in _TOWER_SIZES:
+            raise CheckpointError(
+                f"timm_model_overrides: {name!r} of {timm_id} is not supported, allowed: "
+                f"{', '.join(_TOWER_SIZES)}"
+            )
+        check = _check_number if name == "mlp_ratio" else _check_size
+        check(f"{name} of {timm_id}", value)
+    tower = real_tower(timm_id, sizes)
+    _check_heads(timm_id, tower.width, tower.heads)
+    return tower
 
 
 def real_tower(timm_id: str, sizes: Mapping[str, Any] = MappingProxyType({})) -> TowerConfig:
@@ -261,49 +259,45 @@ def real_tower(timm_id: str, sizes: Mapping[str, Any] = MappingProxyType({})) ->
     )
 
 
-def _check_heads(path: Path, name: str, width: int, heads: int) -> None:
+def _check_heads(name: str, width: int, heads: int) -> None:
     if width % heads:
-        raise CheckpointError(f"{path}: {name}: width {width} is no multiple of {heads} heads")
+        raise CheckpointError(f"{name}: width {width} is no multiple of {heads} heads")
 
 
-def _llm(path: Path, values: Any) -> LlmConfig:
+def _llm(values: Any) -> LlmConfig:
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: text_config is {values!r}, an object is needed")
-    values = _rope_told(path, {name: v for name, v in values.items() if v is not None})
-    _check_needed(path, "text_config.", values, _LLM_NEEDED)
+        raise CheckpointError(f"text_config is {values!r}, an object is needed")
+    values = _rope_told({name: v for name, v in values.items() if v is not None})
+    _check_needed("text_config.", values, _LLM_NEEDED)
     given = {f.name: values.get(f.name, f.default) for f in fields(LlmConfig)}
     given["num_key_value_heads"] = values.get("num_key_value_heads", given["num_attention_heads"])
     for name, value in given.items():
         check = _check_number if name in ("rms_norm_eps", "rope_theta") else _check_size
-        check(path, f"text_config.{name}", value)
-    _check_heads(path, "text_config", given["hidden_size"], given["num_attention_heads"])
+        check(f"text_config.{name}", value)
+    _check_heads("text_config", given["hidden_size"], given["num_attention_heads"])
     llm = LlmConfig(**given)
-    _check_needed(path, "text_config.", values, {"head_dim": llm.head_dim})
+    _check_needed("text_config.", values, {"head_dim": llm.head_dim})
     return llm
 
 
-def _rope_told(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the same settings with the plain rotation's theta where older files have it.
-
-    Any rotation but the plain one is refused, and so are two thetas that differ.
-    """
+def _rope_told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the plain rotation's theta; others, and two thetas, are refused."""
     told = dict(values)
     for name in _ROPE:
         rope = told.pop(name, None)
         if rope is None:
             continue
         if not isinstance(rope, dict):
-            raise CheckpointError(f"{path}: text_config.{name} is {rope!r}, an object is needed")
+            raise CheckpointError(f"text_config.{name} is {rope!r}, an object is needed")
         theta = rope.get("rope_theta")
         rope = {key: value for key, value in rope.items() if key != "rope_theta"}
         if any(value is not None and value != _PLAIN_ROPE.get(k) for k, value in rope.items()):
             raise CheckpointError(
-                f"{path}: text_config.{name} is {rope!r}, supported: {dict(_PLAIN_ROPE)!r} and "
-                "rope_theta"
+                f"text_config.{name} is {rope!r}, supported: {dict(_PLAIN_ROPE)!r} and rope_theta"
             )
         if theta is not None and told.setdefault("rope_theta", theta) != theta:
             raise CheckpointError(
-                f"{path}: text_config.{name}.rope_theta is {theta!r}, text_config.rope_theta is "
+                f"text_config.{name}.rope_theta is {theta!r}, text_config.rope_theta is "
                 f"{told['rope_theta']!r}; one of them is wrong"
             )
     return told

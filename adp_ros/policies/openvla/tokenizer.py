@@ -104,7 +104,8 @@ _PLACED: Final = {"Out": 3744, ":": 29901, "?": 29973}  # prompts end with Llama
 
 def write_tokenizer(directory: Path) -> None:
     """Write the tokeniser's files beside a checkpoint's weights, in place of those there are."""
-    _tokenizer().save(str(directory / TOKENIZER_FILE))
+    text = _tokenizer().to_str(pretty=True) + "\n"
+    (directory / TOKENIZER_FILE).write_text(text, encoding="utf-8")
     special = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<PAD>", "unk_token": "<unk>"}
     write_json(directory / "special_tokens_map.json", special)
     write_json(directory / "added_tokens.json", {"<PAD>": PAD_ID})
