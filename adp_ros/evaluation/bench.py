@@ -112,7 +112,6 @@ class ArmTimes:
 
     Attributes:
         seconds: Stage -> durations, each of shape (rounds,), in [s].
-        last: Prediction of the last round.
     """
 
     seconds: Mapping[str, FloatArray]
@@ -135,15 +134,9 @@ def interleave(
 ) -> dict[str, ArmTimes]:
     """Time several arms in turn, in a new order each round.
 
-    A machine's speed drifts; only what ran in the same round is compared.
-
-    Args:
-        arms: Name -> what to time. Each call returns when its results are on the host.
-        observations: Taken one per round, from the start again when they run out.
-        rounds: Rounds that count.
-        warm_up: Rounds before them that do not.
-        random: Draws the order.
-        done: Called after each round with the number of rounds so far.
+    A machine's speed drifts; only what ran in the same round is compared. A call of an arm returns
+    when its results are on the host. Observations are taken one per round, from the start again
+    when they run out; ``warm_up`` rounds don't count; ``done`` gets the number of rounds so far.
     """
     names = list(arms)
     rows: dict[str, list[StageTimes]] = {name: [] for name in names}

@@ -124,9 +124,7 @@ def opening_of(view: SceneView) -> float:
 class PolicyChunker:
     """Plans with a checkpoint from the front camera's picture.
 
-    Args:
-        setup: The checkpoint; loaded once, it serves any number of chunkers.
-        adp: Settings of gate and pruning, None for those of the setup.
+    Loaded once, a setup serves any number of chunkers; ``adp`` stands in place of its own settings.
 
     Raises:
         ConfigError: The pruner's settings are not allowed.

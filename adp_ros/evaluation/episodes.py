@@ -200,9 +200,8 @@ PUSHED: Final = 0.015  # [m] from its start
 class TakenWatch:
     """Sees repeatedly where the items are, and remembers what happened first.
 
-    Args:
-        named: Item that the instruction names; empty when it names none.
-        starts: Where the items lie that could be taken, shape (3,) each, in [m].
+    ``named`` is the item that the instruction names, empty for none; ``starts`` are the places,
+    shape (3,) each, in [m], of the items that could be taken.
     """
 
     def __init__(self, named: str, starts: Mapping[str, FloatArray]) -> None:

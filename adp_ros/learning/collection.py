@@ -179,11 +179,7 @@ class CollectPlan:
 
 
 def summarise(outcomes: Sequence[Collected], wall: float) -> dict[str, Any]:
-    """Return what a run amounts to, ready for ``json.dumps``.
-
-    Args:
-        outcomes: What came of its episodes.
-        wall: Time that it took, in [s].
+    """Return what a run of some [s] amounts to, ready for ``json.dumps``.
 
     Returns:
         ``groups`` per task and kind, with counts and the simulated time in [s]; ``errors`` and

@@ -186,11 +186,8 @@ class TrainingSet:
     """Everything a run trains on.
 
     Attributes:
-        info: What the numbers mean, the same in all folders.
-        examples: One per kept picture.
         sources: The first file with each instruction, in the order of the instructions.
         statistics: In upstream's form.
-        episodes: Number of episodes.
         has_landmarks: True when the true positions are known everywhere.
         simulated: True when some episodes are of the twin.
         fingerprint: Of everything in the episodes.

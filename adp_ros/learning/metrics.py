@@ -112,9 +112,7 @@ _PANELS: Final = (
 def draw_curves(entries: Sequence[dict[str, Any]], path: Path) -> None:
     """Draw the record of a run as a PNG file.
 
-    Args:
-        entries: Each with its ``kind``, ``samples`` and values, ascending in samples.
-        path: Of the file.
+    Entries have their ``kind``, ``samples`` and values, ascending in samples.
 
     Raises:
         CheckpointError: It can't be written.

@@ -38,11 +38,9 @@ class Processes:
 
 @contextmanager
 def joined(device: str, environment: Mapping[str, str]) -> Iterator[Processes]:
-    """Join the other processes that ``torchrun`` started, if it did.
+    """Join the other processes that ``torchrun`` started, if it did, on ``cpu`` or ``cuda``.
 
-    Args:
-        device: ``cpu`` or ``cuda``.
-        environment: Variables that ``torchrun`` sets: RANK, WORLD_SIZE, LOCAL_RANK.
+    It sets RANK, WORLD_SIZE and LOCAL_RANK in the environment.
 
     Raises:
         ConfigError: The device is not there.

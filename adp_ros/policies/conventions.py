@@ -96,10 +96,7 @@ not jump anywhere; angle of a finger's first joint [rad]."""
 
 @dataclass(frozen=True, slots=True)
 class StateLayout:
-    """Order of a state's numbers.
-
-    Attributes:
-        names: Names out of :data:`ELEMENTS`.
+    """Order of a state's numbers, by names out of :data:`ELEMENTS`.
 
     Raises:
         ConfigError: Names an unknown element.

@@ -74,7 +74,6 @@ class CheckpointFiles:
     """Where the weights of a checkpoint lie.
 
     Attributes:
-        directory: The checkpoint directory.
         shards: Safetensors files of the main model.
         weight_map: Key -> shard, for every tensor of the main model.
         components: Name -> ``.pt`` file of the parts trained beside the main model.
@@ -133,10 +132,7 @@ class CheckpointFiles:
         """Yield every (key, tensor) of the main model, one at a time, in the order of the files.
 
         A tensor is a view of its memory-mapped file: copy what is kept, and the pages read so
-        far are given back with the view.
-
-        Args:
-            first: Keys that come before the others.
+        far are given back with the view. Some keys may come ``first``.
 
         Raises:
             CheckpointError: A tensor cannot be read or holds NaN or infinity; names file and key.
