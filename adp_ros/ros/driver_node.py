@@ -264,6 +264,7 @@ class DriverNode(Node):
 
     def destroy_node(self) -> None:
         """Stop the arm, let go of it, then end the node."""
+        self._driver.ask_stop()  # beside Kinova's way home, should it be on it
         self._loop.stop()
         self._watch.close()
         restore_process()

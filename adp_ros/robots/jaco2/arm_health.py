@@ -38,6 +38,7 @@ def _arm(driver: ArmDriver, library: SdkLibrary) -> Health:
         "model": device.model,
         "version": device.version,
         "control_module": int(watch.status.ControlActiveModule),
+        "control_type": driver.reads.control_type,
         "retract": int(watch.status.RetractType),
         "failed_calls": driver.failed,
     }
@@ -45,7 +46,8 @@ def _arm(driver: ArmDriver, library: SdkLibrary) -> Health:
         return Health(Level.ERROR, driver.trouble, values)
     notes = watch.notes()
     if driver.reads.errors:
-        notes.append(f"{len(driver.reads.errors)} entries in the arm's own error log")
+        kinds = ", ".join(str(entry.ErrorType) for entry in driver.reads.errors)
+        notes.append(f"newest entries in the arm's own error log are of type {kinds}")
     if notes and driver.mode is not ArmMode.LOST:
         return Health(Level.WARN, f"{driver.mode}; {'; '.join(notes)}", values)
     return Health(Level.OK, str(driver.mode), values)

@@ -33,6 +33,7 @@ _PERIODS: Final = {
     "status": 0.05,
     "velocities": 0.05,
     "forces": 0.1,
+    "control": 0.5,
     "sensors": 1.0,
     "errors": 5.0,
 }
@@ -106,6 +107,7 @@ class ArmReads:
         self.joints: FloatArray = np.full(JOINTS, np.inf)  # [rad]
         self.sensors: SensorsInfo | None = None
         self.errors: list[SystemError] = []
+        self.control_type = -1
         self._perform = {
             "torques": self._torques,
             "joints": self._joints,
@@ -113,6 +115,7 @@ class ArmReads:
             "velocities": self._velocities,
             "forces": self._forces,
             "queue": self._queue,
+            "control": self._control,
             "sensors": self._sensors,
             "errors": self._errors,
         }
@@ -183,6 +186,9 @@ class ArmReads:
     def _queue(self) -> None:
         info = self._sdk.read("GetGlobalTrajectoryInfo", TrajectoryFIFO)
         self._gate.found(int(info.TrajectoryCount), self._clock())
+
+    def _control(self) -> None:
+        self.control_type = self._sdk.control_type()
 
     def _sensors(self) -> None:
         self.sensors = self._sdk.read("GetSensorsInfo", SensorsInfo)

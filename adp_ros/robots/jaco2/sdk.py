@@ -352,6 +352,12 @@ class Sdk:
         name = "GetAngularForceGravityFree" if gravity_free else "GetAngularForce"
         return numbers(self.read(name, AngularPosition).Actuators)[:JOINTS]
 
+    def control_type(self) -> int:
+        """Return 0 where the arm is controlled in Cartesian space, 1 joint by joint."""
+        result = c_int()
+        self.call("GetControlType", byref(result))
+        return result.value
+
     def zero_torque(self, joint: int) -> None:
         """Take the present torque of a joint, 1 to 6, for zero."""
         self.call("SetTorqueZero", 15 + joint, limit=SLOW)
