@@ -16,6 +16,7 @@ from ..doors import Door
 from ..errors import AdpError
 from ..policies.checkpoints import make_small_checkpoint, shipped_policy, small_checkpoint
 from ..robots.robot import ROBOTS
+from ..ros.arm_name import add_robot_name, namespace
 from ..ros.environment import (
     PROFILE_VARIABLE,
     graphics_problems,
@@ -89,11 +90,13 @@ class Subject:
     Attributes:
         camera: Video device.
         robot_type: Arm whose driver is looked for.
+        robot_name: Its name, empty for plain names.
         checkpoint: Checkpoint directory, None for the small one.
     """
 
     camera: Path
     robot_type: str
+    robot_name: str
     checkpoint: Path | None
 
 
@@ -240,7 +243,7 @@ def check_camera(subject: Subject) -> Finding:
 
 def check_driver(subject: Subject) -> Finding:
     """A node publishes the arm's joint state: Kinova's driver, or the twin."""
-    topic = f"/{subject.robot_type}_driver/out/joint_state"
+    topic = f"{namespace(subject.robot_name)}/{subject.robot_type}_driver/out/joint_state"
     said, reason = run_apart(GRAPH, topic, str(LISTEN))
     if reason:
         fix = "do what 'environment' and 'messages' say above"
@@ -313,6 +316,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--camera", type=Path, default=Path("/dev/video0"), help="video device (/dev/video0)"
     )
     parser.add_argument("--robot-type", choices=ROBOTS.names, default="j2n6s300")
+    add_robot_name(parser)
     parser.add_argument("--checkpoint", type=Path, help="checkpoint (default: the package's)")
     names = [_name(check) for check in CHECKS]
     parser.add_argument("--only", nargs="+", choices=names, metavar="CHECK", help=", ".join(names))
@@ -322,7 +326,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run all checks; return 1 if one failed, else 0."""
     if arguments.robot:
         return examine_arm(arguments)
-    subject = Subject(arguments.camera, arguments.robot_type, arguments.checkpoint)
+    subject = Subject(
+        arguments.camera, arguments.robot_type, arguments.robot_name, arguments.checkpoint
+    )
     findings: list[Finding] = []
     for check in CHECKS:
         if arguments.only and _name(check) not in arguments.only:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..bags.recorder import RecordSettings
 from ..errors import ConfigError
 from ..health import Level
+from ..ros.arm_name import add_robot_name, namespace
 from ..ros.launch_table import NodeSpec, check_parameters
 from ..settings import add_flags, given_flags, share_directory
 from .output import write_result
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, RecordSettings, "directory", "frames", "compression", "min_free_space")
     parser.add_argument("--config", type=Path, help="parameter file (default: config/record.yaml)")
+    add_robot_name(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
         executable="record_node",
         parameter_file=file,
         parameters=given_flags(arguments, RecordSettings),
+        namespace=namespace(arguments.robot_name),
     )
     check_parameters([spec])
     try:

@@ -12,7 +12,12 @@ from adp_ros.cli.doctor import Finding, Subject, Verdict, check_checkpoint
 
 def subject(**changes: Path | str | None) -> Subject:
     """Return the default subject with changes."""
-    values = {"camera": Path("/dev/video0"), "robot_type": "j2n6s300", "checkpoint": None}
+    values = {
+        "camera": Path("/dev/video0"),
+        "robot_type": "j2n6s300",
+        "robot_name": "",
+        "checkpoint": None,
+    }
     return Subject(**{**values, **changes})
 
 
