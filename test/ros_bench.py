@@ -45,14 +45,16 @@ class Bench:
 
 
 @contextmanager
-def bench(parameters: Sequence[str] = ()) -> Iterator[Bench]:
-    """Start ROS with parameters ``name:=value`` for every node.
+def bench(parameters: Sequence[str] = (), *remaps: str) -> Iterator[Bench]:
+    """Start ROS with parameters ``name:=value`` for every node, and rules ``from:=to``.
 
-    The parameters reach nodes as on a command line.
+    Both reach nodes as on a command line.
     """
     args = ["--ros-args"]
     for parameter in parameters:
         args += ["-p", parameter]
+    for rule in remaps:
+        args += ["-r", rule]
     rclpy.init(args=args, domain_id=own_domain())
     spinning = Bench()
     try:

@@ -83,6 +83,25 @@ def contents(directory):
     return found, reader
 
 
+def test_bag_of_a_named_arm_has_its_topics_alone_under_plain_names(tmp_path):
+    """Of two arms in the domain the recorder's own; the bag reads like any other."""
+    parameters = [f"directory:={tmp_path / 'bags'}"]
+    with bench(parameters, "record_node:__ns:=/left") as ros:
+        for name in ("left", "right"):
+            arm = ros.add(Node("controller_node", namespace=name))
+            publisher = arm.create_publisher(SafetyState, f"/{name}/adp/safety_state", LATCHED)
+            publisher.publish(SafetyState(cause=name))
+        node = ros.add(RecordNode())
+        assert node.get_namespace() == "/left"
+        ros.until(lambda: written(node, "written") >= 2)
+        ros.until(lambda: written(node, "notes") >= 2)  # origin, and the controller's parameters
+        (bag,) = (tmp_path / "bags").iterdir()
+        ros.until(lambda: "/adp/safety_state" in contents(bag)[0])
+    found, reader = contents(bag)
+    assert {state.cause for state in found["/adp/safety_state"]} == {"left"}
+    assert not [topic for topic in found if "left" in topic or "right" in topic]
+
+
 def test_everything_needed_for_a_replay_is_in_the_bag(tmp_path, source_files):
     """Messages, a latched one, parameters, files and origin are there; excluded topics are not."""
     launch = json.dumps({"task": "wipe_table"})
