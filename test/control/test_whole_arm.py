@@ -70,23 +70,67 @@ def test_arm_stands_before_a_wall_and_comes_back(oracle):
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.25, 0.0, 0.0), (-0.1, 0.0, 0.1)])
 def test_whatever_of_the_hand_is_lowest_comes_down_slowly(oracle, turn):
     """A hand that lies on its side, or turns: its lowest point slows in the zone, and stops."""
-    bench = Bench().started()
+    bench, speeds, low = Bench().started(), [], []
     for joints in _drive(bench, [0.0, 0.0, -0.14], 9.0, turn):
         oracle.pose(joints, np.zeros(3))
         heights = {part: oracle.above(part, np.array([0.0, 0.0, 1.0]), 0.0) for part in HAND}
         assert min(heights["hand"], heights["palm"]) > 0.0
         assert min(heights.values()) > -0.025
-    speeds, low, last = [], [], None
-    bench = Bench().started()
-    for joints in _drive(bench, [0.0, 0.0, -0.14], 9.0, turn):
-        oracle.pose(joints, np.zeros(3))
-        lowest = min(oracle.above(part, np.array([0.0, 0.0, 1.0]), 0.0) for part in HAND)
-        if last is not None and lowest < 0.03:
-            speeds.append((last - lowest) / TICK)
-        low.append(lowest)
-        last = lowest
+        low.append(min(heights.values()))
+        if len(low) > 1 and low[-1] < 0.03:
+            speeds.append((low[-2] - low[-1]) / TICK)
     assert min(low) < 0.03
     assert max(speeds) < 0.05 * 1.1
+
+
+def _low_hand(oracle):
+    """A hand on its side, its lowest point 2 to 5 cm over the table; the envelope and the place."""
+    bench = Bench().started()
+    for joints in _drive(bench, [0.0, 0.0, -0.14], 9.0):
+        oracle.pose(joints, np.zeros(3))
+        if min(oracle.above(part, np.array([0.0, 0.0, 1.0]), 0.0) for part in HAND) < 0.035:
+            break
+    envelope = bench.controller.envelope
+    return envelope, envelope.place(joints, Chain.at(MODEL, joints).tool, 1.0)
+
+
+def test_a_low_hand_slides_over_the_table(oracle):
+    """Only the descent is reduced, to the table's speed, though the tool itself is high enough."""
+    envelope, place = _low_hand(oracle)
+    assert place.pose.position[2] > 0.09
+    limited = envelope.limit(Twist(np.array([0.03, 0.0, -0.1]), np.zeros(3)), place)
+    np.testing.assert_allclose(limited.twist.linear, [0.03, 0.0, -0.05], atol=1e-9)
+    assert limited.reasons == ("table",)
+
+
+def test_a_low_hand_turns_down_slowly(oracle):
+    """However the tool turns, no part sinks faster than the table's speed, by MuJoCo."""
+    envelope, place = _low_hand(oracle)
+    slowed, up = 0, np.array([0.0, 0.0, 1.0])
+    for turn in np.random.default_rng(0).normal(size=(40, 3)):
+        twist = Twist(np.zeros(3), 0.9 * turn / np.linalg.norm(turn))
+        limited = envelope.limit(twist, place).twist
+        slowed += "table" in envelope.limit(twist, place).reasons
+        speeds = place.joint_speeds(np.concatenate([limited.linear, limited.angular]))
+        oracle.pose(place.joints, np.zeros(3))
+        before = min(oracle.above(part, up, 0.0) for part in HAND)
+        oracle.pose(place.joints + 1e-3 * speeds, np.zeros(3))
+        after = min(oracle.above(part, up, 0.0) for part in HAND)
+        assert (before - after) / 1e-3 < 0.052
+    assert slowed > 2
+
+
+@pytest.mark.parametrize("opening", [0.0, 0.4, 1.0])
+def test_fingers_count_where_they_are(oracle, opening):
+    """The fingers at their measured opening come within 13 mm of a wall, and never to it."""
+    wall = (-1.0, 0.0, 0.0, -0.40)
+    bench = Bench(_settings(walls=wall))
+    bench.opening = opening
+    for joints in _drive(bench.started(), [0.1, 0.0, 0.0], 6.0):
+        oracle.pose(joints, _closed(opening))
+        away = min(oracle.above(part, np.array(wall[:3]), wall[3]) for part in HAND)
+        assert away > 0.0
+    assert away < 0.013
 
 
 def test_nothing_is_touched_from_anywhere(oracle):
