@@ -28,7 +28,7 @@ LIVE_PATHS = (
     "policies/test_checkpoint_memory.py",
     "reports/test_report_bag.py",
 )
-FAST_PATHS = ("adp", "cameras", "control", "learning", "policies", "test_")
+FAST_PATHS = ("adp", "cameras", "control", "learning", "policies", "serving/test_wire", "test_")
 SLOW_PATHS = (  # of the folders above: the twin, whole trainings, or other processes
     "adp/test_importance.py",
     "cameras/test_camera_twin.py",
