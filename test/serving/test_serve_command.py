@@ -1,4 +1,4 @@
-"""``adp-ros serve`` as a process: ready, recorded, ended by Ctrl-C; wrong input in one line.
+"""``adp-ros serve`` as a process: ready, recorded, ended by Ctrl-C; wrong input in one line."""
 
 import json
 import os
@@ -65,7 +65,10 @@ def test_a_served_checkpoint_answers_until_ctrl_c(tiny, tmp_path):
         (["/no/such"], "config.json is missing"),
         (["CHECKPOINT", "--port", "70000"], "port is 70000, allowed: 0 to 65535"),
         (["CHECKPOINT", "--host", "192.0.2.1", "--port", "0"], "host is '192.0.2.1'"),
-        (["CHECKPOINT", "--protocol", "grpc"], "protocol is 'grpc', allowed: one of 'openpi', 'vla-eval'"),
+        (
+            ["CHECKPOINT", "--protocol", "grpc"],
+            "protocol is 'grpc', allowed: one of 'openpi', 'vla-eval'",
+        ),
         (["CHECKPOINT", "--record", "/no/such/file"], "record is '/no/such/file'"),
         (["CHECKPOINT", "--adp", "/no/such.yaml"], "adp is '/no/such.yaml'"),
         (["CHECKPOINT", "--message-limit", "0"], "message_limit is 0"),
