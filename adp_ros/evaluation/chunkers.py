@@ -66,7 +66,7 @@ class Perturbation:
 
 
 def draw_perturbation(rng: np.random.Generator, level: float, duration: float) -> Perturbation:
-    """Draw the disturbances of an episode that lasts some [s].
+    """Draw the disturbances of an episode of a duration in [s].
 
     Level 0 is none, 1 drifts of some centimetres and a kick every 4 s.
     """

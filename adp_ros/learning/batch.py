@@ -31,7 +31,7 @@ _OUTSIDE: Final = -1e4  # [px]
 
 @dataclass(frozen=True, slots=True)
 class CropWindow:
-    """Square that was cut out of a picture and enlarged to its size again; in its [px]."""
+    """Square that was cut out of a picture and enlarged to its size again; in [px] of before."""
 
     left: float
     top: float

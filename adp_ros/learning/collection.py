@@ -179,7 +179,7 @@ class CollectPlan:
 
 
 def summarise(outcomes: Sequence[Collected], wall: float) -> dict[str, Any]:
-    """Return what a run of some [s] amounts to, ready for ``json.dumps``.
+    """Return what a run that took ``wall`` [s] amounts to, ready for ``json.dumps``.
 
     Returns:
         ``groups`` per task and kind, with counts and the simulated time in [s]; ``errors`` and

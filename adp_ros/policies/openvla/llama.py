@@ -144,7 +144,7 @@ class Decoder(nn.Module):
         first: int = 0,
         bias: Tensor | None = None,
     ) -> Decoded:
-        """Run the layers from ``first`` on, whose input (B, S, D) is, and the final norm.
+        """Run the layers from ``first`` on, on its input (B, S, D), and the final norm.
 
         Only some rows leave. A bias (S,) is added to the logits of each key.
         """
