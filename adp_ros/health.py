@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 WINDOW: Final = 100  # values that the statistics look back on
 
@@ -33,6 +34,15 @@ class LatencySummary:
     p95: float
     p99: float
     maximum: float
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> "LatencySummary":
+        """Return the statistics of some values (percentiles by linear interpolation)."""
+        known = np.array(values)
+        if not known.size:
+            return cls(0, nan, nan, nan, nan, nan)
+        p50, p95, p99 = map(float, np.percentile(known, (50, 95, 99)))
+        return cls(len(known), float(known.mean()), p50, p95, p99, float(known.max()))
 
 
 class RollingPercentiles:
@@ -60,11 +70,7 @@ class RollingPercentiles:
 
     def summary(self) -> LatencySummary:
         """Return the statistics of the values at hand."""
-        if not self._values:
-            return LatencySummary(0, nan, nan, nan, nan, nan)
-        values = np.array(self._values)
-        p50, p95, p99 = map(float, np.percentile(values, (50, 95, 99)))
-        return LatencySummary(len(values), float(values.mean()), p50, p95, p99, float(values.max()))
+        return LatencySummary.of(self._values)
 
 
 HOLD: Final = 4.5  # [s] that a warning stays: four reports of one per second

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
@@ -17,7 +18,6 @@ from adp_ros.adp.text_driven import TextDrivenPruner
 from adp_ros.bags.bag_notes import CHECKPOINT, FILE, PARAMETERS, settings_text
 from adp_ros.bags.bag_topics import Definitions, TopicInfo, read_qos
 from adp_ros.bags.bag_writer import BagWriter
-from adp_ros.bags.window_replay import set_threads
 from adp_ros.control.controller import Controller
 from adp_ros.control.controller_settings import ControllerSettings
 from adp_ros.msg import ActionChunk, ChunkRequest, InferenceLatency
@@ -148,7 +148,7 @@ class Run:
         self.controller = Controller(ControllerSettings())
         self.arm = SimulatedArm(self.controller.model)
         self.robot = robot_named("j2n6s300")
-        set_threads(1)  # as the node does; sums in another order differ in the last digit
+        torch.set_num_threads(1)  # as the node does; sums in another order differ in the last digit
         policy = load_policy(checkpoint)
         gate = Gate(GateConfig(motion_source=variant.motion_source))
         self.planner = WindowPlanner(policy, TextDrivenPruner(keep=0.5), gate, ActionConvention())

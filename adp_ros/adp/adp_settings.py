@@ -8,7 +8,7 @@ gate), how to show it (the overlay).
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ConfigError
 from ..settings import (
@@ -19,7 +19,7 @@ from ..settings import (
     setting,
     setting_names,
 )
-from .gate_settings import RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
+from .gate_settings import PATH_LENGTHS, RUN_NAMES, UNREAD_NAMES, GateConfig, ReleasedGateSettings
 from .overlay import MERGED_COLOR
 from .registry import PRUNERS, check_own_setting, pruner_from_file
 
@@ -118,8 +118,6 @@ class PruningSettings:
             del shared["keep_positions"]
         return pruner_from_file(self.pruner, shared, self.own)
 
-
-PATH_LENGTHS: Final = ("arc_sum", "hypot")  # the released code's other names for sum
 
 T = TypeVar("T")
 
@@ -220,27 +218,23 @@ class AdpSettings:
         Raises:
             ConfigError: A name is unknown, or a value is of the wrong type or out of range.
         """
+        inert = {*UNREAD_NAMES, *RUN_NAMES} - {*setting_names(OverlaySettings)}
         try:
-            return cls._split(values)
+            own = _own_settings(values)
+            switches = _part(GateSwitches, values)
+            if switches.gate_version == "released":
+                inert |= {"adjacent_variant", "adjacent_lookback"}
+                gate = _released_gate(values)
+            else:
+                gate = _paper_gate(values, switches)
+            return cls(
+                pruning=replace(_part(PruningSettings, _with_weights(values)), own=own),
+                gate=gate,
+                overlay=_part(OverlaySettings, values),
+                ignored=tuple(name for name in values if name in inert),
+            )
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
-
-    @classmethod
-    def _split(cls, values: Mapping[str, Any]) -> "AdpSettings":
-        own = _own_settings(values)
-        switches = _part(GateSwitches, values)
-        released = switches.gate_version == "released"
-        inert = {*UNREAD_NAMES, *RUN_NAMES} - {*setting_names(OverlaySettings)}
-        if released:
-            inert |= {"adjacent_variant", "adjacent_lookback"}
-        gate = _released_gate(values) if released else _paper_gate(values, switches)
-        _refuse_unmeasurable(gate)
-        return cls(
-            pruning=replace(_part(PruningSettings, _with_weights(values)), own=own),
-            gate=gate,
-            overlay=_part(OverlaySettings, values),
-            ignored=tuple(name for name in values if name in inert),
-        )
 
 
 def _part(cls: type[T], values: Mapping[str, Any]) -> T:
@@ -273,16 +267,14 @@ def _paper_gate(values: Mapping[str, Any], switches: GateSwitches) -> GateConfig
         taken["delta_method"] = "sum"
     if not switches.use_dynamic_visual_strategy:
         taken["decision_method"] = "always"
-    return _part(GateConfig, taken)
-
-
-def _refuse_unmeasurable(gate: GateConfig) -> None:
+    gate = _part(GateConfig, taken)
     path = gate.motion_source == "measured" and gate.delta_method != "net"
     if path and gate.min_delta_pos > 0.0:
         raise ConfigError(
             f"min_delta_pos is {gate.min_delta_pos}, allowed: 0 with a measured path length, "
             "which is summed between samples, not between steps"
         )
+    return gate
 
 
 def _with_weights(values: Mapping[str, Any]) -> Mapping[str, Any]:

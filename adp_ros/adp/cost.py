@@ -105,13 +105,7 @@ def llm_flops(
 
 @dataclass(frozen=True, slots=True)
 class DecoderSizes:
-    """Sizes of a language model that decide its cost.
-
-    Attributes:
-        hidden: Width D.
-        intermediate: Width M of the MLP.
-        layers: Number of layers.
-    """
+    """Sizes of a language model that decide its cost: width D, width M of the MLP, layers."""
 
     hidden: int
     intermediate: int

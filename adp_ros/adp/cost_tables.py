@@ -8,7 +8,6 @@ with the paper's tables once, they agree within 0.0041 T (language model), 0.004
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from ..errors import ConfigError
@@ -35,16 +34,14 @@ class PrintedCell:
 
 
 PRINTED_FULL: Final = 7.91  # [T] full vision
-PRINTED: Final[Mapping[tuple[float, int], PrintedCell]] = MappingProxyType(
-    {
-        (0.3, 0): PrintedCell(5.85, 1.35),
-        (0.4, 0): PrintedCell(6.14, 1.29),
-        (0.5, 0): PrintedCell(6.43, 1.23),
-        (0.5, 4): PrintedCell(6.89, None, "6.89 is the total at keep 0.7: probably a slip"),
-        (0.6, 0): PrintedCell(6.74, 1.17),
-        (0.7, 0): PrintedCell(7.03, 1.13),
-    }
-)
+PRINTED: Final[Mapping[tuple[float, int], PrintedCell]] = {
+    (0.3, 0): PrintedCell(5.85, 1.35),
+    (0.4, 0): PrintedCell(6.14, 1.29),
+    (0.5, 0): PrintedCell(6.43, 1.23),
+    (0.5, 4): PrintedCell(6.89, None, "6.89 is the total at keep 0.7: probably a slip"),
+    (0.6, 0): PrintedCell(6.74, 1.17),
+    (0.7, 0): PrintedCell(7.03, 1.13),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +134,8 @@ def _row(query: TableQuery, keep: float, layer: int) -> CostRow:
     kept = kept_tokens(size.vision, keep, query.counts)
     tokens = size.tokens(kept)
     llm = query.llm(tokens)
-    scoring = scoring_flops(
-        size.vision,
-        size.text,
-        size.hidden,
-        layer=layer,
-        layer_flops=query.llm(size.tokens(), layers=1),
-    )
+    one_layer = query.llm(size.tokens(), layers=1)
+    scoring = scoring_flops(size.vision, size.text, size.hidden, layer=layer, layer_flops=one_layer)
     expected = expected_flops(query.full, llm + scoring, query.pruned_share)
     return CostRow(
         keep=keep,
@@ -178,10 +170,7 @@ def deviations(rows: Sequence[CostRow], tolerance: float = 0.006) -> list[str]:
                 f"{where}: expected {row.expected / TERA:.3f} T, printed "
                 f"{row.printed.expected:.2f} T, difference {difference:+.3f} T{note}"
             )
-        if row.printed.speedup is not None:
-            faster = row.speedup - row.printed.speedup
-            if abs(faster) > tolerance:
-                found.append(
-                    f"{where}: speed-up {row.speedup:.3f}, printed {row.printed.speedup:.2f}"
-                )
+        speedup = row.printed.speedup
+        if speedup is not None and abs(row.speedup - speedup) > tolerance:
+            found.append(f"{where}: speed-up {row.speedup:.3f}, printed {speedup:.2f}")
     return found

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import MappingProxyType
 from typing import Final, Protocol
 
 import numpy as np
@@ -97,7 +96,6 @@ class Rule(Protocol):
 
     def judge(self, motion: float, state: bool) -> Verdict:
         """Take the motion of the window that closed, in [m], and its state."""
-        ...
 
 
 class ExtremaRule:
@@ -225,20 +223,18 @@ def _against(motion: float, mean: float, compared: tuple[float, ...] = ()) -> Ve
     return Verdict(False, Reason.SLOW, mean, mean, compared)
 
 
-_RULES: Final[Mapping[str, Callable[[GateConfig, int], Rule]]] = MappingProxyType(
-    {
-        "adjacent/extrema": ExtremaRule,
-        "adjacent/extrema_previous": ExtremaRule,
-        "adjacent/classic": LookbackRule,
-        "adjacent/lookback": LookbackRule,
-        "mean": MeanRule,
-        "avg": ExponentialMeanRule,
-        "periodic": PeriodicRule,
-        "random": RandomRule,
-        "always": FixedRule,
-        "never": FixedRule,
-    }
-)
+_RULES: Final[Mapping[str, Callable[[GateConfig, int], Rule]]] = {
+    "adjacent/extrema": ExtremaRule,
+    "adjacent/extrema_previous": ExtremaRule,
+    "adjacent/classic": LookbackRule,
+    "adjacent/lookback": LookbackRule,
+    "mean": MeanRule,
+    "avg": ExponentialMeanRule,
+    "periodic": PeriodicRule,
+    "random": RandomRule,
+    "always": FixedRule,
+    "never": FixedRule,
+}
 
 
 def make_rule(config: GateConfig, episode: int) -> Rule:

@@ -206,23 +206,20 @@ class GateConfig:
         Raises:
             ConfigError: A name is unknown, or a value is of the wrong type or out of range.
         """
-        return cls._released(ReleasedGateSettings.from_mapping(settings))
-
-    @classmethod
-    def _released(cls, settings: ReleasedGateSettings) -> "GateConfig":
-        mean = settings.decision_method.lower() == "avg"
-        windows = max(3, settings.adjacent_extrema_window)
+        released = ReleasedGateSettings.from_mapping(settings)
+        mean = released.decision_method.lower() == "avg"
+        windows = max(3, released.adjacent_extrema_window)
         method = "avg" if mean else "adjacent"
         return cls(
-            decision_method=method if settings.use_dynamic_visual_strategy else "always",
+            decision_method=method if released.use_dynamic_visual_strategy else "always",
             adjacent_variant="extrema_previous",
             adjacent_extrema_window=windows,
-            adjacent_last_state=settings.adjacent_last_state,
-            initial_state=settings.initial_state,
+            adjacent_last_state=released.adjacent_last_state,
+            initial_state=released.initial_state,
             cold_start_windows=1 if mean else windows,
-            limit_consecutive_pruned_enabled=settings.limit_consecutive_pruned_enabled,
-            limit_max_consecutive_pruned=settings.limit_max_consecutive_pruned,
-            delta_method="sum" if settings.delta_method.lower() in PATH_LENGTHS else "net",
-            min_delta_pos=settings.min_delta_pos,
+            limit_consecutive_pruned_enabled=released.limit_consecutive_pruned_enabled,
+            limit_max_consecutive_pruned=released.limit_max_consecutive_pruned,
+            delta_method="sum" if released.delta_method.lower() in PATH_LENGTHS else "net",
+            min_delta_pos=released.min_delta_pos,
             motion_source="measured",
         )

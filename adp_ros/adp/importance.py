@@ -11,7 +11,6 @@ paper's figures use is not stated where we could read it, so three are offered.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -171,15 +170,9 @@ def _agreement(scores: Scores) -> FloatArray:
     return np.asarray((chosen & chosen[:, :1]).sum(axis=-1) / count)
 
 
-def _softmax(values: FloatArray) -> FloatArray:
-    return np.asarray(np.exp(values - values.max(axis=-1, keepdims=True)))
-
-
-def _shifted(values: FloatArray) -> FloatArray:
-    return np.asarray(values - values.min(axis=-1, keepdims=True))
-
-
-_WEIGHTS: Final[Mapping[str, Callable[[FloatArray], FloatArray]]] = MappingProxyType(
-    {"softmax": _softmax, "shifted": _shifted, "absolute": np.abs}
-)
+_WEIGHTS: Final[Mapping[str, Callable[[FloatArray], FloatArray]]] = {
+    "softmax": lambda values: np.exp(values - values.max(axis=-1, keepdims=True)),
+    "shifted": lambda values: values - values.min(axis=-1, keepdims=True),
+    "absolute": np.abs,
+}
 WEIGHT_KINDS: Final = tuple(_WEIGHTS)

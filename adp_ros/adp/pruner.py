@@ -8,7 +8,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, Final, Literal, Protocol
 
 import torch
@@ -146,10 +145,6 @@ class Budget:
     def tokens_per_view(self, views: int, patches: int) -> tuple[int, ...]:
         """Return how many vision tokens of each view enter, merged ones included.
 
-        Args:
-            views: Number of views.
-            patches: Patches of one view.
-
         Raises:
             ConfigError: The split has weights for another number of views.
         """
@@ -274,17 +269,15 @@ class Pruner(Budget, ABC):
     )
 
     name: ClassVar[str]
-    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {
-            "keep": "qk_keep_ratio",
-            "split": "qk_keep_split",
-            "counts": "keep_counts",
-            "positions": "keep_positions",
-            "merge": "merge",
-            "merge_grid": "merge_grid",
-            "merge_weighted": "merge_weighted",
-        }
-    )
+    file_names: ClassVar[Mapping[str, str]] = {
+        "keep": "qk_keep_ratio",
+        "split": "qk_keep_split",
+        "counts": "keep_counts",
+        "positions": "keep_positions",
+        "merge": "merge",
+        "merge_grid": "merge_grid",
+        "merge_weighted": "merge_weighted",
+    }
     graph_safe: ClassVar[bool] = True
 
     @property
@@ -298,13 +291,7 @@ class Pruner(Budget, ABC):
         return self.cut_layer
 
     def scoring_flops(self, sizes: DecoderSizes, vision: int, sequence: int) -> float:
-        """Return the cost of choosing in one frame, beside the layers that run anyway.
-
-        Args:
-            sizes: The language model.
-            vision: Patches of all views.
-            sequence: Tokens of the full sequence.
-        """
+        """Return the cost of choosing in one frame, see `flops`, beside layers that run anyway."""
         return 0.0
 
     def flops(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import ClassVar
 
 import torch
@@ -15,11 +14,7 @@ from .pruner import Attending, Positions, PruneContext, Pruner, Selection, highe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomPruner(Pruner):
-    """Keeps patches drawn at random for each frame.
-
-    Attributes:
-        seed: Seed of the draws; :meth:`reset` begins them again.
-    """
+    """Keeps patches drawn at random for each frame; :meth:`reset` begins the draws again."""
 
     seed: int = setting(0, "seed of the random choice", low=0)
     _draws: torch.Generator = field(
@@ -27,9 +22,7 @@ class RandomPruner(Pruner):
     )
 
     name: ClassVar[str] = "random"
-    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {**Pruner.file_names, "seed": "pruner_seed"}
-    )
+    file_names: ClassVar[Mapping[str, str]] = {**Pruner.file_names, "seed": "pruner_seed"}
     graph_safe: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -138,13 +131,6 @@ class FastVPruner(Pruner):
         return Selection(highest(scores, (sum(self.counts_of(context)),)), scores)
 
 
-class _Memory:
-    """The last frame of an episode."""
-
-    def __init__(self) -> None:
-        self.pixels: Tensor | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameDifferencePruner(Pruner):
     """Keeps the patches whose pixels changed most since the frame before.
@@ -154,24 +140,24 @@ class FrameDifferencePruner(Pruner):
     patch's pixels. The first frame of an episode has no predecessor: it keeps an even grid.
     """
 
-    _memory: _Memory = field(default_factory=_Memory, init=False, repr=False, compare=False)
+    _before: list[Tensor] = field(default_factory=list, init=False, repr=False, compare=False)
 
     name: ClassVar[str] = "frame_difference"
     graph_safe: ClassVar[bool] = False
 
     def select(self, context: PruneContext) -> Selection:
         """Compare a frame with the one before and remember it."""
-        before, self._memory.pixels = self._memory.pixels, context.pixels.clone()
+        before, self._before[:] = tuple(self._before), (context.pixels.clone(),)
         patches = len(context.patches) // context.views
-        if before is None or before.shape != context.pixels.shape:
+        if not before or before[0].shape != context.pixels.shape:
             grid = spread(patches, context.patches).repeat(context.views)  # (V,)
             return Selection(highest(grid, self.counts_of(context)))
-        scores = change(before, context.pixels, patches)  # (V,)
+        scores = change(before[0], context.pixels, patches)  # (V,)
         return Selection(highest(scores, self.counts_of(context)), scores)
 
     def reset(self) -> None:
         """Forget the frame before."""
-        self._memory.pixels = None
+        self._before.clear()
 
 
 def change(before: Tensor, after: Tensor, patches: int) -> Tensor:

@@ -9,7 +9,6 @@ overhead and host code come on top. Activations are not counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 from ..errors import ConfigError
@@ -149,7 +148,7 @@ _GPUS: Final = (
         "NVIDIA Jetson Thor datasheet: an eighth of 2070 sparse FP4 TFLOPS",
     ),
 )
-GPUS: Final[Mapping[str, Gpu]] = MappingProxyType({gpu.name: gpu for gpu in _GPUS})
+GPUS: Final[Mapping[str, Gpu]] = {gpu.name: gpu for gpu in _GPUS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +179,9 @@ def find_gpu(name: str) -> Gpu:
     Raises:
         ConfigError: It is not in the table; names the nearest.
     """
-    wanted = _key(name)
-    by_key = {_key(known): gpu for known, gpu in GPUS.items()}
-    if wanted in by_key:
-        return by_key[wanted]
+    for known, gpu in GPUS.items():
+        if _key(known) == _key(name):
+            return gpu
     raise ConfigError(f"GPU {name!r} is not in the table, {nearest(name, GPUS)}")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar
 
 from torch import Tensor
@@ -35,9 +34,12 @@ class TextDrivenPruner(Pruner):
     order: Order = setting("index", "order of the kept patches", choices=("index", "score"))
 
     name: ClassVar[str] = "adp"
-    file_names: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {**Pruner.file_names, "layer": "qk_layer", "cut": "qk_cut_layer", "order": "keep_order"}
-    )
+    file_names: ClassVar[Mapping[str, str]] = {
+        **Pruner.file_names,
+        "layer": "qk_layer",
+        "cut": "qk_cut_layer",
+        "order": "keep_order",
+    }
 
     def __post_init__(self) -> None:
         super(TextDrivenPruner, self).__post_init__()

@@ -97,13 +97,8 @@ def _in_folder(folder: Path) -> BagFiles:
 def _visible(folder: Path, pattern: str) -> list[Path]:
     """Return files in the order of the numbers at the ends of their names, none with a dot."""
     found = [f for f in folder.glob(pattern) if f.is_file() and not f.name.startswith(".")]
-    return sorted(found, key=_number)
-
-
-def _number(file: Path) -> tuple[int, str]:
-    """Sort ``name_10`` after ``name_9``."""
-    digits = file.stem.rpartition("_")[2]
-    return int(digits) if digits.isdecimal() else 0, file.name
+    numbers = {file: file.stem.rpartition("_")[2] for file in found}  # name_10 after name_9
+    return sorted(found, key=lambda f: (int(n) if (n := numbers[f]).isdecimal() else 0, f.name))
 
 
 def _listed_names(folder: Path) -> tuple[Sequence[str], str]:
@@ -166,9 +161,6 @@ class McapFile:
         channels: By number.
         notes: Name and contents of its metadata records.
         problems: What is wrong with it, in words.
-
-    Args:
-        path: The file.
 
     Raises:
         OSError: It can't be read.

@@ -36,11 +36,7 @@ def settings_in(text: str, where: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class BagNotes:
-    """The metadata records of a bag.
-
-    Attributes:
-        records: Name and contents of each.
-    """
+    """The metadata records of a bag, name and contents of each."""
 
     records: Sequence[tuple[str, Mapping[str, str]]]
 

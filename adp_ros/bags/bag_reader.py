@@ -149,10 +149,7 @@ class BagReader:
         return self._decoders[topic]
 
     def decode(self, takers: Mapping[str, Take]) -> dict[str, int]:
-        """Decode the messages of some topics, in the order of time.
-
-        Args:
-            takers: Topic -> what takes its messages.
+        """Give each message to the taker of its topic, in the order of time.
 
         Returns:
             What could not be decoded or taken, in words -> how many messages, 0 for a whole topic.
@@ -193,17 +190,15 @@ class BagReader:
 
     def _in_order(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         columns = columns[~self._repeated(columns)]
-        pictures = [n for n, name in enumerate(self._names) if self._may_be_late(name)]
-        late = pictures if len(pictures) < len(self._names) else ()
+        # a recorder may have held pictures until their chunk came
+        types = [self.topics[name].type_name for name in self._names]
+        pictures = [number for number, kind in enumerate(types) if kind == PICTURE_TYPE]
+        late = pictures if len(pictures) < len(types) else ()
         order = order_messages(columns[:, 1], columns[:, 0], late, self._names)
         self.problems += order.problems
         columns = columns[order.rows, :-1]
         columns[:, 2] = order.elapsed
         return columns
-
-    def _may_be_late(self, topic: str) -> bool:
-        """Tell whether a recorder may have held messages until their chunk came."""
-        return self.topics[topic].type_name == PICTURE_TYPE
 
     def _repeated(self, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Tell which messages are there twice, as merged recordings have them."""

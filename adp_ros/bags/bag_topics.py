@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -59,8 +58,10 @@ class Definitions:
                 texts[name] = self._file(name, ".msg").read_text(encoding="utf-8")
                 waiting += _parts(texts[name], name.partition("/")[0])
         main = texts.pop(type_name)
-        others = [f"{_SEPARATOR}\nMSG: {_short(name)}\n{text}" for name, text in texts.items()]
-        return "\n".join([main, *others])
+        for name, text in texts.items():
+            package, _, short = name.split("/")
+            main += f"\n{_SEPARATOR}\nMSG: {package}/{short}\n{text}"
+        return main
 
     def type_hash(self, type_name: str) -> str:
         """Return the hash of a type as rosidl computed it.
@@ -91,11 +92,6 @@ def _parts(text: str, package: str) -> Iterator[str]:
             continue
         parts = match["type"].split("/")
         yield f"{parts[0] if len(parts) > 1 else package}/msg/{parts[-1]}"
-
-
-def _short(type_name: str) -> str:
-    package, _, name = type_name.split("/")
-    return f"{package}/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,53 +135,45 @@ def qos_text(profiles: Sequence[Qos]) -> str:
     return yaml.safe_dump(qos_mappings(profiles), sort_keys=False).strip() if profiles else ""
 
 
-FIELDS: Final = MappingProxyType(
-    {  # what replay reads of each type
-        "adp_ros/msg/ActionChunk": (
-            *("header", "window", "step_period", "actions", "pruned", "policy"),
-            *("translation_frame", "rotation_frame", "rotation"),
-        ),
-        "adp_ros/msg/ChunkRequest": ("header", "window", "measured_path", "measured_net"),
-        "adp_ros/msg/GateState": (
-            *("header", "window", "state", "next_state", "rule", "reason"),
-            *("motion", "upper", "lower", "pruned_run"),
-        ),
-        "adp_ros/msg/PruneState": (
-            *("header", "window", "pruner", "tokens_total", "tokens_kept", "kept_per_view"),
-            *("kept_indices", "sequence_length", "flops", "flops_full"),
-        ),
-        "adp_ros/msg/InferenceLatency": ("header", "window", *STAGES),
-        "adp_ros/msg/SafetyState": ("status", "cause", "message"),
-        "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),
-        "sensor_msgs/msg/CompressedImage": ("header", "format", "data"),
-        "sensor_msgs/msg/JointState": ("header", "name", "position"),
-        "geometry_msgs/msg/PoseStamped": ("header", "pose"),
-        "kinova_msgs/msg/JointAngles": tuple(f"joint{i}" for i in range(1, 7)),
-        "kinova_msgs/msg/FingerPosition": ("finger1", "finger2", "finger3"),
-    }
-)
+FIELDS: Final[Mapping[str, tuple[str, ...]]] = {  # what replay reads of each type
+    "adp_ros/msg/ActionChunk": (
+        *("header", "window", "step_period", "actions", "pruned", "policy"),
+        *("translation_frame", "rotation_frame", "rotation"),
+    ),
+    "adp_ros/msg/ChunkRequest": ("header", "window", "measured_path", "measured_net"),
+    "adp_ros/msg/GateState": (
+        *("header", "window", "state", "next_state", "rule", "reason"),
+        *("motion", "upper", "lower", "pruned_run"),
+    ),
+    "adp_ros/msg/PruneState": (
+        *("header", "window", "pruner", "tokens_total", "tokens_kept", "kept_per_view"),
+        *("kept_indices", "sequence_length", "flops", "flops_full"),
+    ),
+    "adp_ros/msg/InferenceLatency": ("header", "window", *STAGES),
+    "adp_ros/msg/SafetyState": ("status", "cause", "message"),
+    "sensor_msgs/msg/Image": ("header", "height", "width", "encoding", "step", "data"),
+    "sensor_msgs/msg/CompressedImage": ("header", "format", "data"),
+    "sensor_msgs/msg/JointState": ("header", "name", "position"),
+    "geometry_msgs/msg/PoseStamped": ("header", "pose"),
+    "kinova_msgs/msg/JointAngles": tuple(f"joint{i}" for i in range(1, 7)),
+    "kinova_msgs/msg/FingerPosition": ("finger1", "finger2", "finger3"),
+}
 
-TYPES: Final = MappingProxyType(
-    {  # of topics that are ours by name; one of another type is not
-        "/adp/action_chunk": "adp_ros/msg/ActionChunk",
-        "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
-        "/adp/gate_state": "adp_ros/msg/GateState",
-        "/adp/prune_state": "adp_ros/msg/PruneState",
-        "/adp/latency": "adp_ros/msg/InferenceLatency",
-        "/adp/policy_state": "sensor_msgs/msg/JointState",
-        "/adp/safety_state": "adp_ros/msg/SafetyState",
-    }
-)
+TYPES: Final[Mapping[str, str]] = {  # of topics that are ours by name; others are not
+    "/adp/action_chunk": "adp_ros/msg/ActionChunk",
+    "/adp/chunk_request": "adp_ros/msg/ChunkRequest",
+    "/adp/gate_state": "adp_ros/msg/GateState",
+    "/adp/prune_state": "adp_ros/msg/PruneState",
+    "/adp/latency": "adp_ros/msg/InferenceLatency",
+    "/adp/policy_state": "sensor_msgs/msg/JointState",
+    "/adp/safety_state": "adp_ros/msg/SafetyState",
+}
 
-_ENCAPSULATIONS: Final = MappingProxyType({b"\0\0": "big", b"\0\1": "little"})
 _UNREADABLE: Final = (SerdeError, struct.error, ValueError, IndexError, KeyError, AssertionError)
 
 
 class Decoder:
     """Decodes the messages of one topic.
-
-    Args:
-        topic: With type and definition.
 
     Raises:
         BagError: It is not of the type that its name stands for, or the definition can't be read,
@@ -209,7 +197,8 @@ class Decoder:
             ) from error
         entry = self._store.get_msgdef(topic.type_name)
         self._class = entry.cls
-        self._unpack = {"big": entry.deserialize_cdr_be, "little": entry.deserialize_cdr_le}
+        # by the encapsulation, which is the order of bytes
+        self._unpack = {b"\0\0": entry.deserialize_cdr_be, b"\0\1": entry.deserialize_cdr_le}
         known = {name for name, _ in types[topic.type_name][1]}
         missing = [name for name in FIELDS.get(topic.type_name, ()) if name not in known]
         if missing:
@@ -227,8 +216,7 @@ class Decoder:
             BagError: The bytes are no such message.
         """
         try:
-            encapsulation = _ENCAPSULATIONS[bytes(data[:2])]
-            unpack = self._unpack[encapsulation]
+            unpack = self._unpack[bytes(data[:2])]
             return unpack(bytes(data[4:]), 0, self._class, self._store)[0]
         except _UNREADABLE as error:
             raise BagError(f"{self._topic.name}: a message can't be decoded: {error!r}") from error

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -15,9 +14,6 @@ from .bag_topics import TopicInfo, qos_mappings, qos_text
 
 _VERSION: Final = 9  # of rosbag2's metadata
 _CHUNK_SIZE: Final = 4 * 2**20  # a few raw pictures
-_COMPRESSION: Final[Mapping[str, CompressionType]] = MappingProxyType(
-    {"none": CompressionType.NONE, "lz4": CompressionType.LZ4, "zstd": CompressionType.ZSTD}
-)
 
 
 class BagWriter:
@@ -27,7 +23,6 @@ class BagWriter:
     be read, if need be without the index at the end of the file.
 
     Attributes:
-        directory: Its folder.
         topics: By name, in the order they came up.
         counts: Messages per topic.
         size: Bytes that the operating system has.
@@ -45,7 +40,7 @@ class BagWriter:
         self.directory = directory
         self._path = directory / f"{directory.name}_0.mcap"
         self._stream = self._path.open("wb")
-        kind = _COMPRESSION[compression]
+        kind = CompressionType[compression.upper()]
         self._writer = Writer(self._stream, chunk_size=_CHUNK_SIZE, compression=kind)
         self._writer.start(profile="ros2", library="adp_ros")
         self._schemas: dict[str, int] = {}

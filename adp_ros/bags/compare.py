@@ -3,51 +3,35 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..adp.gate import chunk_motion
-from ..adp.gate_rules import Decision
 from ..errors import PolicyError
 from ..geometry import compose, rotvec_from_rotation
-from ..policies.window import decision_columns
+from ..policies.window import decision_columns, finite
 from ..types import ActionConvention, FloatArray, Pose
-from .contents import OWN_ACTIONS, Contents
+from .contents import OWN_ACTIONS, Bag
 from .window_replay import ReplayedWindow
 
 
 @dataclass(frozen=True, slots=True)
 class WindowCheck:
-    """Equality of one window; None where the bag has nothing to compare with.
+    """Equality of one window.
 
     Attributes:
         window: Its number.
-        actions: The policy's actions, bit for bit; None when another moved the arm.
-        kept: The vision tokens that were kept, in their order.
-        gate: Every number and word of the decision.
+        parts: What the bag has to compare with -> equal: ``actions``, bit for bit, unless another
+            policy moved the arm; ``kept tokens``, in their order; every number and word of the
+            ``gate``'s decision.
         largest: Largest difference of an action's number.
     """
 
     window: int
-    actions: bool | None = None
-    kept: bool | None = None
-    gate: bool | None = None
+    parts: Mapping[str, bool]
     largest: float = 0.0
-
-    @property
-    def unequal(self) -> list[str]:
-        """Names of what differs."""
-        parts = {"actions": self.actions, "kept tokens": self.kept, "gate": self.gate}
-        return [name for name, equal in parts.items() if equal is False]
-
-    @property
-    def equal(self) -> bool | None:
-        """All that could be compared is equal; None when nothing could be."""
-        compared = any(part is not None for part in (self.actions, self.kept, self.gate))
-        return not self.unequal if compared else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +57,11 @@ class Equality:
     parts: Mapping[str, int]
 
 
-def check_windows(contents: Contents, replayed: Sequence[ReplayedWindow]) -> list[WindowCheck]:
+def check_windows(bag: Bag, replayed: Sequence[ReplayedWindow]) -> list[WindowCheck]:
     """Compare every window with its recording."""
     checks, before = [], None
     for window in replayed:
-        checks.append(_check(contents, window, before))
+        checks.append(_check(bag, window, before))
         if window.result is not None:
             before = window.recorded.stamp
     return checks
@@ -85,47 +69,38 @@ def check_windows(contents: Contents, replayed: Sequence[ReplayedWindow]) -> lis
 
 def count(checks: Sequence[WindowCheck], replayed: Sequence[ReplayedWindow]) -> Equality:
     """Summarise the checks."""
-    different = [check for check in checks if check.equal is False]
+    different = [check for check in checks if not all(check.parts.values())]
     return Equality(
         windows=len(checks),
         replayed=sum(window.result is not None for window in replayed),
-        equal=sum(check.equal is True for check in checks),
+        equal=sum(bool(check.parts) and all(check.parts.values()) for check in checks),
         different=len(different),
         largest=max((check.largest for check in checks), default=0.0),
         first=different[0].window if different else None,
-        parts=dict(Counter(name for check in different for name in check.unequal)),
+        parts=dict(Counter(n for c in different for n, equal in c.parts.items() if not equal)),
     )
 
 
-def _check(contents: Contents, replayed: ReplayedWindow, before: int | None) -> WindowCheck:
+def _check(bag: Bag, replayed: ReplayedWindow, before: int | None) -> WindowCheck:
     recorded, result = replayed.recorded, replayed.result
+    parts: dict[str, bool] = {}
+    largest = 0.0
     if result is None:
-        return WindowCheck(recorded.window)
-    actions, largest, kept, gate = None, 0.0, None, None
+        return WindowCheck(recorded.window, parts)
     if recorded.policy in OWN_ACTIONS and not replayed.repeated:
         own = result.planned.actions
-        actions = np.array_equal(own, recorded.actions)
+        parts["actions"] = np.array_equal(own, recorded.actions)
         same_shape = own.shape == recorded.actions.shape
         largest = float(np.abs(own - recorded.actions).max()) if same_shape else float("inf")
     if recorded.audit.tokens_total and not replayed.repeated:
-        kept = recorded.audit.kept == result.audit.kept
+        parts["kept tokens"] = recorded.audit.kept == result.audit.kept
     if result.decision is not None:
         closed = result.decision.window
         stamp = recorded.stamp if closed == result.window else before
-        noted = contents.gates.get((stamp or 0, closed))
-        gate = None if noted is None else _same_decision(result.decision, noted)
-    return WindowCheck(recorded.window, actions, kept, gate, largest)
-
-
-def _same_decision(now: Decision, noted: Decision) -> bool:
-    mine, recorded = decision_columns(now), decision_columns(noted)
-    return all(
-        value == recorded[name] or _both_nan(value, recorded[name]) for name, value in mine.items()
-    )
-
-
-def _both_nan(a: object, b: object) -> bool:
-    return isinstance(a, float) and isinstance(b, float) and isnan(a) and isnan(b)
+        if (noted := bag.gates.get((stamp or 0, closed))) is not None:
+            now = finite(decision_columns(result.decision))  # thresholds that neither has are equal
+            parts["gate"] = now == finite(decision_columns(noted))
+    return WindowCheck(recorded.window, parts, largest)
 
 
 DIMENSIONS: Final = (

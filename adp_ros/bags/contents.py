@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +13,15 @@ from ..adp.gate_rules import Decision
 from ..control.calibration import FreeMotion
 from ..errors import BagError, ObservationError
 from ..policies.conventions import ArmState
-from ..policies.window import MeasuredMotion, Window, read_audit, read_decision, read_times
-from ..robots.jaco2.messages import (
-    joints_from_angles,
-    torque_from_angles,
+from ..policies.window import (
+    MeasuredMotion,
+    Window,
+    read_audit,
+    read_decision,
+    read_times,
+    stamp_of,
 )
+from ..robots.jaco2.messages import joints_from_angles, torque_from_angles
 from ..robots.robot import ROBOTS, robot_named
 from ..types import ACTION_SIZE, ActionConvention, Chunk, FloatArray
 from .bag_notes import BagNotes
@@ -25,6 +29,7 @@ from .bag_reader import BagReader, Stored, Take, problem_words
 from .bag_topics import CHUNK_TOPIC, SAFETY_TOPIC
 from .pictures import Pictures, ToRgb
 
+NANO: Final = 1e-9
 SAMPLES: Final = ("joint_torques", "joint_angles", "joint_state", "tool_pose", "finger_position")
 _DRIVER_TOPIC: Final = re.compile(r"^/(\w+)_driver/out/\w+$")
 
@@ -89,24 +94,18 @@ def read_free_motion(path: Path, robot_type: str) -> FreeMotion:
     torques: list[tuple[float, FloatArray]] = []
     joints: list[tuple[float, FloatArray]] = []
 
-    def take_torques(message: Any, stored: Stored) -> None:
-        torques.append((1e-9 * stored.elapsed, torque_from_angles(message)))
+    def taking(into: list[tuple[float, FloatArray]], read: Callable[[Any], FloatArray]) -> Take:
+        return lambda message, stored: into.append((NANO * stored.elapsed, read(message)))
 
-    def take_joints(message: Any, stored: Stored) -> None:
-        joints.append((1e-9 * stored.elapsed, joints_from_angles(message)))
-
-    unusable = reader.decode(
-        {
-            robot.topic_out("joint_torques"): take_torques,
-            robot.topic_out("joint_angles"): take_joints,
-        }
-    )
-    if unusable:
+    takers = {
+        robot.topic_out("joint_torques"): taking(torques, torque_from_angles),
+        robot.topic_out("joint_angles"): taking(joints, joints_from_angles),
+    }
+    if unusable := reader.decode(takers):
         raise BagError("; ".join(problem_words(unusable)))
     return FreeMotion.joined(torques, joints)
 
 
-NANO: Final = 1e-9
 OWN_ACTIONS: Final = ("oft", "remote")  # policies whose own actions moved the arm
 
 
@@ -148,11 +147,13 @@ class RecordedWindow(Window):
         )
 
 
-@dataclass(slots=True)
-class Contents:
-    """A bag, decoded.
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """A bag of a run.
 
     Attributes:
+        reader: Its messages.
+        pictures: Read when they are asked for.
         notes: Of its origin.
         robot_type: Of the driver whose topics are in the bag, empty without one.
         windows: One for every chunk, in order.
@@ -160,54 +161,26 @@ class Contents:
         problems: What is wrong or missing, in words.
     """
 
-    notes: BagNotes
-    robot_type: str = ""
-    windows: list[RecordedWindow] = field(default_factory=list)
-    gates: dict[tuple[int, int], Decision] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Bag:
-    """A bag of a run.
-
-    Attributes:
-        reader: Its messages.
-        contents: Its windows and what belongs to them.
-        pictures: Read when they are asked for.
-    """
-
     reader: BagReader
-    contents: Contents
     pictures: Pictures
-
-
-def open_bag(path: Path, to_rgb: ToRgb) -> Bag:
-    """Read a bag through.
-
-    Args:
-        path: Its folder or file.
-        to_rgb: Unpacks a sensor_msgs/Image.
-
-    Raises:
-        BagError: Nothing in it can be replayed.
-    """
-    reader = BagReader(path)
-    pictures = Pictures(reader, to_rgb)
-    contents = read_contents(reader)
-    contents.problems += pictures.problems
-    return Bag(reader, contents, pictures)
+    notes: BagNotes
+    robot_type: str
+    windows: Sequence[RecordedWindow]
+    gates: Mapping[tuple[int, int], Decision]
+    problems: Sequence[str]
 
 
 _NEEDED: Final = ("/adp/chunk_request", "/adp/gate_state", "/adp/prune_state", SAFETY_TOPIC)
 
 
-def read_contents(reader: BagReader) -> Contents:
-    """Decode what a bag holds of its windows.
+def open_bag(path: Path, to_rgb: ToRgb) -> Bag:
+    """Read a bag through and decode what it holds of its windows.
 
     Raises:
-        BagError: There is no chunk in it: nothing can be replayed.
+        BagError: It is no bag, or there is no chunk in it: nothing can be replayed.
     """
+    reader = BagReader(path)
+    pictures = Pictures(reader, to_rgb)
     taken = _Taken()
     unusable = reader.decode(
         {
@@ -229,8 +202,9 @@ def read_contents(reader: BagReader) -> Contents:
             f"nothing to replay: the bag has no chunk on {CHUNK_TOPIC}; topics: "
             f"{names}" + (f"; {why}" if why else "")
         )
+    problems += pictures.problems
     notes = BagNotes(reader.notes)
-    return Contents(notes, robot_type, taken.windows(), taken.gates, problems)
+    return Bag(reader, pictures, notes, robot_type, taken.windows(), taken.gates, problems)
 
 
 class _Taken:
@@ -258,7 +232,7 @@ class _Taken:
             raise BagError(f"chunk has {numbers} numbers, a multiple of {ACTION_SIZE} is needed")
         recorded = RecordedWindow(
             window=int(message.window),
-            stamp=_ns(message.header.stamp),
+            stamp=stamp_of(message),
             actions=np.array(message.actions, dtype=np.float64).reshape(-1, ACTION_SIZE),
             convention=ActionConvention(
                 message.translation_frame, message.rotation_frame, message.rotation
@@ -279,7 +253,7 @@ class _Taken:
 
     def gate(self, message: Any, _: Stored) -> None:
         """Take a decision."""
-        self.gates[_ns(message.header.stamp), int(message.window)] = read_decision(message)
+        self.gates[stamp_of(message), int(message.window)] = read_decision(message)
 
     def part(self, name: str, read: Callable[[Any], Any]) -> Take:
         """Return what takes the messages of one part of a window."""
@@ -290,11 +264,7 @@ class _Taken:
         return take
 
     def _key(self, message: Any, stored: Stored) -> tuple[int, int]:
-        stamp = _ns(message.header.stamp)
+        stamp = stamp_of(message)
         turn = self._turns[stored.topic, stamp]
         self._turns[stored.topic, stamp] += 1
         return stamp, turn
-
-
-def _ns(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -12,10 +12,10 @@ import gc
 import hashlib
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple
 
@@ -23,33 +23,16 @@ import numpy as np
 
 from ..control.controller import Controller
 from ..control.controller_settings import GROUPS, ControllerSettings
-from ..control.safety_machine import OUTSIDE_STOPS, Status
+from ..control.safety_machine import OUTSIDE_STOPS, SafetyEvent, Status
 from ..errors import AdpError, SafetyError
 from ..robots.robot import robot_named
 from ..settings import configs_from_flat, grouped_names
 from ..types import ActionConvention, FloatArray
 from .bag_reader import BagReader, Stored, Take
 from .bag_topics import CHUNK_TOPIC, SAFETY_TOPIC
-from .contents import NANO, SAMPLES, RecordedWindow
+from .contents import NANO, SAMPLES, Bag, RecordedWindow
 
 _PATIENCE: Final = 0.5  # [s] for which a start or reset that is refused is tried again
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change of the safety state.
-
-    Attributes:
-        time: In [s] since the recording began.
-        status: The new state.
-        cause: Why, empty when nothing is wrong.
-        message: The same in words.
-    """
-
-    time: float
-    status: Status
-    cause: str
-    message: str
 
 
 @dataclass(slots=True)
@@ -57,15 +40,15 @@ class ControllerLog:
     """What came of the replay.
 
     Attributes:
-        changes: Of the safety state, as replayed.
+        changes: Of the safety state, as replayed; times since the recording began.
         recorded: The same as recorded.
         lines: For the log.
         problems: What could not be taken or was refused -> how often.
         commands: Messages that would have gone to the arm.
     """
 
-    changes: list[Change] = field(default_factory=list)
-    recorded: list[Change] = field(default_factory=list)
+    changes: list[SafetyEvent] = field(default_factory=list)
+    recorded: list[SafetyEvent] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
     problems: dict[str, int] = field(default_factory=dict)
     commands: int = 0
@@ -80,25 +63,27 @@ class ControllerLog:
         self.problems[problem] = self.problems.get(problem, 0) + 1
 
 
-def decisions(changes: Sequence[Change]) -> list[tuple[str, str]]:
+def noted(changes: list[SafetyEvent], change: SafetyEvent) -> bool:
+    """Append a change whose status or cause differs from the last one's; tell whether it does."""
+    if changes and (changes[-1].status, changes[-1].cause) == (change.status, change.cause):
+        return False
+    changes.append(change)
+    return True
+
+
+def decisions(changes: Sequence[SafetyEvent]) -> list[tuple[str, str]]:
     """Return the states from the first start on, stops with their causes."""
     found: list[tuple[str, str]] = []
     for change in changes:
-        if not found and not change.status.moving:
-            continue
-        state = (change.status.name, change.cause if change.status is Status.STOPPED else "")
-        if not found or found[-1] != state:
+        status = Status[change.status.upper()]
+        state = (status.name, change.cause if status is Status.STOPPED else "")
+        if found[-1:] != [state] and (found or status.moving):
             found.append(state)
     return found
 
 
 class PlannedActions(NamedTuple):
-    """What a policy planned for a window.
-
-    Attributes:
-        actions: Shape (T, 7).
-        convention: Of the actions.
-    """
+    """What a policy planned for a window: actions of shape (T, 7) and their convention."""
 
     actions: FloatArray
     convention: ActionConvention
@@ -112,14 +97,7 @@ Each window is asked for once, in order.
 
 
 class ControllerReplay:
-    """One controller, driven by what a bag holds.
-
-    Args:
-        settings: The controller's.
-        robot_type: Of the recorded arm.
-        windows: Of the bag.
-        planned: What the policy planned for them.
-    """
+    """One controller, driven by the windows and messages of a bag and by what was planned."""
 
     def __init__(
         self,
@@ -175,42 +153,26 @@ class ControllerReplay:
         self._controller.take(read(kind, message, self._robot, self._now, clock))
 
     def _tick(self, now: float) -> None:
-        controller = self._controller
+        controller, log = self._controller, self._log
         self._now = max(self._now, now)
         self._grant_wish()
         output = controller.tick(self._now)
         if output.stop_driver:
             controller.confirm_stop(output.stop_driver)
         if output.command is not None:
-            twist = np.concatenate([output.command.twist.linear, output.command.twist.angular])
-            self._digest.update(twist.tobytes() + np.float64(output.command.opening).tobytes())
-            self._log.commands += 1
-            self._note_step(twist.tolist(), output.command.opening)
-        self._note_change()
-
-    def _note_step(self, twist: list[float], opening: float) -> None:
-        slot = self._controller.slot
-        if slot != self._slot:
-            self._slot = slot
-            line = {"kind": "step", "time": self._now, "step": slot, "opening": opening}
-            self._log.lines.append(line | {"linear": twist[:3], "angular": twist[3:]})
-
-    def _note_change(self) -> None:
-        state = self._controller.snapshot()
-        last = self._log.changes[-1] if self._log.changes else None
-        if last is not None and (last.status, last.cause) == (state.status, state.cause):
-            return
-        change = Change(self._now, state.status, state.cause, state.message)
-        self._log.changes.append(change)
-        self._log.lines.append(
-            {
-                "kind": "safety",
-                "time": change.time,
-                "status": change.status.name.lower(),
-                "cause": change.cause,
-                "message": change.message,
-            }
-        )
+            twist, opening = output.command.twist, output.command.opening
+            numbers = np.concatenate([twist.linear, twist.angular])
+            self._digest.update(numbers.tobytes() + np.float64(opening).tobytes())
+            log.commands += 1
+            if controller.slot != self._slot:
+                self._slot = controller.slot
+                line = {"kind": "step", "time": self._now, "step": self._slot, "opening": opening}
+                turn = {"linear": twist.linear.tolist(), "angular": twist.angular.tolist()}
+                log.lines.append(line | turn)
+        state = controller.snapshot()
+        name = state.status.name.lower()
+        if noted(log.changes, SafetyEvent(self._now, name, state.cause, state.message)):
+            log.lines.append({"kind": "safety"} | asdict(log.changes[-1]))
 
     def _grant_wish(self) -> None:
         if self._wish is None:
@@ -228,10 +190,9 @@ class ControllerReplay:
         """Read off a recorded state what a person asked for."""
         status, before = Status(int(message.status)), self._status
         self._status = status
-        recorded = self._log.recorded
-        change = Change(self._now, status, str(message.cause), str(message.message))
-        if not recorded or (recorded[-1].status, recorded[-1].cause) != (status, change.cause):
-            recorded.append(change)
+        words = str(message.cause), str(message.message)
+        change = SafetyEvent(self._now, status.name.lower(), *words)
+        noted(self._log.recorded, change)
         if status.executing and (before is None or not before.executing):
             self._wish = (self._controller.start, self._now + _PATIENCE)
         elif before is Status.STOPPED and status is not Status.STOPPED:
@@ -254,33 +215,34 @@ class ControllerReplay:
         self._log.lines.append(line | {"outcome": str(outcome)})
 
 
-def controller_settings(parameters: Mapping[str, Any], robot_type: str) -> ControllerSettings:
-    """Return the settings that a controller node had.
-
-    Args:
-        parameters: Of the node, names with dots; what is missing keeps its default.
-        robot_type: Of the recorded arm, for bags without parameters.
-
-    Raises:
-        ConfigError: A value is not allowed.
-    """
-    given = parameters or {"robot_type": robot_type}
-    known = {name: given[name] for name in grouped_names(GROUPS) if name in given}
-    return ControllerSettings.from_groups(
-        configs_from_flat(GROUPS, known, "controller_node of the bag")
-    )
-
-
 Replay = Callable[[Planned], ControllerLog]
 """Replays the controller with what was planned."""
+
+
+def controller_replay(bag: Bag) -> Replay | None:
+    """Return what puts chunks through controller and safety, with the settings of the recording.
+
+    A setting that was not recorded has its default. None without an arm in the bag.
+
+    Raises:
+        ConfigError: A recorded setting is not allowed.
+    """
+    robot_type = bag.robot_type
+    if not robot_type:
+        return None
+    given = bag.notes.parameters("controller_node") or {"robot_type": robot_type}
+    known = {name: given[name] for name in grouped_names(GROUPS) if name in given}
+    groups = configs_from_flat(GROUPS, known, "controller_node of the bag")
+    settings = ControllerSettings.from_groups(groups)
+    return lambda planned: ControllerReplay(settings, robot_type, bag.windows, planned).run(
+        bag.reader
+    )
 
 
 class ControllerProcess:
     """The other process: takes actions as they are planned, returns what the controller did.
 
-    Args:
-        pipe: To that process.
-        sender: Its one thread sends, so that the caller never waits for the other process.
+    The sender has one thread, which waits for that process in place of the caller.
     """
 
     def __init__(self, pipe: Connection, sender: Executor) -> None:
@@ -290,13 +252,12 @@ class ControllerProcess:
 
     def give(self, number: int, planned: PlannedActions | None) -> None:
         """Hand over a window's actions, None when it has none; call in the windows' order."""
-        self._sent.append(self._sender.submit(self._send, number, planned))
 
-    def _send(self, number: int, planned: PlannedActions | None) -> None:
-        try:
-            self._pipe.send((number, planned))
-        except BrokenPipeError:  # it has ended; why, it says in its answer
-            return
+        def send() -> None:
+            with suppress(BrokenPipeError):  # it has ended; why, it says in its answer
+                self._pipe.send((number, planned))
+
+        self._sent.append(self._sender.submit(send))
 
     def log(self) -> ControllerLog:
         """Return the replay, once every window has been given.

@@ -1,7 +1,7 @@
 """Pictures of a bag: found by stamp or by time, read only when they are asked for."""
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
@@ -40,7 +40,6 @@ def _next(items: Iterator[Item]) -> tuple[Item, ...]:
 
 _STAMP: Final = struct.Struct("<iI")
 _HEADER_AT: Final = 4  # after the encapsulation
-_SECOND: Final = 1_000_000_000
 
 
 def stamp_of(data: bytes | memoryview) -> int:
@@ -52,7 +51,7 @@ def stamp_of(data: bytes | memoryview) -> int:
     if len(data) < _HEADER_AT + _STAMP.size:
         raise BagError(f"a message of {len(data)} bytes has no header")
     sec, nanosec = _STAMP.unpack_from(data, _HEADER_AT)
-    return int(sec) * _SECOND + int(nanosec)
+    return int(sec) * 1_000_000_000 + int(nanosec)
 
 
 def rgb_from_jpeg(data: bytes, topic: str) -> Rgb:
@@ -92,7 +91,12 @@ class Pictures:
                 unreadable += 1
                 continue
             self._places.setdefault((stored.topic, stamp), []).append(stored)
-        self.problems = _problems(self._places, unreadable)
+        self.problems = [] if self._places else ["there are no pictures"]
+        if doubtful := sum(len(found) > 1 for found in self._places.values()):
+            several = "stamps belong to several pictures: the newest that had come is taken"
+            self.problems.append(f"{doubtful} {several}")
+        if self._places and unreadable:
+            self.problems.append(f"{unreadable} pictures have no header and are not used")
 
     def read(self, topic: str, stamp: int, elapsed: int) -> Rgb | None:
         """Return the picture of a stamp, None when the bag does not have it.
@@ -126,17 +130,3 @@ class Pictures:
             return self._to_rgb(message)
         self.lossy += 1
         return rgb_from_jpeg(message.data.tobytes(), stored.topic)
-
-
-def _problems(places: Mapping[tuple[str, int], Sequence[Stored]], unreadable: int) -> list[str]:
-    """Say how many pictures can't be told apart, or be used."""
-    if not places:
-        return ["there are no pictures"]
-    problems = []
-    if doubtful := sum(len(found) > 1 for found in places.values()):
-        problems.append(
-            f"{doubtful} stamps belong to several pictures: the newest that had come is taken"
-        )
-    if unreadable:
-        problems.append(f"{unreadable} pictures have no header and are not used")
-    return problems

@@ -40,13 +40,7 @@ class Scheduled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What is played, in order.
-
-    Attributes:
-        messages: The messages.
-        topics: That are played, by name.
-        problems: What is wrong with the bag or can't be played, in words.
-    """
+    """What is played, in order, the topics by name, and in words what can't be played."""
 
     messages: Sequence[Scheduled]
     topics: Mapping[str, TopicInfo]

@@ -84,11 +84,7 @@ class Record:
 
 
 class UsedFrames:
-    """Newest pictures by stamp, the oldest forgotten first.
-
-    Args:
-        memory: Bytes that they may take.
-    """
+    """Newest pictures by stamp; the oldest are forgotten where they take more bytes."""
 
     def __init__(self, memory: int) -> None:
         self._memory = memory

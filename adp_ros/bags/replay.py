@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any
+
+import torch
 
 from ..adp.adp_settings import AdpSettings, GateSwitches
 from ..adp.gate import Gate
@@ -18,17 +20,9 @@ from ..settings import config_from_mapping, setting_names
 from ..types import ActionConvention
 from .bag_notes import settings_in
 from .compare import ComparedChunk, PhaseDifference, action_difference
-from .contents import OWN_ACTIONS, Bag, Contents
-from .controller_replay import (
-    ControllerLog,
-    ControllerProcess,
-    ControllerReplay,
-    Planned,
-    PlannedActions,
-    Replay,
-    controller_settings,
-)
-from .window_replay import ReplayedWindow, ReplayPlan, ReplayPolicy, WindowReplay, set_threads
+from .contents import OWN_ACTIONS, Bag
+from .controller_replay import ControllerProcess, PlannedActions
+from .window_replay import ReplayedWindow, ReplayPlan, ReplayPolicy, WindowReplay
 
 GATES = ("adjacent", "mean", "periodic", "random", "always", "never")
 
@@ -38,12 +32,12 @@ class Overrides:
     """What is to differ from the recording; None keeps what was recorded.
 
     Attributes:
-        checkpoint: Checkpoint directory.
+        checkpoint: Its directory.
         keep: Share of the vision tokens that is kept.
-        gate: Rule of the gate.
-        pruner: Name of the pruner.
+        gate: Rule of the gate, one of :data:`GATES`.
+        pruner: Its name.
         adp: File with the settings of gate and pruning.
-        device: cpu or cuda.
+        device: ``cpu`` or ``cuda``.
         policy_url: Address of a policy server; the checkpoint is its mapping file then.
     """
 
@@ -61,18 +55,18 @@ class Overrides:
         return self == Overrides(device=self.device)
 
 
-def inference_settings(contents: Contents, overrides: Overrides) -> InferenceSettings:
+def inference_settings(bag: Bag, overrides: Overrides) -> InferenceSettings:
     """Return the inference node's settings of the bag, with the overrides.
 
     Raises:
         BagError: The bag has no settings and the user gave no checkpoint.
         ConfigError: A setting is not allowed.
     """
-    recorded = contents.notes.parameters("inference_node")
+    recorded = bag.notes.parameters("inference_node")
     known = setting_names(InferenceSettings)
     values: dict[str, Any] = {name: recorded[name] for name in known if name in recorded}
-    if contents.notes.checkpoint[0]:
-        values["checkpoint"] = contents.notes.checkpoint[0]
+    if bag.notes.checkpoint[0]:
+        values["checkpoint"] = bag.notes.checkpoint[0]
     if overrides.checkpoint is not None:
         values["checkpoint"] = str(overrides.checkpoint)
     if not values.get("checkpoint"):
@@ -85,11 +79,11 @@ def inference_settings(contents: Contents, overrides: Overrides) -> InferenceSet
         values["policy_url"] = overrides.policy_url
     if overrides.device is not None:
         values["device"] = overrides.device
-    values.setdefault("robot_type", contents.robot_type or "j2n6s300")
+    values.setdefault("robot_type", bag.robot_type or "j2n6s300")
     return config_from_mapping(InferenceSettings, values, "inference_node of the bag")
 
 
-def adp_settings(contents: Contents, overrides: Overrides) -> AdpSettings:
+def adp_settings(bag: Bag, overrides: Overrides) -> AdpSettings:
     """Return the settings of gate and pruning of the bag, with the overrides.
 
     Raises:
@@ -100,7 +94,13 @@ def adp_settings(contents: Contents, overrides: Overrides) -> AdpSettings:
             f"--keep {overrides.keep:g} changes nothing with --gate never, which prunes no window; "
             "--gate always prunes every window"
         )
-    values = _adp_values(contents, overrides)
+    text = bag.notes.file_text("adp")
+    if overrides.adp is not None:
+        try:
+            text = overrides.adp.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"adp is {str(overrides.adp)!r}: {error}") from error
+    values = settings_in(text or "", "settings of gate and pruning")
     if overrides.gate is not None:
         dropped = ("gate_version", "decision_method", "use_dynamic_visual_strategy")
         released = values.get("gate_version") == "released"
@@ -117,36 +117,9 @@ def adp_settings(contents: Contents, overrides: Overrides) -> AdpSettings:
     return AdpSettings.from_mapping(values, "settings of the replay")
 
 
-def _adp_values(contents: Contents, overrides: Overrides) -> dict[str, Any]:
-    text = contents.notes.file_text("adp")
-    if overrides.adp is not None:
-        try:
-            text = overrides.adp.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"adp is {str(overrides.adp)!r}: {error}") from error
-    return settings_in(text or "", "settings of gate and pruning")
-
-
-def checkpoint_note(contents: Contents, settings: InferenceSettings) -> str:
-    """Say when the checkpoint is not the recorded one, empty when it is or nothing is known."""
-    _, recorded = contents.notes.checkpoint
-    if not recorded:
-        return "the bag does not hold the hash of its checkpoint"
-    now = checkpoint_fingerprint(Path(settings.checkpoint).expanduser())
-    return "" if now == recorded else f"checkpoint {settings.checkpoint} is not the recorded one"
-
-
-_GATE_ALONE: Final = "the policy was not run: actions are the recorded ones"
-
-
 @dataclass(frozen=True, slots=True)
 class ReplayedRun:
-    """What a replay of the windows came to.
-
-    Attributes:
-        replayed: The windows.
-        notes: What a reader should know: what was assumed, what is missing.
-    """
+    """The windows of a replay, and notes on what was assumed or is missing."""
 
     replayed: Sequence[ReplayedWindow]
     notes: Sequence[str]
@@ -169,42 +142,44 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(contents: Contents, overrides: Overrides) -> Prepared:
+def prepare(bag: Bag, overrides: Overrides) -> Prepared:
     """Load the policy.
 
     Raises:
         AdpError: A setting or the checkpoint is unusable.
     """
-    settings = inference_settings(contents, overrides)
-    set_threads(settings.threads)
-    note = checkpoint_note(contents, settings)
-    setup = set_up_policy(settings, adp_settings(contents, overrides), load_policy)
-    notes = (*((note,) if note else ()), *setup.warnings)
-    return Prepared(settings, setup, overrides.checkpoint is not None, notes)
+    settings = inference_settings(bag, overrides)
+    torch.set_num_threads(settings.threads)  # sums in another order differ in the last digit
+    notes = []
+    if recorded := bag.notes.checkpoint[1]:
+        if checkpoint_fingerprint(Path(settings.checkpoint).expanduser()) != recorded:
+            notes.append(f"checkpoint {settings.checkpoint} is not the recorded one")
+    else:
+        notes.append("the bag does not hold the hash of its checkpoint")
+    setup = set_up_policy(settings, adp_settings(bag, overrides), load_policy)
+    notes += setup.warnings
+    return Prepared(settings, setup, overrides.checkpoint is not None, tuple(notes))
 
 
-def baseline_of(
-    contents: Contents, prepared: Prepared, overrides: Overrides, kind: str
-) -> Prepared:
+def baseline_of(bag: Bag, prepared: Prepared, overrides: Overrides, kind: str) -> Prepared:
     """Return what to compare with: ``full`` vision, or the settings as ``recorded``."""
     if kind == "full":
         never = GateConfig(decision_method="never")
         return replace(prepared, setup=replace(prepared.setup, gate_config=never))
     recorded = Overrides(device=overrides.device)
     if prepared.other:
-        return prepare(contents, recorded)
-    return replace(prepared, setup=prepared.setup.with_adp(adp_settings(contents, recorded)))
+        return prepare(bag, recorded)
+    return replace(prepared, setup=prepared.setup.with_adp(adp_settings(bag, recorded)))
 
 
 def plan_windows(
     bag: Bag, prepared: Prepared, controller: ControllerProcess | None = None
 ) -> ReplayedRun:
     """Replay through the policy; each chunk goes on to the controller."""
-    contents, pictures = bag.contents, bag.pictures
-    settings, setup = prepared.settings, prepared.setup
+    settings, setup, pictures = prepared.settings, prepared.setup, bag.pictures
     policy = ReplayPolicy(setup.policy)
-    own = prepared.other or contents.windows[0].policy in OWN_ACTIONS
-    convention = setup.convention if own else contents.windows[0].convention
+    own = prepared.other or bag.windows[0].policy in OWN_ACTIONS
+    convention = setup.convention if own else bag.windows[0].convention
     planner = WindowPlanner(policy, setup.pruner, Gate(setup.gate_config), convention)
     plan = ReplayPlan(
         image_topics=settings.image_topics,
@@ -235,19 +210,22 @@ def difference_between(
     ]
     if not pairs:
         return {}
-    first, second = conventions
     return action_difference(
-        [_planned(a, first) for a, _ in pairs], [_planned(b, second) for _, b in pairs]
+        _compared([a for a, _ in pairs], conventions[0]),
+        _compared([b for _, b in pairs], conventions[1]),
     )
 
 
-def _planned(window: ReplayedWindow, convention: ActionConvention) -> ComparedChunk:
-    if window.result is None:
-        raise RuntimeError("a window that was not replayed has no chunk")
-    prediction = window.result.planned
-    return ComparedChunk(
-        prediction.actions, prediction.normalized_actions, convention, window.pruned
-    )
+def _compared(
+    windows: Iterable[ReplayedWindow], convention: ActionConvention
+) -> list[ComparedChunk]:
+    return [
+        ComparedChunk(
+            w.result.planned.actions, w.result.planned.normalized_actions, convention, w.pruned
+        )
+        for w in windows
+        if w.result is not None
+    ]
 
 
 def cost_of(replayed: Sequence[ReplayedWindow]) -> dict[str, float]:
@@ -276,14 +254,13 @@ def decide_windows(
     """
     if overrides.checkpoint is not None:
         raise ConfigError("--checkpoint and --decisions-only exclude each other")
-    contents = bag.contents
-    adp = adp_settings(contents, overrides)
+    adp = adp_settings(bag, overrides)
     policy, gate = ReplayPolicy(None), Gate(gate_config(adp))
-    convention = contents.windows[0].convention
-    planner = WindowPlanner(policy, adp.pruning.make_pruner(), gate, convention)
+    planner = WindowPlanner(policy, adp.pruning.make_pruner(), gate, bag.windows[0].convention)
     plan = ReplayPlan(image_topics=(), instruction="as recorded", layout=None)
     windows = WindowReplay(bag, planner, policy, plan).windows()
-    return ReplayedRun(_handed_on(windows, controller, None), [_GATE_ALONE])
+    notes = ["the policy was not run: actions are the recorded ones"]
+    return ReplayedRun(_handed_on(windows, controller, None), notes)
 
 
 def _handed_on(
@@ -302,23 +279,3 @@ def _handed_on(
             planned = PlannedActions(result.actions, convention or window.recorded.convention)
         controller.give(number, planned)
     return collected
-
-
-def controller_replay(bag: Bag) -> Replay | None:
-    """Return what puts chunks through controller and safety; None without an arm in the bag.
-
-    Raises:
-        ConfigError: A recorded setting of the controller is not allowed.
-    """
-    contents = bag.contents
-    if not contents.robot_type:
-        return None
-    settings = controller_settings(
-        contents.notes.parameters("controller_node"), contents.robot_type
-    )
-
-    def replay(planned: Planned) -> ControllerLog:
-        replayed = ControllerReplay(settings, contents.robot_type, contents.windows, planned)
-        return replayed.run(bag.reader)
-
-    return replay

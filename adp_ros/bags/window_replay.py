@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from ..adp.pruner import Pruner
 from ..errors import AdpError
@@ -95,17 +94,11 @@ class ReplayPlan:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What the policy sees in one window.
+    """What the policy sees in one window."""
 
-    Attributes:
-        images: One per view; None when the policy can't plan.
-        problem: Why it can't, empty when it is not to plan.
-        unreadable: A picture is there and damaged.
-    """
-
-    images: tuple[Rgb, ...] | None
-    problem: str = ""
-    unreadable: bool = False
+    images: tuple[Rgb, ...] | None  # one per view; None when the policy can't plan
+    problem: str = ""  # why it can't, empty when it is not to plan
+    unreadable: bool = False  # a picture is there and damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,31 +120,13 @@ class ReplayedWindow:
     pruned: bool = False
 
 
-def set_threads(threads: int) -> None:
-    """Use as many threads as the live run: sums in another order differ in the last digit."""
-    torch.set_num_threads(threads)
-
-
 class WindowReplay:
-    """Plans the recorded windows again, in their order.
-
-    Args:
-        bag: The bag.
-        planner: Built on the replay policy.
-        policy: The replay policy.
-        plan: How to go about it.
-    """
+    """Plans the recorded windows again, in their order; the planner is built on the policy."""
 
     def __init__(
-        self,
-        bag: Bag,
-        planner: WindowPlanner,
-        policy: ReplayPolicy,
-        plan: ReplayPlan,
+        self, bag: Bag, planner: WindowPlanner, policy: ReplayPolicy, plan: ReplayPlan
     ) -> None:
-        self._reader = bag.reader
-        self._contents = bag.contents
-        self._pictures = bag.pictures
+        self._bag = bag
         self._planner = planner
         self._policy = policy
         self._plan = plan
@@ -159,7 +134,7 @@ class WindowReplay:
 
     def windows(self) -> Iterator[ReplayedWindow]:
         """Yield the windows, replayed one after the other; pictures are read one window ahead."""
-        windows = self._contents.windows
+        windows = self._bag.windows
         views = one_ahead(self._view(recorded) for recorded in windows)
         for recorded, view in zip(windows, views, strict=True):
             if view.unreadable:
@@ -179,41 +154,32 @@ class WindowReplay:
         repeated = view.images is None
         if repeated:
             self._policy.repeat(recorded)
+        own = recorded.policy in OWN_ACTIONS or self._plan.executes_own
         result = self._planner.plan(
             Observation(view.images or (_NO_PICTURE,), self._plan.instruction, state),
             recorded.window,
             recorded.measured,
-            self._executed(recorded),
+            None if own else recorded.actions,
         )
         return ReplayedWindow(recorded, result, problem, repeated, self._policy.pruned)
 
     def _view(self, recorded: RecordedWindow) -> _View:
         if not self._policy.plans:
             return _View(None)
+        pictures, begun = self._bag.pictures, self._planning_began(recorded)
+        images: list[Rgb] = []
         try:
-            found = self._images(recorded)
+            for topic in self._plan.image_topics:
+                if images:
+                    image = pictures.newest(topic, begun)
+                else:
+                    image = pictures.read(topic, recorded.stamp, begun)
+                if image is None:
+                    return _View(None, f"picture of {topic} is missing")
+                images.append(image)
         except AdpError as error:
             return _View(None, str(error), unreadable=True)
-        return _View(None, found) if isinstance(found, str) else _View(found)
-
-    def _executed(self, recorded: RecordedWindow) -> FloatArray | None:
-        own = recorded.policy in OWN_ACTIONS or self._plan.executes_own
-        return None if own else recorded.actions
-
-    def _images(self, recorded: RecordedWindow) -> tuple[Rgb, ...] | str:
-        """Return one picture per view, or say which is missing."""
-        first, *others = self._plan.image_topics
-        begun = self._planning_began(recorded)
-        main = self._pictures.read(first, recorded.stamp, begun)
-        if main is None:
-            return f"picture of {first} is missing"
-        images = [main]
-        for topic in others:
-            image = self._pictures.newest(topic, begun)
-            if image is None:
-                return f"picture of {topic} is missing"
-            images.append(image)
-        return tuple(images)
+        return _View(tuple(images))
 
     def _state(self, recorded: RecordedWindow) -> tuple[FloatArray | None, str]:
         """Return the policy's state, and what is to be said about it."""
@@ -223,24 +189,21 @@ class WindowReplay:
         if recorded.state is not None and len(recorded.state) == len(layout.names):
             return recorded.state, ""
         begun = self._planning_began(recorded)
-        state = layout.assemble(arm_state(self._reader, self._contents.robot_type, begun))
+        state = layout.assemble(arm_state(self._bag.reader, self._bag.robot_type, begun))
         return state, "state taken from the driver's newest messages"
 
     def _planning_began(self, recorded: RecordedWindow) -> int:
         """Return when the window's planning began, since the bag's first message in [ns]."""
         age = recorded.times.frame_age if recorded.times is not None else 0.0
         begun = recorded.stamp + (0 if math.isnan(age) else round(1e6 * age))
-        return self._reader.elapsed_at(begun, recorded.elapsed)
+        return self._bag.reader.elapsed_at(begun, recorded.elapsed)
 
 
 def window_line(replayed: ReplayedWindow) -> dict[str, Any]:
     """Return what is logged of one window; nothing in it depends on time or machine load."""
     recorded, result = replayed.recorded, replayed.result
-    line: dict[str, Any] = {
-        "kind": "window",
-        "window": recorded.window,
-        "stamp_ns": recorded.stamp,
-    }
+    line: dict[str, Any] = {"kind": "window"}
+    line |= {"window": recorded.window, "stamp_ns": recorded.stamp}
     if replayed.problem:
         line["problem"] = replayed.problem
     if result is None:

@@ -1,9 +1,8 @@
 """What a camera is to the rest of the package, the door to all of them, and their settings."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -21,15 +20,12 @@ class Clock(Protocol):
 
     def now(self) -> float:
         """Return the time of frame stamps in [s] (the ROS clock in a node)."""
-        ...
 
     def monotonic(self) -> float:
         """Return a time for durations in [s]; must be the kernel's monotonic clock."""
-        ...
 
     def sleep(self, seconds: float) -> None:
         """Wait; may return early when the process ends."""
-        ...
 
 
 class Camera(Protocol):
@@ -38,12 +34,10 @@ class Camera(Protocol):
     @property
     def live(self) -> bool:
         """True for a device: it is opened again when it is lost, and equal pictures are a fault."""
-        ...
 
     @property
     def name(self) -> str:
         """Kind and device in words, for messages."""
-        ...
 
     def open(self) -> tuple[str, ...]:
         """Start the camera.
@@ -54,7 +48,6 @@ class Camera(Protocol):
         Raises:
             CameraError: Names the device and what is wrong with it.
         """
-        ...
 
     def read(self, timeout: float) -> Frame | None:
         """Wait for the next picture.
@@ -68,11 +61,9 @@ class Camera(Protocol):
         Raises:
             CameraError: The camera vanished, ended or delivers unusable frames.
         """
-        ...
 
     def close(self) -> None:
         """Release the device; does nothing on a closed camera."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +96,12 @@ StateProvider = Callable[[float, float], TwinSnapshot | None]
 MakeCamera = Callable[["CameraSettings", Clock, Callable[[], StateProvider]], Camera]
 """(settings, clock, twin) -> camera, not open yet; ``twin()`` begins to listen to the twin."""
 
-_BUILT_IN = MappingProxyType(
-    {
-        "twin": "adp_ros.cameras.twin_camera:make_twin_camera",
-        "v4l2": "adp_ros.cameras.v4l2:V4l2Camera",
-        "video": "adp_ros.cameras.files:VideoFile",
-        "images": "adp_ros.cameras.files:ImageFolder",
-    }
-)
+_BUILT_IN: Final[Mapping[str, str]] = {
+    "twin": "adp_ros.cameras.twin_camera:make_twin_camera",
+    "v4l2": "adp_ros.cameras.v4l2:V4l2Camera",
+    "video": "adp_ros.cameras.files:VideoFile",
+    "images": "adp_ros.cameras.files:ImageFolder",
+}
 
 
 def _fault(thing: Any) -> str:
@@ -127,16 +116,14 @@ CAMERAS: Final[Door[MakeCamera]] = Door("adp_ros.cameras", "source", _BUILT_IN, 
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
-FOURCC = MappingProxyType(
-    {
-        "yuyv": "YUYV",
-        "yuyv2rgb": "YUYV",
-        "uyvy": "UYVY",
-        "uyvy2rgb": "UYVY",
-        "mjpeg": "MJPG",
-        "mjpeg2rgb": "MJPG",
-    }
-)
+FOURCC: Final[Mapping[str, str]] = {
+    "yuyv": "YUYV",
+    "yuyv2rgb": "YUYV",
+    "uyvy": "UYVY",
+    "uyvy2rgb": "UYVY",
+    "mjpeg": "MJPG",
+    "mjpeg2rgb": "MJPG",
+}
 """usb_cam's name of a pixel format -> V4L2's. Every one is published as rgb8."""
 LEAVE: Final = -1  # value of a control that the node does not touch
 

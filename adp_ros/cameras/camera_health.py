@@ -1,20 +1,26 @@
-"""Health of the camera: rate, age, frozen pictures, connection."""
+"""The camera that the settings ask for, and its health: rate, age, frozen pictures, connection."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..health import DurationMeter, Health, Level, RateMeter, Value, latency_values
 from ..types import Rgb
-from .camera import CameraSettings
-from .reconnect import Link
+from .camera import CAMERAS, Camera, CameraSettings, Clock, StateProvider
+from .reconnect import Link, ReconnectingCamera
 
 _STEP = 8  # every 8th pixel of every 8th row: sensor noise shows there as anywhere
 
 
 class FrozenDetector:
-    """Measures for how long the picture has not changed."""
+    """Measures for how long the picture has not changed.
+
+    Args:
+        threshold: Mean absolute difference, in grey levels, up to which pictures are equal.
+    """
 
     def __init__(self, threshold: float) -> None:
-        """Set the mean absolute difference, in grey levels, up to which pictures are equal."""
         self._threshold = threshold
         self._reference: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
         self._since = 0.0
@@ -29,17 +35,14 @@ class FrozenDetector:
         Returns:
             Time in [s] for which all pictures equalled this one; 0 after a change.
         """
-        sample = rgb[::_STEP, ::_STEP].astype(np.int16)
-        if self._reference is None or self._differs(sample):
-            self._reference = sample
-            self._since = stamp
+        sample, reference = rgb[::_STEP, ::_STEP].astype(np.int16), self._reference
+        if (
+            reference is None
+            or reference.shape != sample.shape
+            or np.abs(sample - reference).mean() > self._threshold
+        ):
+            self._reference, self._since = sample, stamp
         return stamp - self._since
-
-    def _differs(self, sample: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]") -> bool:
-        reference = self._reference
-        if reference is None or reference.shape != sample.shape:
-            return True
-        return float(np.abs(sample - reference).mean()) > self._threshold
 
 
 _SLOW = 0.9  # share of the asked rate below which it is a warning
@@ -49,7 +52,6 @@ class CameraMonitor:
     """Watches what was delivered and says how the camera is."""
 
     def __init__(self, settings: CameraSettings, name: str) -> None:
-        """Watch the camera called ``name``."""
         self._settings = settings
         self._name = name
         self._published = RateMeter()
@@ -114,35 +116,59 @@ class CameraMonitor:
 
     def _judge(self, now: float) -> tuple[Level, str]:
         settings, rate, frozen = self._settings, self._published.rate(now), self._frozen_for
-        checks = (
-            (self._link.error is not None, Level.ERROR, self._gone(self._link)),
-            (
-                frozen >= settings.frozen_error,
-                Level.ERROR,
-                f"picture frozen for {frozen:.1f} s, not published",
-            ),
-            (
-                self._published.count == 0,
-                Level.WARN,
-                f"{self._name} has delivered no picture yet",
-            ),
-            (rate == 0.0, Level.ERROR, f"{self._name} delivers no pictures"),
-            (
-                frozen >= settings.frozen_warn,
-                Level.WARN,
-                f"picture frozen for {frozen:.1f} s",
-            ),
-            (
-                rate < _SLOW * settings.framerate and settings.source != "video",
-                Level.WARN,
-                f"{rate:.1f} Hz, {settings.framerate:g} Hz asked",
-            ),
-        )
-        for applies, level, message in checks:
-            if applies:
-                return level, message
-        return Level.OK, f"{rate:.1f} Hz"
+        words = f"picture frozen for {frozen:.1f} s"
+        slow = rate < _SLOW * settings.framerate and settings.source != "video"
+        if self._link.error is not None:
+            found = Level.ERROR, self._gone(self._link)
+        elif frozen >= settings.frozen_error:
+            found = Level.ERROR, f"{words}, not published"
+        elif self._published.count == 0:
+            found = Level.WARN, f"{self._name} has delivered no picture yet"
+        elif rate == 0.0:
+            found = Level.ERROR, f"{self._name} delivers no pictures"
+        elif frozen >= settings.frozen_warn:
+            found = Level.WARN, words
+        elif slow:
+            found = Level.WARN, f"{rate:.1f} Hz, {settings.framerate:g} Hz asked"
+        else:
+            found = Level.OK, f"{rate:.1f} Hz"
+        return found
 
     def _gone(self, link: Link) -> str:
         text = f"{link.error}; gone for {link.gone_for:.0f} s, tries: {link.attempts}"
         return text + (", still trying" if link.over_limit else "")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedCamera:
+    """A camera and what watches it.
+
+    Attributes:
+        camera: The camera.
+        link: Returns the state of the connection.
+        frozen: Notices pictures that stay equal; None where they may (a standing twin).
+    """
+
+    camera: Camera
+    link: Callable[[], Link]
+    frozen: FrozenDetector | None = None
+
+
+def make_camera(
+    settings: CameraSettings, clock: Clock, twin: Callable[[], StateProvider]
+) -> WatchedCamera:
+    """Build the camera; nothing is opened yet.
+
+    Args:
+        settings: Which camera.
+        clock: Time of the process.
+        twin: Begins to listen to the twin; called for its camera only.
+
+    Raises:
+        ConfigError: There is no such source.
+    """
+    camera = CAMERAS.get(settings.source)(settings, clock, twin)
+    if not camera.live:
+        return WatchedCamera(camera, Link)
+    device = ReconnectingCamera(camera, settings, clock)
+    return WatchedCamera(device, device.current_link, FrozenDetector(settings.frozen_threshold))

@@ -13,10 +13,12 @@ from .picture_geometry import fit_frame
 
 
 class Pacer:
-    """Absolute deadlines one period apart; a late caller skips, it never catches up."""
+    """Absolute deadlines one period in [s] apart, the first at once.
+
+    A late caller skips, it never catches up.
+    """
 
     def __init__(self, period: float, clock: Clock) -> None:
-        """Set the period in [s] and the clock; the first picture is due at once."""
         self._period = period
         self._clock = clock
         self._due: float | None = None
@@ -54,7 +56,6 @@ class VideoFile:
     live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock, twin: object = None) -> None:
-        """Remember what to play; nothing is opened yet."""
         self._settings = settings
         self._clock = clock
         self._capture: cv2.VideoCapture | None = None
@@ -73,12 +74,9 @@ class VideoFile:
         if not capture.isOpened():
             raise CameraError(f"{self.name} cannot be read as a video")
         self._capture = capture
-        rate = float(capture.get(cv2.CAP_PROP_FPS))
-        if not rate > 0:
-            self._pacer = Pacer(1.0 / self._settings.framerate, self._clock)
-            return (f"states no frame rate, {self._settings.framerate:g} Hz is used",)
-        self._pacer = Pacer(1.0 / rate, self._clock)
-        return ()
+        stated, usual = float(capture.get(cv2.CAP_PROP_FPS)), self._settings.framerate
+        self._pacer = Pacer(1.0 / (stated if stated > 0 else usual), self._clock)
+        return () if stated > 0 else (f"states no frame rate, {usual:g} Hz is used",)
 
     def read(self, timeout: float) -> Frame | None:
         """Return the next picture when it is due."""
@@ -86,21 +84,17 @@ class VideoFile:
             raise CameraError(f"{self.name} is not open")
         if not self._pacer.wait(timeout):
             return None
-        bgr = self._next(self._capture)
         settings = self._settings
-        rgb = fit_frame(_rgb(bgr), settings.size, settings.fit, self.name)
-        return Frame(rgb, self._clock.now())
-
-    def _next(self, capture: cv2.VideoCapture) -> Rgb:
-        ok, bgr = capture.read()
-        if not ok and self._settings.loop:
-            capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-            ok, bgr = capture.read()
+        ok, bgr = self._capture.read()
+        if not ok and settings.loop:
+            self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
+            ok, bgr = self._capture.read()
             if not ok:
                 raise CameraError(f"{self.name} has no readable frame")
         if not ok:
             raise CameraError(f"{self.name} has ended; set loop to start it over")
-        return np.asarray(bgr, dtype=np.uint8)
+        rgb = fit_frame(_rgb(bgr), settings.size, settings.fit, self.name)
+        return Frame(rgb, self._clock.now())
 
     def close(self) -> None:
         """Close the file."""
@@ -118,7 +112,6 @@ class ImageFolder:
     live = False
 
     def __init__(self, settings: CameraSettings, clock: Clock, twin: object = None) -> None:
-        """Remember what to show; nothing is read yet."""
         self._settings = settings
         self._clock = clock
         self._pacer = Pacer(1.0 / settings.framerate, clock)

@@ -36,7 +36,6 @@ class ReconnectingCamera:
     live = True
 
     def __init__(self, source: Camera, settings: CameraSettings, clock: Clock) -> None:
-        """Wrap ``source``; pauses and limit are those of the settings."""
         self._source = source
         self._settings = settings
         self._clock = clock

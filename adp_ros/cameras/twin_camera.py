@@ -1,29 +1,16 @@
 """The camera of the simulated scene: pictures rendered from the twin's true state."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..types import FloatArray, Frame, Rgb
+from ..types import Frame
 from .camera import CameraSettings, Clock, StateProvider, TwinSnapshot
 
+if TYPE_CHECKING:
+    from ..sim.render import TwinRenderer
 
-class Renderer(Protocol):
-    """Draws the scene; lives in the thread that made it."""
-
-    def render(self, qpos: FloatArray, cleaned: NDArray[np.bool_]) -> Rgb:
-        """Return the front camera's picture, shape (height, width, 3)."""
-        ...
-
-    def close(self) -> None:
-        """Release the graphics context."""
-        ...
-
-
-RendererFactory = Callable[[str, int, CameraSettings], Renderer]
-"""(task, seed, settings) -> renderer."""
+RendererFactory = Callable[[str, int, CameraSettings], "TwinRenderer"]
+"""(task, seed, settings) -> renderer, which lives in the thread that made it."""
 
 
 class TwinCamera:
@@ -34,11 +21,10 @@ class TwinCamera:
     def __init__(
         self, settings: CameraSettings, states: StateProvider, make_renderer: RendererFactory
     ) -> None:
-        """Remember where states come from; nothing is rendered yet."""
         self._settings = settings
         self._states = states
         self._make_renderer = make_renderer
-        self._renderer: Renderer | None = None
+        self._renderer: TwinRenderer | None = None
         self._scene: tuple[str, int] | None = None
         self._period = 1.0 / settings.framerate
         self._due = float("-inf")
@@ -69,7 +55,7 @@ class TwinCamera:
             self._renderer = None
         self._scene = None
 
-    def _scene_renderer(self, state: TwinSnapshot) -> Renderer:
+    def _scene_renderer(self, state: TwinSnapshot) -> "TwinRenderer":
         if self._renderer is None or state.scene != self._scene:
             self.close()
             self._renderer = self._make_renderer(state.task, state.seed, self._settings)
@@ -77,7 +63,7 @@ class TwinCamera:
         return self._renderer
 
 
-def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> Renderer:
+def make_twin_renderer(task: str, seed: int, settings: CameraSettings) -> "TwinRenderer":
     """Build the renderer of the simulated scene."""
     from ..sim.render import TwinRenderer  # MuJoCo is not needed with a real camera
     from ..sim.task import SceneConfig

@@ -27,7 +27,6 @@ class Drain:
     def __init__(
         self, capture: cv2.VideoCapture, clock: Clock, name: str, stall_timeout: float
     ) -> None:
-        """Start to drain; ``stall_timeout`` in [s]."""
         self._capture = capture
         self._clock = clock
         self._name = name
@@ -127,7 +126,6 @@ class V4l2Camera:
         twin: object = None,
         open_capture: Callable[[str], cv2.VideoCapture] = open_v4l2,
     ) -> None:
-        """Remember the device; nothing is opened yet."""
         self._settings = settings
         self._clock = clock
         self._open_capture = open_capture

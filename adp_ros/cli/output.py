@@ -37,11 +37,7 @@ def write_result(as_json: bool, values: Mapping[str, Any] | Sequence[Any], text:
 
 
 def expected(error: Exception) -> str | None:
-    """Return what to tell the user of an error that can happen; None for a fault of ours.
-
-    Args:
-        error: What a command raised.
-    """
+    """Return what to tell the user of an error that can happen; None for a fault of ours."""
     if isinstance(error, AdpError):
         return str(error)
     if isinstance(error, OSError):

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..adp.registry import PRUNERS
-from ..bags.compare import WindowCheck, check_windows, count
-from ..bags.contents import Bag, Contents, open_bag
-from ..bags.controller_replay import ControllerLog, controller_process, decisions
+from ..bags.compare import check_windows, count
+from ..bags.contents import Bag, open_bag
+from ..bags.controller_replay import ControllerLog, controller_process, controller_replay, decisions
 from ..bags.replay import (
     GATES,
     Overrides,
     Prepared,
     ReplayedRun,
     baseline_of,
-    controller_replay,
     cost_of,
     decide_windows,
     difference_between,
@@ -89,7 +88,6 @@ def run(arguments: argparse.Namespace) -> int:
         policy_url=arguments.policy_url,
     )
     bag = open_bag(arguments.bag, image_to_rgb)
-    contents = bag.contents
     if arguments.decisions_only and arguments.compare:
         raise ConfigError("--compare and --decisions-only exclude each other")
     replay = controller_replay(bag)
@@ -98,15 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.decisions_only:
             outcome = decide_windows(bag, overrides, process)
         else:
-            prepared = prepare(contents, overrides)
+            prepared = prepare(bag, overrides)
             outcome = plan_windows(bag, prepared, process)
             if arguments.compare:
-                baseline = baseline_of(contents, prepared, overrides, arguments.compare)
+                baseline = baseline_of(bag, prepared, overrides, arguments.compare)
                 difference = _difference(bag, (baseline, prepared), outcome)
         controller = None if process is None else process.log()
     lines = [window_line(window) for window in outcome.replayed]
     text = log_text([*lines, *(controller.lines if controller else [])])
-    summary = _summary(contents, outcome, check_windows(contents, outcome.replayed), text)
+    summary = _summary(bag, outcome, text)
     summary["safety"] = None if controller is None else _safety(controller)
     differs = _differences(summary) if overrides.none else []
     summary |= {"differs": differs, "cost": cost_of(outcome.replayed), **difference}
@@ -129,21 +127,20 @@ def _difference(bag: Bag, pair: tuple[Prepared, Prepared], outcome: ReplayedRun)
     }
 
 
-def _summary(
-    contents: Contents, outcome: ReplayedRun, checks: Sequence[WindowCheck], text: str
-) -> dict[str, Any]:
+def _summary(bag: Bag, outcome: ReplayedRun, text: str) -> dict[str, Any]:
+    checks = check_windows(bag, outcome.replayed)
     problems = {window.problem for window in outcome.replayed if window.problem}
     counts = {text: sum(w.problem == text for w in outcome.replayed) for text in sorted(problems)}
     return {
-        "policy": contents.windows[0].policy,
-        "robot_type": contents.robot_type,
-        "origin": {k: v for k, v in contents.notes.origin.items() if k != "launch"},
+        "policy": bag.windows[0].policy,
+        "robot_type": bag.robot_type,
+        "origin": {k: v for k, v in bag.notes.origin.items() if k != "launch"},
         "pruned": {
-            "recorded": sum(window.told_pruned for window in contents.windows),
+            "recorded": sum(window.told_pruned for window in bag.windows),
             "replayed": sum(window.pruned for window in outcome.replayed),
         },
         "equality": asdict(count(checks, outcome.replayed)),
-        "bag_problems": list(contents.problems),
+        "bag_problems": list(bag.problems),
         "window_problems": counts,
         "notes": list(outcome.notes),
         "log_sha256": hashlib.sha256(text.encode()).hexdigest(),

@@ -254,6 +254,12 @@ def read_times(message: Any) -> WindowTimes:
     return WindowTimes(**{stage: float(getattr(message, stage)) for stage in STAGES})
 
 
+def stamp_of(message: Any) -> int:
+    """Return the stamp of a message's header, in [ns]; 0 when it was not filled in."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
 def finite(value: Any) -> Any:
     """Return a value that JSON can say: numbers that are not finite become null."""
     if isinstance(value, dict):

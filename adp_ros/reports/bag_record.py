@@ -12,17 +12,10 @@ from ..bags.bag_notes import BagNotes
 from ..bags.bag_reader import BagReader, Stored, problem_words
 from ..bags.pictures import Pictures
 from ..errors import AdpError, BagError
+from ..policies.window import stamp_of
 from ..types import Rgb
 from .numbers import decision_caption, decision_points
-from .run_record import (
-    NANO,
-    WINDOW_TOPICS,
-    Picture,
-    RunClock,
-    RunCollector,
-    RunRecord,
-    stamp_of,
-)
+from .run_record import NANO, WINDOW_TOPICS, Picture, RunClock, RunCollector, RunRecord
 
 CAMERA: Final = "/camera/image_raw"  # when the bag does not name the policy's main camera
 JPEG_QUALITY: Final = 80
@@ -57,18 +50,11 @@ def read_run(
     shown = _decision_pictures(log, scan, pictures, str(views[0]), crop_area)
     problems = [*reader.problems, *problem_words(unusable), *scan.problems, *map(str, log.steps)]
     outcome = f"bag with {len(problems)} problems" if problems else ""
-    facts = _facts(notes) | {f"problem {i}": text for i, text in enumerate(problems, start=1)}
-    return replace(log, outcome=outcome, facts=facts, pictures=shown)
-
-
-def _facts(notes: BagNotes) -> dict[str, str]:
-    directory, fingerprint = notes.checkpoint
     facts = {name: text for name, text in notes.origin.items() if name != "launch"}
-    if directory:
-        facts["checkpoint"] = directory
-    if fingerprint:
-        facts["checkpoint hash"] = fingerprint
-    return facts
+    known = zip(("checkpoint", "checkpoint hash"), notes.checkpoint, strict=True)
+    facts |= {name: text for name, text in known if text}
+    facts |= {f"problem {i}": text for i, text in enumerate(problems, start=1)}
+    return replace(log, outcome=outcome, facts=facts, pictures=shown)
 
 
 class _Scan:
@@ -81,11 +67,9 @@ class _Scan:
         self._clock: RunClock | None = None
 
     def record(self, title: str) -> RunRecord:
-        """Return what was found."""
         return self._run.record(title, self._clock.steps if self._clock else ())
 
     def take(self, message: Any, stored: Stored) -> None:
-        """Take one message."""
         elapsed = NANO * stored.elapsed
         if self._clock is None:
             self._clock = RunClock(stored.log_time, elapsed, recorded=True)
@@ -110,9 +94,8 @@ def _decision_pictures(
             continue
         if rgb is None:
             continue
-        drawn = draw_pruned(rgb, pruned_patches(part.record.audit.patches, 0), crop_area)
-        jpeg = simplejpeg.encode_jpeg(
-            np.ascontiguousarray(drawn), quality=JPEG_QUALITY, colorsubsampling="420"
-        )
+        pruned = pruned_patches(part.record.audit.patches, 0)
+        drawn = np.ascontiguousarray(draw_pruned(rgb, pruned, crop_area))
+        jpeg = simplejpeg.encode_jpeg(drawn, quality=JPEG_QUALITY, colorsubsampling="420")
         found.append(Picture(part.record.time, bytes(jpeg), decision_caption(part)))
     return tuple(found)

@@ -11,12 +11,12 @@ from ..evaluation.bench import (
     FULL,
     STAGES,
     ArmResult,
-    ArmTimes,
     BenchConfig,
     BenchResult,
     Environment,
 )
 from ..evaluation.intervals import Interval
+from ..health import LatencySummary
 
 PERCENTILES: Final = (50, 95, 99)
 CONVENTION: Final = "2 FLOPs a multiply-accumulate; a layer costs 8SD^2 + 6SDM + 2S^2D"
@@ -25,14 +25,7 @@ CONVENTION: Final = "2 FLOPs a multiply-accumulate; a layer costs 8SD^2 + 6SDM +
 def to_json(
     result: BenchResult, config: BenchConfig, environment: Environment, model: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return all that was measured, ready for ``json.dumps``.
-
-    Args:
-        result: The benchmark.
-        config: Its settings.
-        environment: Where it ran.
-        model: Sizes, device and type of the model, and the observations.
-    """
+    """Return all that was measured, ready for ``json.dumps``; `model` is taken as it is."""
     return {
         "environment": asdict(environment),
         "model": model,
@@ -47,8 +40,10 @@ def to_json(
 
 def _arm(name: str, result: BenchResult) -> dict[str, Any]:
     arm, full = result.arms[name], result.arms[FULL]
+    seconds = {stage: arm.times.seconds[stage] for stage in STAGES}
+    seconds["scoring_and_llm"] = arm.times.language
     return {
-        "milliseconds": {stage: _statistics(seconds) for stage, seconds in _stages(arm.times)},
+        "milliseconds": {stage: _statistics(values) for stage, values in seconds.items()},
         "sequence_lengths": list(arm.times.last.sequence_lengths),
         "kept_per_view": list(arm.times.last.kept_per_view),
         "llm_flops": arm.flops,
@@ -59,16 +54,9 @@ def _arm(name: str, result: BenchResult) -> dict[str, Any]:
     }
 
 
-def _stages(times: ArmTimes) -> Iterator[tuple[str, Any]]:
-    yield from ((stage, times.seconds[stage]) for stage in STAGES)
-    yield "scoring_and_llm", times.language
-
-
 def _statistics(seconds: Any) -> dict[str, float]:
-    values = 1e3 * np.asarray(seconds)
-    percentiles = np.percentile(values, PERCENTILES)
-    named = {f"p{p}": float(v) for p, v in zip(PERCENTILES, percentiles, strict=True)}
-    return {"mean": float(values.mean()), **named}
+    found = LatencySummary.of(1e3 * np.asarray(seconds))
+    return {"mean": found.mean, "p50": found.p50, "p95": found.p95, "p99": found.p99}
 
 
 def _ratio(ratio: Interval | None) -> dict[str, float] | None:
@@ -85,11 +73,15 @@ def tables(result: BenchResult) -> Iterator[Table]:
         yield _speed_table(result)
 
 
+def _table(title: str, *heads: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, head in enumerate(heads):
+        table.add_column(head, justify="right" if number else "left")
+    return table
+
+
 def _times_table(result: BenchResult) -> Table:
-    table = Table(title="Milliseconds, p50 / p95 / p99", title_justify="left")
-    table.add_column("arm")
-    for stage in STAGES:
-        table.add_column(stage, justify="right")
+    table = _table("Milliseconds, p50 / p95 / p99", "arm", *STAGES)
     for name, arm in result.arms.items():
         table.add_row(name, *(_cell(arm.times.seconds[stage]) for stage in STAGES))
     return table
@@ -102,9 +94,8 @@ def _cell(seconds: Any) -> str:
 
 
 def _audit_table(result: BenchResult) -> Table:
-    table = Table(title="Audit of the last round", title_justify="left")
-    for column in ("arm", "tokens kept", "into first / last layer", "difference", "result"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    heads = ("arm", "tokens kept", "into first / last layer", "difference", "result")
+    table = _table("Audit of the last round", *heads)
     for name, arm in result.arms.items():
         if arm.audit is not None:
             a = arm.audit
@@ -119,10 +110,8 @@ def _audit_table(result: BenchResult) -> Table:
 
 
 def _speed_table(result: BenchResult) -> Table:
-    table = Table(title="Full vision over arm, median [95 % interval]", title_justify="left")
-    columns = ("arm", "scoring + llm", "whole call", "FLOP ratio", "share of it", "scoring / llm")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    heads = ("arm", "scoring + llm", "whole call", "FLOP ratio", "share of it", "scoring / llm")
+    table = _table("Full vision over arm, median [95 % interval]", *heads)
     for name, arm in result.arms.items():
         if arm.faster is not None and arm.faster_total is not None:
             table.add_row(name, *_speed_cells(arm, arm.faster, arm.faster_total, result))

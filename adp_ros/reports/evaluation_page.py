@@ -8,7 +8,7 @@ from typing import Any, Final
 from plotly.graph_objects import Figure, Scatter
 
 from ..evaluation.conditions import FULL
-from ..evaluation.summary import ALL, PAPER_SHARE, EpisodeGroup, EvaluationSummary, Measures
+from ..evaluation.summary import ALL, PAPER_SHARE, EpisodeGroup, EvaluationSummary
 from .evaluation_tables import tables
 from .figures import FULL as FULL_COLOUR
 from .page_parts import POLICY, VIDEOS_BESIDE, page_text, plot_text, table_text
@@ -26,10 +26,8 @@ def success_plot(summary: EvaluationSummary, scene: str) -> Figure:
     for number, task in enumerate(names):
         shift = 0.7 * ((number + 0.5) / len(names) - 0.5)
         rows = [summary.row(scene, name, task) for name in summary.conditions]
-        places = [place + shift for place, row in enumerate(rows) if row is not None]
         colour = "#222222" if task == ALL else COLOURS[number % len(COLOURS)]
-        size = 10 if task == ALL else 6
-        figure.add_trace(_points(places, [r for r in rows if r], task, colour, size))
+        figure.add_trace(_row(rows, shift, task, colour, 10 if task == ALL else 6))
     return _finish(figure, list(summary.conditions))
 
 
@@ -54,16 +52,26 @@ def scenes_plot(summary: EvaluationSummary) -> Figure:
     for number, name in enumerate(summary.conditions):
         rows = [summary.row(scene, name) for scene in scenes]
         shift = 0.5 * ((number + 0.5) / len(summary.conditions) - 0.5)
-        places = [place + shift for place, row in enumerate(rows) if row is not None]
-        colour = COLOURS[number % len(COLOURS)]
-        figure.add_trace(_points(places, [r for r in rows if r], name, colour, 8))
+        figure.add_trace(_row(rows, shift, name, COLOURS[number % len(COLOURS)], 8))
     return _finish(figure, scenes)
+
+
+def _row(
+    rows: Sequence[EpisodeGroup | None], shift: float, name: str, colour: str, size: int
+) -> Scatter:
+    """Draw groups side by side, those that there are."""
+    places = [place + shift for place, row in enumerate(rows) if row is not None]
+    return _points(places, [row for row in rows if row is not None], name, colour, size)
 
 
 def _points(
     places: Sequence[float], rows: Sequence[EpisodeGroup], name: str, colour: str, size: int
 ) -> Scatter:
     measures = [row.measures for row in rows]
+    hover = [
+        f"{escape(row.condition)}, {escape(name)}: {m.successes} of {m.episodes}"
+        for row, m in zip(rows, measures, strict=True)
+    ]
     return Scatter(
         x=list(places),
         y=[100 * m.exact.value for m in measures],
@@ -77,14 +85,9 @@ def _points(
         mode="markers",
         name=escape(name),
         marker={"color": colour, "size": size},
-        hovertext=[_hover(row.condition, name, row.measures) for row in rows],
+        hovertext=hover,
         hoverinfo="text",
     )
-
-
-def _hover(condition: str, name: str, measures: Measures) -> str:
-    counts = f"{measures.successes} of {measures.episodes}"
-    return f"{escape(condition)}, {escape(name)}: {counts}"
 
 
 def _finish(figure: Figure, labels: Sequence[str] = ()) -> Figure:
@@ -111,13 +114,7 @@ def _finish(figure: Figure, labels: Sequence[str] = ()) -> Figure:
 
 
 def write_page(summary: EvaluationSummary, path: Path, videos: Sequence[Path]) -> None:
-    """Write the page.
-
-    Args:
-        summary: The evaluation.
-        path: File to write, ``.html``.
-        videos: Videos in the page's folder or below it.
-    """
+    """Write the page to a file, ``.html``; the videos lie in its folder or below it."""
     path.write_text(evaluation_page(summary, path.parent, videos), encoding="utf-8")
 
 

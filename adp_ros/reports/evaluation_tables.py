@@ -77,13 +77,12 @@ def _success(summary: EvaluationSummary, scene: str) -> TextTable:
         "FLOPs of full",
     )
     rows = []
-    for name in summary.conditions:
-        row = summary.row(scene, name)
-        if row is not None:
-            m = row.measures
-            shares = (_share(m.pruned_share, 2), _percent(m.flops_share))
-            rates = (_percent(m.exact.value), _range(m.exact), _range(m.wilson))
-            rows.append((name, f"{m.successes}/{m.episodes}", *rates, *_against(row), *shares))
+    for row in _groups(summary, scene):
+        m = row.measures
+        shares = (_share(m.pruned_share), _percent(m.flops_share))
+        rates = (_percent(m.exact.value), _range(m.exact), _range(m.wilson))
+        success = f"{m.successes}/{m.episodes}"
+        rows.append((row.condition, success, *rates, *_against(row), *shares))
     notes = [planning_note(summary, scene)]
     if summary.unequal:
         notes.append(
@@ -94,7 +93,8 @@ def _success(summary: EvaluationSummary, scene: str) -> TextTable:
         "Difference with Newcombe's interval for paired proportions; lost: scenes that "
         "full vision alone solved, won: those that this condition alone solved."
     )
-    return TextTable(_title("Success, all tasks", scene), heads, tuple(rows), _texts(notes))
+    known = tuple(note for note in notes if note)
+    return TextTable(_title("Success, all tasks", scene), heads, tuple(rows), known)
 
 
 def _against(row: EpisodeGroup) -> tuple[str, str, str]:
@@ -135,12 +135,10 @@ def _crossed(
 
 def _taken(summary: EvaluationSummary, scene: str) -> TextTable:
     rows = []
-    for name in summary.conditions:
-        row = summary.row(scene, name)
-        if row is not None and row.measures.taken is not None:
-            t = row.measures.taken
+    for row in _groups(summary, scene):
+        if (t := row.measures.taken) is not None:
             counts = (str(t.named), str(t.other), str(t.nothing))
-            rows.append((name, _percent(t.rate.value), _range(t.rate), *counts))
+            rows.append((row.condition, _percent(t.rate.value), _range(t.rate), *counts))
     heads = ("condition", "named item taken", f"exact {LEVEL:.0%}", "named", "another", "none")
     note = "Scenes with two or more items in view: which was lifted first, else pushed first."
     title = _title("Does it take what it is told?", scene)
@@ -161,15 +159,13 @@ def _cost(summary: EvaluationSummary, scene: str) -> TextTable:
         "stops",
     )
     rows = []
-    for name in summary.conditions:
-        row = summary.row(scene, name)
-        if row is not None:
-            m = row.measures
-            path = "-" if m.path_length is None else f"{m.path_length:.2f}"
-            time = "-" if m.duration is None else f"{m.duration:.1f}"
-            shares = (_share(m.pruned_share, 2), _percent(m.tokens_share), _percent(m.flops_share))
-            walls = (_ms(m.forward), _ms(m.forward_full), _ms(m.forward_pruned))
-            rows.append((name, time, path, *shares, *walls, str(m.stopped)))
+    for row in _groups(summary, scene):
+        m = row.measures
+        time = "-" if m.duration is None else f"{m.duration:.1f}"
+        shares = (_share(m.pruned_share), _percent(m.tokens_share), _percent(m.flops_share))
+        walls = (_ms(m.forward), _ms(m.forward_full), _ms(m.forward_pruned))
+        cells = (time, _share(m.path_length), *shares, *walls, str(m.stopped))
+        rows.append((row.condition, *cells))
     notes = (
         "Time and path of successful episodes, means. FLOPs: language model and scoring. Forward: "
         "median wall time on this machine, one thread, other workers beside it.",
@@ -193,16 +189,18 @@ def _degradation(summary: EvaluationSummary) -> TextTable:
     return TextTable("Other scenes, all tasks", heads, tuple(rows), ())
 
 
+def _groups(summary: EvaluationSummary, scene: str) -> list[EpisodeGroup]:
+    """Return the conditions of a scene, all tasks together, that have episodes."""
+    rows = [summary.row(scene, name) for name in summary.conditions]
+    return [row for row in rows if row is not None]
+
+
 def _loss(loss: float | None) -> str:
     return "none" if loss is None else f"{100 * loss:.1f} points"
 
 
 def _title(text: str, scene: str) -> str:
     return f"{text} (scenes: {scene})"
-
-
-def _texts(notes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(note for note in notes if note)
 
 
 def _rate(measures: Measures) -> str:
@@ -214,8 +212,8 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def _share(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _range(interval: Interval) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -21,17 +20,15 @@ GOOD: Final = "#59a14f"
 CAUTION: Final = "#d8a800"
 BAD: Final = "#d62728"
 QUIET: Final = "#8a8a8a"
-_REASONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        Reason.FAST.value: PRUNED,
-        Reason.SLOW.value: FULL,
-        Reason.BETWEEN.value: "#b8b8b8",
-        Reason.STEADY.value: "#dcdcdc",
-        Reason.REFRESH.value: "#9c5fb5",
-        Reason.COLD_START.value: "#d9d3a7",
-        FIRST: "#d9d3a7",
-    }
-)
+_REASONS: Final[Mapping[str, str]] = {
+    Reason.FAST.value: PRUNED,
+    Reason.SLOW.value: FULL,
+    Reason.BETWEEN.value: "#b8b8b8",
+    Reason.STEADY.value: "#dcdcdc",
+    Reason.REFRESH.value: "#9c5fb5",
+    Reason.COLD_START.value: "#d9d3a7",
+    FIRST: "#d9d3a7",
+}
 _OTHER: Final = "#76b7b2"
 
 
@@ -53,15 +50,13 @@ def status_colour(status: str) -> str:
 
 STATE_NAMES: Final = (("full vision", FULL), ("pruned", PRUNED))
 JOINT_COLOURS: Final = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#17a2a2")
-STAGE_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "preprocess": "#bab0ac",
-        "vision": "#59a14f",
-        "scoring": "#edc948",
-        "llm": "#4e79a7",
-        "head": "#e15759",
-    }
-)
+STAGE_COLOURS: Final[Mapping[str, str]] = {
+    "preprocess": "#bab0ac",
+    "vision": "#59a14f",
+    "scoring": "#edc948",
+    "llm": "#4e79a7",
+    "head": "#e15759",
+}
 ROWS: Final = ("gate", "motion [mm]", "vision tokens", "time [ms]", "residual torque [% of stop]")
 HEIGHTS: Final = (0.12, 0.27, 0.15, 0.23, 0.23)
 TORQUE_POINTS: Final = 1200

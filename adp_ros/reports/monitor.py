@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite, isnan
-from types import MappingProxyType
+from math import isnan
 from typing import Any, Final
 
 from ..adp.gate_rules import Decision, Reason
-from ..health import Level
-from ..policies.window import Window, WindowTimes, decision_columns
-from .numbers import Segment, StagePercentiles, segments, stage_percentiles
+from ..health import LatencySummary, Level
+from ..policies.window import Window, WindowTimes, decision_columns, finite
+from .numbers import Segment, segments, stage_times
 from .run_record import SafetyRecord, WindowLog
 
 WINDOWS: Final = 60  # windows that a display looks back on
@@ -39,7 +38,7 @@ class Snapshot:
     Attributes:
         windows: The episode's last windows, with all parts that were heard.
         segments: Those that were planned, with the decisions that led to them.
-        percentiles: Of the last 100 windows.
+        stages: Times of the last 100 windows, in [ms].
         safety: Newest state, None before the first.
         safety_age: Since it arrived, in [s].
         components: Sorted by name.
@@ -47,7 +46,7 @@ class Snapshot:
 
     windows: tuple[Window, ...]
     segments: tuple[Segment, ...]
-    percentiles: tuple[StagePercentiles, ...]
+    stages: Mapping[str, LatencySummary]
     safety: SafetyRecord | None
     safety_age: float
     components: tuple[Component, ...]
@@ -80,11 +79,7 @@ class Snapshot:
 
 
 class MonitorModel:
-    """Keeps the newest of what the nodes publish.
-
-    Args:
-        windows: How many windows and decisions to look back on.
-    """
+    """Keeps the newest of what the nodes publish, so many windows and decisions back."""
 
     def __init__(self, windows: int = WINDOWS) -> None:
         self._shown = windows
@@ -112,12 +107,11 @@ class MonitorModel:
         return Snapshot(
             windows=episode[-self._shown - 1 :],
             segments=tuple(segments(episode)[-self._shown :]),
-            percentiles=tuple(stage_percentiles(windows[-LATENCIES:])),
+            stages=stage_times(windows[-LATENCIES:]),
             safety=self._safety,
             safety_age=now - self._safety_heard,
             components=tuple(
-                _aged(component, now - heard)
-                for _, (component, heard) in sorted(self._components.items())
+                _aged(*self._components[name], now) for name in sorted(self._components)
             ),
         )
 
@@ -132,26 +126,24 @@ def _last_episode(windows: Sequence[Window]) -> tuple[Window, ...]:
     return tuple(found.values())
 
 
-def _aged(component: Component, age: float) -> Component:
-    if age <= SILENT_AFTER:
+def _aged(component: Component, heard: float, now: float) -> Component:
+    if now - heard <= SILENT_AFTER:
         return component
-    words = f"silent for {age:.0f} s; last: {component.message}"
+    words = f"silent for {now - heard:.0f} s; last: {component.message}"
     return Component(component.name, Level.STALE, words)
 
 
-REASONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        Reason.COLD_START.value: "too few windows seen",
-        Reason.FAST.value: "motion at or above the upper threshold",
-        Reason.SLOW.value: "motion at or below the lower threshold",
-        Reason.BETWEEN.value: "motion between the thresholds",
-        Reason.STEADY.value: "motion nearly as before",
-        Reason.REFRESH.value: "too many pruned windows in a row",
-        Reason.SCHEDULE.value: "its turn in the schedule",
-        Reason.RANDOM.value: "drawn at random",
-        Reason.FIXED.value: "fixed by the settings",
-    }
-)
+REASONS: Final[Mapping[str, str]] = {
+    Reason.COLD_START.value: "too few windows seen",
+    Reason.FAST.value: "motion at or above the upper threshold",
+    Reason.SLOW.value: "motion at or below the lower threshold",
+    Reason.BETWEEN.value: "motion between the thresholds",
+    Reason.STEADY.value: "motion nearly as before",
+    Reason.REFRESH.value: "too many pruned windows in a row",
+    Reason.SCHEDULE.value: "its turn in the schedule",
+    Reason.RANDOM.value: "drawn at random",
+    Reason.FIXED.value: "fixed by the settings",
+}
 _MM: Final = 1e3
 
 
@@ -199,34 +191,29 @@ def safety_words(snapshot: Snapshot) -> str:
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """Return the newest of everything; a number that is not finite is None."""
-    window, times = snapshot.window, snapshot.times
+    window, decided, times = snapshot.window, snapshot.decided, snapshot.times
     safety = None if snapshot.safety is None else asdict(snapshot.safety)
+    gate = part = None
+    if decided is not None and decided.decision is not None:
+        columns = decision_columns(decided.decision)
+        gate = {"time": decided.time, "prune": columns.pop("next_state"), **columns}
+    if window is not None:
+        columns = window.audit.columns()
+        names = ("pruner", "tokens_total", "tokens_kept", "flops", "flops_full")
+        part = {"time": window.time, "window": window.window} | {n: columns[n] for n in names}
     found = {
         "safety": safety,
         "safety_age_s": None if safety is None else snapshot.safety_age,
-        "gate": _gate_json(snapshot.decided),
-        "window": None if window is None else _window_json(window),
+        "gate": gate,
+        "window": part,
         "latency_ms": None if times is None else asdict(times),
         "components": [
             {"name": c.name, "level": c.level.name.lower(), "message": c.message}
             for c in snapshot.components
         ],
     }
-    clean: dict[str, Any] = _finite(found)
+    clean: dict[str, Any] = finite(found)
     return clean
-
-
-def _gate_json(window: Window | None) -> dict[str, Any] | None:
-    if window is None or window.decision is None:
-        return None
-    columns = decision_columns(window.decision)
-    return {"time": window.time, "prune": columns.pop("next_state"), **columns}
-
-
-def _window_json(window: Window) -> dict[str, Any]:
-    columns = window.audit.columns()
-    names = ("pruner", "tokens_total", "tokens_kept", "flops", "flops_full")
-    return {"time": window.time, "window": window.window} | {n: columns[n] for n in names}
 
 
 def snapshot_line(snapshot: Snapshot) -> str:
@@ -238,13 +225,3 @@ def snapshot_line(snapshot: Snapshot) -> str:
         motion_words(snapshot.gate),
     )
     return " | ".join(word for word in words if word)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

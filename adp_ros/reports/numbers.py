@@ -10,6 +10,7 @@ import numpy as np
 
 from ..adp.gate_rules import Decision
 from ..errors import BagError
+from ..health import LatencySummary
 from ..policies.window import STAGES, Window
 from ..types import ACTION_SIZE, FloatArray
 from .run_record import ComparisonRow, RunRecord, SafetyRecord
@@ -47,17 +48,6 @@ class Segment:
     def length(self) -> float:
         """Time that it takes, in [s]."""
         return self.end - self.record.time
-
-
-@dataclass(frozen=True, slots=True)
-class StagePercentiles:
-    """Times of one stage over all windows, in [ms]."""
-
-    stage: str
-    p50: float
-    p95: float
-    p99: float
-    maximum: float
 
 
 def segments(windows: Sequence[Window], safety: Sequence[SafetyRecord] = ()) -> list[Segment]:
@@ -99,16 +89,11 @@ def _stops(safety: Sequence[SafetyRecord]) -> list[float]:
     return [b.time for a, b in pairs if a.status in MOVING and b.status not in MOVING]
 
 
-def stage_percentiles(windows: Sequence[Window]) -> list[StagePercentiles]:
-    """Return the percentiles of each stage that was measured, in the order of the stages."""
+def stage_times(windows: Sequence[Window]) -> dict[str, LatencySummary]:
+    """Return the times in [ms] of each stage that was measured, in the order of the stages."""
     times = [asdict(window.times) for window in windows if window.times is not None]
-    rows = []
-    for stage in STAGES:
-        values = [row[stage] for row in times if np.isfinite(row[stage])]
-        if values:
-            found = map(float, np.percentile(values, (50, 95, 99, 100)))
-            rows.append(StagePercentiles(stage, *found))
-    return rows
+    known = {stage: [t[stage] for t in times if np.isfinite(t[stage])] for stage in STAGES}
+    return {stage: LatencySummary.of(values) for stage, values in known.items() if values}
 
 
 def torque_share(states: Sequence[SafetyRecord], bins: int) -> tuple[FloatArray, FloatArray]:
@@ -159,12 +144,10 @@ def _time_rows(log: RunRecord) -> list[ComparisonRow]:
     if not pruned or not full:
         return []
     rows = []
-    for stage, here, other in (
-        ("llm", [times.llm for times in pruned], [times.llm for times in full]),
-        ("total", [times.total for times in pruned], [times.total for times in full]),
-    ):
+    for stage in ("llm", "total"):
+        medians = (np.median([asdict(t)[stage] for t in times]) for times in (pruned, full))
         quantity = f"{stage}, median of pruned and of full windows [ms]"
-        rows.append(ComparisonRow(quantity, *(f"{np.median(v):.1f}" for v in (here, other))))
+        rows.append(ComparisonRow(quantity, *(f"{value:.1f}" for value in medians)))
     return rows
 
 
@@ -174,9 +157,7 @@ MOST: Final = 12
 def decision_points(log: RunRecord, most: int = MOST) -> list[Segment]:
     """Return the windows whose state differs from the one before, and the first of the run.
 
-    Args:
-        log: The run.
-        most: No more than this, evenly chosen from all of them; pruned and full ones in turn.
+    No more than `most`, evenly chosen from all of them; pruned and full ones in turn.
     """
     parts = segments(log.windows, log.safety)
     states = [part.record.pruned for part in parts]

@@ -8,27 +8,22 @@ from pathlib import Path
 
 from ..evaluation.video import VideoLog
 from .figures import STATE_NAMES, paths, timeline, timeline_key
-from .numbers import decision_caption, decision_points, full_vision_rows, stage_percentiles
+from .numbers import decision_caption, decision_points, full_vision_rows, stage_times
 from .page_parts import page_text, plot_text, table_text
 from .run_record import Picture, RunRecord
 from .run_summary import TITLE, RunSummary, comparison_note, comparison_rows
 
 
 def write_report(log: RunRecord, path: Path) -> None:
-    """Write the page.
-
-    Args:
-        log: The run.
-        path: File to write, ``.html``.
-    """
+    """Write the page to a file, ``.html``."""
     path.write_text(report_page(log), encoding="utf-8")
 
 
 def report_page(log: RunRecord) -> str:
     """Return the page; the same run gives the same text."""
     stages = [
-        (row.stage, *(f"{value:.1f}" for value in (row.p50, row.p95, row.p99, row.maximum)))
-        for row in stage_percentiles(log.windows)
+        (stage, *(f"{value:.1f}" for value in (row.p50, row.p95, row.p99, row.maximum)))
+        for stage, row in stage_times(log.windows).items()
     ]
     compared = [(row.quantity, row.here, row.other) for row in full_vision_rows(log)]
     events = [(f"{e.time:.2f}", e.status, e.cause, e.message) for e in log.events]
@@ -54,9 +49,8 @@ def _tiles(log: RunRecord) -> str:
     if full > 0:
         saved = 1.0 - sum(window.audit.flops for window in windows) / full
         tiles.append(("FLOPs saved", f"{saved:.1%}"))
-    for row in stage_percentiles(log.windows):
-        if row.stage == "frame_to_chunk":
-            tiles.append(("frame to chunk, p50 / p99", f"{row.p50:.0f} / {row.p99:.0f} ms"))
+    if (row := stage_times(log.windows).get("frame_to_chunk")) is not None:
+        tiles.append(("frame to chunk, p50 / p99", f"{row.p50:.0f} / {row.p99:.0f} ms"))
     statuses = [event.status for event in log.events]
     counts = (statuses.count("slowed"), len(log.limited), statuses.count("stopped"))
     tiles.append(("slowed / limited / stopped", " / ".join(map(str, counts))))

@@ -14,31 +14,20 @@ from ..types import FloatArray
 
 
 def plot_layers(statistics: Sequence[LayerStatistics], patches: int, path: Path) -> None:
-    """Draw participation ratio and entropy over the layers, with one standard deviation.
+    """Draw participation ratio, of so many patches of all views, and entropy over the layers.
 
-    Args:
-        statistics: One entry per layer.
-        patches: Patches of all views, V.
-        path: PNG file.
+    With one standard deviation, as a PNG.
     """
     layers = [entry.layer for entry in statistics]
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for axes, values, deviations, label in (
-        (
-            left,
-            [entry.participation for entry in statistics],
-            [entry.participation_deviation for entry in statistics],
-            f"participation ratio [patches of {patches}]",
-        ),
-        (
-            right,
-            [entry.entropy for entry in statistics],
-            [entry.entropy_deviation for entry in statistics],
-            "entropy / log V",
-        ),
+    ratio = [(entry.participation, entry.participation_deviation) for entry in statistics]
+    entropy = [(entry.entropy, entry.entropy_deviation) for entry in statistics]
+    for axes, values, label in (
+        (left, ratio, f"participation ratio [patches of {patches}]"),
+        (right, entropy, "entropy / log V"),
     ):
-        mean, spread = np.array(values), np.array(deviations)
+        mean, spread = np.array(values).T
         axes.plot(layers, mean, marker="o", markersize=3)
         axes.fill_between(layers, mean - spread, mean + spread, alpha=0.2)
         axes.set_xlabel("layer")

@@ -26,13 +26,15 @@ ShowProgress = Callable[[float, float, str], None]
 
 @contextmanager
 def progress_shown(output: TextIO) -> Iterator[Show]:
-    """Show the progress of many episodes while the context lasts.
-
-    Args:
-        output: Where to; a terminal gets a bar that moves.
-    """
+    """Show the progress of many episodes while the context lasts."""
     if not output.isatty():
-        yield _episode_lines(output)
+        began, write = time.monotonic(), _now_and_then(output, EPISODE_LINE_PERIOD)
+
+        def show(done: int, total: int, words: str) -> None:
+            since = time.monotonic() - began
+            write(since, f"{done} of {total} episodes, {since:.0f} s  {words}", done == total)
+
+        yield show
         return
     columns = (MofNCompleteColumn(), BarColumn(bar_width=30), TimeRemainingColumn())
     with _bar(output, "episodes", None, *columns, TextColumn("{task.fields[words]}")) as update:
@@ -41,14 +43,10 @@ def progress_shown(output: TextIO) -> Iterator[Show]:
 
 @contextmanager
 def progress_display(title: str, output: TextIO) -> Iterator[ShowProgress]:
-    """Show the progress of one run while the context lasts.
-
-    Args:
-        title: Put before the bar.
-        output: Where to; a terminal gets a bar that moves.
-    """
+    """Show the progress of one run while the context lasts, behind a title."""
     if not output.isatty():
-        yield _lines(title, output)
+        write = _now_and_then(output, LINE_PERIOD)
+        yield lambda time, share, words: write(time, f"{title}  {share:4.0%}  {words}", False)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -67,28 +65,15 @@ def _bar(
         yield partial(bar.update, bar.add_task(title, total=total, words="starting"))
 
 
-def _episode_lines(output: TextIO) -> Show:
-    began, shown = time.monotonic(), float("-inf")
-
-    def show(done: int, total: int, words: str) -> None:
-        nonlocal shown
-        now = time.monotonic()
-        if now - shown >= EPISODE_LINE_PERIOD or done == total:
-            shown = now
-            output.write(f"{done} of {total} episodes, {now - began:.0f} s  {words}\n")
-            output.flush()
-
-    return show
-
-
-def _lines(title: str, output: TextIO) -> ShowProgress:
+def _now_and_then(output: TextIO, period: float) -> Callable[[float, str, bool], None]:
+    """Return what writes (time in [s], line, always), no more often than once in a period."""
     shown = float("-inf")
 
-    def show(time: float, share: float, words: str) -> None:
+    def write(time: float, line: str, always: bool) -> None:
         nonlocal shown
-        if time - shown >= LINE_PERIOD or time < shown:  # the run's time begins after the wait
+        if always or time - shown >= period or time < shown:  # a run's time begins after the wait
             shown = time
-            output.write(f"{title}  {share:4.0%}  {words}\n")
+            output.write(line + "\n")
             output.flush()
 
-    return show
+    return write

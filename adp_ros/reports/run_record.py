@@ -6,11 +6,10 @@ read by attribute, so that no ROS is needed here.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Final
 
 from ..control.safety_machine import SafetyEvent, Status
-from ..policies.window import Window, read_audit, read_decision, read_times
+from ..policies.window import Window, read_audit, read_decision, read_times, stamp_of
 
 NANO: Final = 1e-9
 PATH_PERIOD: Final = 0.1  # [s]; the arm's pose comes far more often than a plot needs it
@@ -46,12 +45,9 @@ class PathPoint:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the policy saw at a decision point.
+    """What the policy saw at a decision point: capture time, JPEG with the pruned patches marked.
 
-    Attributes:
-        time: Capture time.
-        jpeg: Picture with the pruned patches marked, as JPEG.
-        caption: What was decided, in words.
+    The caption says what was decided.
     """
 
     time: float
@@ -61,13 +57,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One line of the table against another run, such as the full-vision one.
-
-    Attributes:
-        quantity: What is compared, with the unit.
-        here: Value of this run, as text.
-        other: Value of the other run, as text.
-    """
+    """One line of the table against another run: quantity with unit, both values as text."""
 
     quantity: str
     here: str
@@ -112,7 +102,7 @@ class RunRecord:
 
     title: str
     outcome: str = ""
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
     safety: tuple[SafetyRecord, ...] = ()
     path: tuple[PathPoint, ...] = ()
@@ -195,19 +185,10 @@ class RunClock:
             self._shifts.append(self._shifts[-1] + step)
 
 
-def stamp_of(message: Any) -> int:
-    """Return the stamp of a message's header, in [ns]; 0 when it was not filled in."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
 def window_part(topic: str, message: Any, time: float) -> Window:
     """Read what /adp/prune_state, /adp/gate_state or /adp/latency says of a window.
 
-    Args:
-        topic: The message's topic.
-        message: The message.
-        time: Capture time of the window's picture in the run.
+    `time` is the capture time of the window's picture in the run.
     """
     window = Window(window=int(message.window), stamp=stamp_of(message), time=time)
     if topic == "/adp/prune_state":
@@ -267,7 +248,6 @@ class RunCollector:
     """Sorts the messages of a run into its record."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self.log = WindowLog()
         self.safety: list[SafetyRecord] = []
         self.path: list[PathPoint] = []

@@ -5,14 +5,14 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Final
 
 from ..control.safety_machine import SafetyEvent
 from ..evaluation.full_vision import RunNumbers, SceneComparison
 from ..health import MachineUse
-from .numbers import stage_percentiles
+from .numbers import stage_times
 from .run_record import ComparisonRow, RunRecord, changes
 
 TITLE: Final = "the same scene in simulated time"
@@ -169,7 +169,7 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any]:
         """Return the contents of ``summary.json``; its keys are a stable interface."""
-        latency = stage_percentiles(self.record.windows)
+        latency = stage_times(self.record.windows)
         events = self.safety_events
         return {
             "success": self.success,
@@ -188,7 +188,7 @@ class RunSummary:
             "transport_ms_p50": self.transport_p50,
             "driver_torque_rate_hz": self.torque_rate,
             "driver_queue_largest": self.queue_largest,
-            "latency_ms": {row.stage: {"p50": row.p50, "p99": row.p99} for row in latency},
+            "latency_ms": {s: {"p50": row.p50, "p99": row.p99} for s, row in latency.items()},
             "safety_events": len(events),
             "safety_log": [
                 {"time_s": e.time, "status": e.status, "cause": e.cause, "message": e.message}
@@ -228,7 +228,10 @@ class RunSummary:
         lines += [f"  {step}" for step in self.record.steps]
         lines += [f"  {self.too_busy}"] if self.too_busy else []
         compared = "" if self.comparison is None else comparison_text(self.comparison)
-        return "\n".join([*lines, *self._latency_lines()]) + "\n" + compared
+        if latency := stage_times(self.record.windows):
+            lines.append(f"  {'latency per window [ms]':<24} {'p50':>8} {'p99':>8}")
+            lines += [f"    {s:<22} {row.p50:8.1f} {row.p99:8.1f}" for s, row in latency.items()]
+        return "\n".join(lines) + "\n" + compared
 
     @property
     def result(self) -> str:
@@ -238,24 +241,13 @@ class RunSummary:
         reason = f": {self.problem}" if self.problem else ""
         return f"{self.task}: {verdict}, {done} in {self.duration:.0f} s{reason}"
 
-    def _latency_lines(self) -> list[str]:
-        rows = stage_percentiles(self.record.windows)
-        if not rows:
-            return []
-        head = f"  {'latency per window [ms]':<24} {'p50':>8} {'p99':>8}"
-        return [head, *(f"    {row.stage:<22} {row.p50:8.1f} {row.p99:8.1f}" for row in rows)]
+
+_Report = tuple[float, Mapping[str, str]]  # time in [s], name -> value
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    time: float
-    values: Mapping[str, str]
-
-    def number(self, key: str) -> float | None:
-        if key not in self.values:
-            return None
-        value = float(self.values[key])
-        return value if isfinite(value) else None
+def _number(report: _Report | None, key: str) -> float | None:
+    value = nan if report is None else float(report[1].get(key, nan))
+    return value if isfinite(value) else None
 
 
 class HealthLog:
@@ -269,7 +261,7 @@ class HealthLog:
 
     def note(self, component: str, time: float, values: Mapping[str, str]) -> None:
         """Note the values of one component's diagnostics, heard at `time` [s]; the newest count."""
-        self._last[component] = _Report(time, values)
+        self._last[component] = time, values
         self._first.setdefault(component, self._last[component])
         self._reports[component] += 1
 
@@ -279,23 +271,22 @@ class HealthLog:
 
     def number(self, component: str, key: str) -> float | None:
         """Return a value of a component's diagnostics, None when it was never heard."""
-        report = self._last.get(component)
-        return None if report is None else report.number(key)
+        return _number(self._last.get(component), key)
 
     def growth(self, component: str, key: str) -> float | None:
         """Return how much a counter grew during the run, None when it was not heard twice."""
         first, last = self._first.get(component), self._last.get(component)
-        if first is None or last is None or last.time <= first.time:
+        start, end = _number(first, key), _number(last, key)
+        if not first or not last or last[0] <= first[0] or start is None or end is None:
             return None
-        start, end = first.number(key), last.number(key)
-        return None if start is None or end is None else end - start
+        return end - start
 
     def rate(self, component: str, key: str) -> float | None:
         """Return how fast a counter grew, in [1/s]."""
         grown = self.growth(component, key)
         if grown is None:
             return None
-        return grown / (self._last[component].time - self._first[component].time)
+        return grown / (self._last[component][0] - self._first[component][0])
 
     def on_time_share(self, component: str) -> float | None:
         """Return the share of a stream's messages that were neither late nor skipped."""

@@ -29,12 +29,7 @@ _LEVELS: Final = {
 
 
 def draw(snapshot: Snapshot, width: int) -> RenderableType:
-    """Draw everything.
-
-    Args:
-        snapshot: What to show.
-        width: Columns of the terminal.
-    """
+    """Draw everything, so many columns wide."""
     status = "" if snapshot.safety is None else snapshot.safety.status
     gate = snapshot.gate
     colour = QUIET if gate is None else state_colour(gate.prune)
@@ -108,9 +103,9 @@ def _latency(snapshot: Snapshot) -> Table:
     for head in ("last", "p50", "p95", "p99"):
         table.add_column(head, justify="right")
     last = {} if snapshot.times is None else asdict(snapshot.times)
-    for row in snapshot.percentiles:
-        values = (last.get(row.stage, float("nan")), row.p50, row.p95, row.p99)
-        table.add_row(row.stage, *(f"{value:.1f}" for value in values))
+    for stage, times in snapshot.stages.items():
+        values = (last.get(stage, float("nan")), times.p50, times.p95, times.p99)
+        table.add_row(stage, *(f"{value:.1f}" for value in values))
     return table
 
 

@@ -8,8 +8,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from ..cameras.camera import CameraSettings, Clock, StateProvider
-from ..cameras.camera_health import CameraMonitor
-from ..cameras.make import WatchedCamera, make_camera
+from ..cameras.camera_health import CameraMonitor, WatchedCamera, make_camera
 from ..cameras.picture_geometry import Calibration, load_calibration
 from ..health import Health, Level
 from ..msg import TwinState

@@ -5,7 +5,6 @@ another program.
 """
 
 import time
-from collections.abc import Callable
 from math import pi, radians
 
 import numpy as np
@@ -117,13 +116,15 @@ class DriverServices:
 
     async def _on_stop(self, _: Stop.Request, answer: Stop.Response) -> Stop.Response:
         await self._unblocked()
-        self._twin.stop()
+        with self._twin.driver() as driver:
+            driver.stop()
         answer.stop_result = "stopped, trajectory queue erased"
         return answer
 
     async def _on_start(self, _: Start.Request, answer: Start.Response) -> Start.Response:
         await self._unblocked()
-        self._twin.start()
+        with self._twin.driver() as driver:
+            driver.start()
         answer.start_result = "started"
         return answer
 
@@ -131,11 +132,14 @@ class DriverServices:
         self, _: ClearTrajectories.Request, answer: ClearTrajectories.Response
     ) -> ClearTrajectories.Response:
         await self._unblocked()
-        self._twin.clear()
+        with self._twin.driver() as driver:
+            driver.clear()
         return answer  # the driver leaves the text empty
 
     async def _on_home(self, _: HomeArm.Request, answer: HomeArm.Response) -> HomeArm.Response:
-        if not self._twin.home():
+        with self._twin.driver() as driver:
+            begun = driver.home()
+        if not begun:
             answer.homearm_result = "nothing done: stopped, or home already"
             return answer
         at_home = await self._way_home()
@@ -147,7 +151,8 @@ class DriverServices:
         ended = self._homing = Future()
 
         def look() -> None:
-            mode = self._twin.mode()
+            with self._twin.driver() as driver:
+                mode = driver.mode
             if mode is not DriverMode.HOMING and not ended.done():
                 ended.set_result(mode is DriverMode.READY)
 
@@ -164,9 +169,6 @@ COMMAND_DEPTH = 10  # the real driver's is 1, but its thread is never kept waiti
 STATUS_DEPTH = 2
 
 _STAMPED = (JointState, PoseStamped, WrenchStamped)
-
-SendPoint = Callable[[VelocityPoint], None]
-FingerSpeeds = Callable[[float], FloatArray]
 
 
 def point_from_pose_velocity(
@@ -214,22 +216,18 @@ def _in_degrees(joints: FloatArray) -> JointAngles:
 class DriverTopics:
     """Subscribes to the driver's commands and publishes its measurements."""
 
-    def __init__(
-        self, node: Node, robot: Robot, send: SendPoint, finger_speeds: FingerSpeeds
-    ) -> None:
+    def __init__(self, node: Node, robot: Robot, twin: SharedTwin) -> None:
         """Create all publishers and subscriptions.
 
         Args:
             node: Owner.
             robot: The arm, for names.
-            send: Takes each point that a command becomes.
-            finger_speeds: Closure percentage -> finger speeds in [ticks/s].
+            twin: Gets each point that a command becomes.
         """
         self._node = node
         self._robot = robot
         self._arm = robot.arm()
-        self._send = send
-        self._finger_speeds = finger_speeds
+        self._twin = twin
         # Torque and angles first: who watches the torque should not wait for the rest.
         self._out = [
             (node.create_publisher(kind, of_arm(node, robot.topic_out(name)), STATUS_DEPTH), make)
@@ -281,15 +279,19 @@ class DriverTopics:
         return KinovaPose(**dict(zip(names, values, strict=True)))
 
     def _on_velocity(self, msg: PoseVelocity) -> None:
-        self._send(point_from_pose_velocity(msg))
+        with self._twin.driver() as driver:
+            driver.send(point_from_pose_velocity(msg))
 
     def _on_closure(self, msg: PoseVelocityWithFingers) -> None:
-        fingers = self._finger_speeds(msg.fingers_closure_percentage)
-        self._send(point_from_pose_velocity(msg, fingers))
+        with self._twin.driver() as driver:
+            fingers = driver.finger_speeds(msg.fingers_closure_percentage)
+            driver.send(point_from_pose_velocity(msg, fingers))
 
     def _on_finger_velocity(self, msg: PoseVelocityWithFingerVelocity) -> None:
         fingers = np.array([msg.finger1, msg.finger2, msg.finger3])
-        self._send(point_from_pose_velocity(msg, fingers))
+        with self._twin.driver() as driver:
+            driver.send(point_from_pose_velocity(msg, fingers))
 
     def _on_joint_velocity(self, msg: JointVelocity) -> None:
-        self._send(point_from_joint_velocity(msg))
+        with self._twin.driver() as driver:
+            driver.send(point_from_joint_velocity(msg))

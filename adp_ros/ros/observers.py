@@ -23,7 +23,7 @@ from ..control.calibration import FreeMotion
 from ..evaluation.video import VideoLog
 from ..health import Level
 from ..msg import GateState, InferenceLatency, PruneState, SafetyState, TwinState
-from ..policies.window import read_audit
+from ..policies.window import read_audit, stamp_of
 from ..reports.monitor import Component, MonitorModel, Snapshot
 from ..reports.run_record import (
     NANO,
@@ -33,7 +33,6 @@ from ..reports.run_record import (
     RunRecord,
     audited,
     read_safety,
-    stamp_of,
     window_part,
 )
 from ..reports.run_summary import HealthLog

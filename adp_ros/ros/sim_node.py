@@ -98,7 +98,7 @@ class SimNode(Node):
     def _offer(self, robot: Robot, joined_at: float) -> None:
         """Make what others command and read the twin by."""
         refuse_second_driver(self, robot, joined_at)
-        self._driver_topics = DriverTopics(self, robot, self._twin.send, self._twin.finger_speeds)
+        self._driver_topics = DriverTopics(self, robot, self._twin)
         self._driver_services = DriverServices(self, robot, self._twin)
 
     def _take_commands(self) -> None:
@@ -173,18 +173,19 @@ class SimNode(Node):
         return Health(Level.OK, "real time", values)
 
     def _driver_health(self) -> Health:
-        counts = self._twin.counts()
-        values: dict[str, Value] = {
-            "mode": str(counts.mode),
-            "fifo_length": counts.queued,
-            "points_taken": counts.taken,
-            "points_ignored": counts.ignored,
-            "points_lost": counts.lost,
-        }
-        if counts.queued > _LONG_QUEUE:
-            late = counts.queued * TICK
+        with self._twin.driver() as driver:
+            mode, queued = str(driver.mode), driver.queued
+            values: dict[str, Value] = {
+                "mode": mode,
+                "fifo_length": queued,
+                "points_taken": driver.taken,
+                "points_ignored": driver.ignored,
+                "points_lost": driver.lost,
+            }
+        if queued > _LONG_QUEUE:
+            late = queued * TICK
             return Health(Level.WARN, f"commands pile up: {late:.2f} s behind", values)
-        return Health(Level.OK, str(counts.mode), values)
+        return Health(Level.OK, mode, values)
 
     def _scene_health(self) -> Health:
         force, self._force = self._force, 0.0

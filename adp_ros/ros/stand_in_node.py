@@ -12,7 +12,7 @@ from ..robots.jaco2.sdk_types import PositionType
 from ..robots.jaco2.stand_in import StandInArm, StandInMemory, memory_path, next_point
 from ..robots.kinematics import gravity_torque
 from ..robots.robot import Robot
-from ..sim.base_controller import DriverMode, VelocityPoint
+from ..sim.base_controller import Driver, DriverMode, VelocityPoint
 from ..sim.shared_twin import SharedTwin
 from ..sim.twin import ArmReading
 from .node_process import run_node
@@ -42,35 +42,42 @@ class StandInLink:
 
     def take_commands(self) -> None:
         """Pass on one point and what else was asked for since the last tick."""
-        arm, twin = self._arm, self._twin
-        arm.twin_time = time.monotonic()
-        mode = twin.mode()
-        if arm.control and mode is DriverMode.STOPPED:
-            twin.start()
-        elif not arm.control and mode is not DriverMode.STOPPED:
-            twin.stop()
-        self._go_home()
+        self._arm.twin_time = time.monotonic()
+        with self._twin.driver() as driver:
+            self._switch(driver)
+            self._go_home(driver)
+            self._move(driver)
+
+    def _switch(self, driver: Driver) -> None:
+        stopped = driver.mode is DriverMode.STOPPED
+        if self._arm.control and stopped:
+            driver.start()
+        elif not self._arm.control and not stopped:
+            driver.stop()
+
+    def _go_home(self, driver: Driver) -> None:
+        arm = self._arm
+        homing = driver.mode is DriverMode.HOMING
+        if arm.homes != arm.homes_done and not homing and (arm.homing or not driver.home()):
+            arm.homes_done = arm.homes
+            arm.at_home = int(bool(arm.control))
+        arm.homing = int(driver.mode is DriverMode.HOMING)
+
+    def _move(self, driver: Driver) -> None:
+        arm = self._arm
         point = next_point(arm)
         if point is not None:
             fingers = np.array(point.fingers) if point.hand else None
             if point.type == PositionType.ANGULAR_VELOCITY:
                 joints = np.radians(point.values[:6])
-                twin.send(VelocityPoint(joints=joints, fingers=fingers))
+                driver.send(VelocityPoint(joints=joints, fingers=fingers))
             elif point.type == PositionType.CARTESIAN_VELOCITY:
                 linear, angular = np.array(point.values[:3]), np.array(point.values[3:6])
-                twin.send(VelocityPoint(linear=linear, angular=angular, fingers=fingers))
+                driver.send(VelocityPoint(linear=linear, angular=angular, fingers=fingers))
         elif arm.finger_inits != arm.finger_inits_done:
-            twin.send(VelocityPoint(fingers=_OPENING))
+            driver.send(VelocityPoint(fingers=_OPENING))
             if not arm.control or (self._fingers < _OPEN).all():
                 arm.finger_inits_done = arm.finger_inits
-
-    def _go_home(self) -> None:
-        arm, twin = self._arm, self._twin
-        homing = twin.mode() is DriverMode.HOMING
-        if arm.homes != arm.homes_done and not homing and (arm.homing or not twin.home()):
-            arm.homes_done = arm.homes
-            arm.at_home = int(bool(arm.control))
-        arm.homing = int(twin.mode() is DriverMode.HOMING)
 
     def hand_out(self, reading: ArmReading) -> None:
         """Write measurements in the SDK's units."""

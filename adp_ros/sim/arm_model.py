@@ -12,7 +12,6 @@ force / stiffness, up to its travel.
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +24,7 @@ from .stain import SPONGE_BOTTOM, SPONGE_HALF_SIZE
 ARM_JOINTS: Final = tuple(f"joint_{i}" for i in range(1, 7))
 HAND: Final = "hand_"  # prefix of the hand's names in the model
 TOOL_SITE: Final = "tool"
-FINGERS: Final[Mapping[str, int]] = MappingProxyType({"j2n6s300": 3, "j2n6s200": 2})
+FINGERS: Final[Mapping[str, int]] = {"j2n6s300": 3, "j2n6s200": 2}
 PEAK_TORQUE: Final = (30.5, 30.5, 30.5, 6.8, 6.8, 6.8)  # [N m], actuator data sheet
 
 # Servo of each joint: torque = stiffness (reference - angle) + damping (rate error).
@@ -43,21 +42,11 @@ _FINGER_CENTER: Final = -0.135  # [m] along the hand's z, of half-open fingers
 SCENE_CONTACT: Final = 1
 ROBOT_CONTACT: Final = 2
 # The files' own contacts are so hard that a touch is a blow of 100 N and more.
-SOFT: Final[Mapping[str, list[float]]] = MappingProxyType(
-    {"solref": [0.02, 1.0], "solimp": [0.9, 0.95, 0.001, 0.5, 2.0]}
-)
+SOFT: Final[Mapping[str, list[float]]] = {
+    "solref": [0.02, 1.0],
+    "solimp": [0.9, 0.95, 0.001, 0.5, 2.0],
+}
 _HALF: Final = float(np.sqrt(0.5))
-
-
-def check_robot_type(robot_type: str) -> str:
-    """Return the type unchanged.
-
-    Raises:
-        TwinError: When the twin has no model of it, naming those that it has.
-    """
-    if robot_type not in FINGERS:
-        raise TwinError(f"the twin has no robot_type {robot_type!r}, allowed: {', '.join(FINGERS)}")
-    return robot_type
 
 
 def finger_joints(robot_type: str) -> tuple[str, ...]:
@@ -75,9 +64,11 @@ def build_arm(robot_type: str) -> mujoco.MjSpec:
         A specification to which a scene can be added; base frame = world frame.
 
     Raises:
-        TwinError: When the type has no model or the ``dm_control`` files are missing.
+        TwinError: When the type has no model, naming those that have one, or the ``dm_control``
+            files are missing.
     """
-    check_robot_type(robot_type)
+    if robot_type not in FINGERS:
+        raise TwinError(f"the twin has no robot_type {robot_type!r}, allowed: {', '.join(FINGERS)}")
     folder = _model_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "jaco_arm.xml"))
     hand = mujoco.MjSpec.from_file(str(folder / "jaco_hand.xml"))
@@ -154,26 +145,24 @@ def _oppose_two_fingers(hand: Any) -> None:
 
 
 def _soften(geom: Any) -> None:
-    finger = "finger" in geom.name
     geom.contype = ROBOT_CONTACT
     geom.conaffinity = SCENE_CONTACT
     geom.solref, geom.solimp = SOFT["solref"], SOFT["solimp"]
     if geom.name.startswith("ring"):
         geom.contype = geom.conaffinity = 0
-    if finger:
+    if "finger" in geom.name:
         geom.condim = 4
         geom.friction = [1.2, 0.05, 0.001]
 
 
 def _add_servos(spec: Any, robot_type: str) -> None:
-    low, high = _FINGER_RANGE
     for name, stiffness, damping, peak in zip(
         ARM_JOINTS, STIFFNESS, DAMPING, PEAK_TORQUE, strict=True
     ):
         spec.joint(name).actgravcomp = True
         _add_servo(spec, name, stiffness, damping, peak)
     for name in finger_joints(robot_type):
-        spec.joint(name).range = [low, high]
+        spec.joint(name).range = list(_FINGER_RANGE)
         _add_servo(spec, name, _FINGER_STIFFNESS, _FINGER_DAMPING, _FINGER_TORQUE)
 
 

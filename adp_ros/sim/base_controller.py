@@ -24,10 +24,6 @@ from ..types import FloatArray
 from .sim_settings import DriverConfig
 
 
-def _zeros(size: int) -> FloatArray:
-    return np.zeros(size)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VelocityPoint:
     """One command of the trajectory queue, good for 10 ms.
@@ -39,37 +35,10 @@ class VelocityPoint:
         fingers: Finger speeds in [ticks/s], positive closes, shape (3,); None leaves them alone.
     """
 
-    linear: FloatArray = field(default_factory=lambda: _zeros(3))
-    angular: FloatArray = field(default_factory=lambda: _zeros(3))
-    joints: FloatArray = field(default_factory=lambda: _zeros(6))
+    linear: FloatArray = field(default_factory=lambda: np.zeros(3))
+    angular: FloatArray = field(default_factory=lambda: np.zeros(3))
+    joints: FloatArray = field(default_factory=lambda: np.zeros(6))
     fingers: FloatArray | None = None
-
-
-class PointQueue:
-    """First in, first out; full, it loses the newest."""
-
-    def __init__(self, size: int) -> None:
-        self._points: deque[VelocityPoint] = deque()
-        self._size = size
-        self.lost = 0
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    def put(self, point: VelocityPoint) -> None:
-        """Append a point, or count it as lost when the queue is full."""
-        if len(self._points) >= self._size:
-            self.lost += 1
-        else:
-            self._points.append(point)
-
-    def take(self) -> VelocityPoint | None:
-        """Return the oldest point, None when there is none."""
-        return self._points.popleft() if self._points else None
-
-    def clear(self) -> None:
-        """Erase all points."""
-        self._points.clear()
 
 
 _DAMPING: Final = 0.01
@@ -216,12 +185,19 @@ class Reference:
 
 
 class Driver:
-    """One arm's driver. Commands are refused silently while stopped, as the real one does."""
+    """One arm's driver. Commands are refused silently while stopped, as the real one does.
+
+    Attributes:
+        taken: Points that were queued since the start, or lost.
+        ignored: Points that were not: stopped, on the way home, or not finite.
+        lost: Points that came when the queue was full.
+    """
 
     def __init__(self, arm: ArmModel, config: DriverConfig | None = None) -> None:
         self._arm = arm
         self._config = config or DriverConfig()
-        self._queue = PointQueue(self._config.fifo_length)
+        self._queue: deque[VelocityPoint] = deque()
+        self.taken = self.ignored = self.lost = 0
         self._linear = np.zeros(3)
         self._angular = np.zeros(3)
         self._joint_rates = np.zeros(6)
@@ -243,11 +219,6 @@ class Driver:
         """Points that wait."""
         return len(self._queue)
 
-    @property
-    def lost(self) -> int:
-        """Points that a full queue refused."""
-        return self._queue.lost
-
     def settle(self, joints: FloatArray, fingers: FloatArray) -> None:
         """Take the arm's present state as the reference, at standstill; forget all else."""
         self._queue.clear()
@@ -262,8 +233,13 @@ class Driver:
         parts = (point.linear, point.angular, point.joints, point.fingers)
         finite = all(part is None or bool(np.isfinite(part).all()) for part in parts)
         if self.mode is not DriverMode.READY or not finite:
+            self.ignored += 1
             return False
-        self._queue.put(point)
+        self.taken += 1
+        if len(self._queue) < self._config.fifo_length:
+            self._queue.append(point)
+        else:
+            self.lost += 1
         return True
 
     def finger_speeds(self, closure: float) -> FloatArray:
@@ -333,7 +309,7 @@ class Driver:
             if self._homing.done:
                 self._homing = None
             return VelocityPoint(joints=joints, fingers=fingers)
-        return self._queue.take() or VelocityPoint()
+        return self._queue.popleft() if self._queue else VelocityPoint()
 
     def _ramp(self, point: VelocityPoint) -> None:
         c = self._config

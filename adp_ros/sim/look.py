@@ -6,7 +6,6 @@ are its own: items lie in the same places at every level.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -125,9 +124,12 @@ def _specks(rng: np.random.Generator) -> FloatArray:
     return np.asarray(np.kron(coarse, np.ones((4, 4))))
 
 
-KINDS: Final[Mapping[str, Callable[[np.random.Generator], FloatArray]]] = MappingProxyType(
-    {"planks": _planks, "checks": _checks, "clouds": _clouds, "specks": _specks}
-)
+KINDS: Final[Mapping[str, Callable[[np.random.Generator], FloatArray]]] = {
+    "planks": _planks,
+    "checks": _checks,
+    "clouds": _clouds,
+    "specks": _specks,
+}
 
 
 _LIGHT: Final = (0.5, -1.0, 2.2)  # [m]
@@ -167,33 +169,31 @@ class Level:
     contrast: float
 
 
-LEVELS: Final[Mapping[str, Level | None]] = MappingProxyType(
-    {
-        "none": None,
-        "default": Level(
-            shift=0.004,
-            turn=np.radians(0.3),
-            zoom=0.004,
-            light=0.4,
-            brightness=0.12,
-            surroundings=0.08,
-            tint=0.06,
-            textured=0.0,
-            contrast=0.0,
-        ),
-        "strong": Level(
-            shift=0.010,
-            turn=np.radians(1.0),
-            zoom=0.01,
-            light=1.0,
-            brightness=0.30,
-            surroundings=0.20,
-            tint=0.15,
-            textured=0.7,
-            contrast=0.30,
-        ),
-    }
-)
+LEVELS: Final[Mapping[str, Level | None]] = {
+    "none": None,
+    "default": Level(
+        shift=0.004,
+        turn=np.radians(0.3),
+        zoom=0.004,
+        light=0.4,
+        brightness=0.12,
+        surroundings=0.08,
+        tint=0.06,
+        textured=0.0,
+        contrast=0.0,
+    ),
+    "strong": Level(
+        shift=0.010,
+        turn=np.radians(1.0),
+        zoom=0.01,
+        light=1.0,
+        brightness=0.30,
+        surroundings=0.20,
+        tint=0.15,
+        textured=0.7,
+        contrast=0.30,
+    ),
+}
 LEVEL_NAMES: Final = tuple(LEVELS)
 DISTRACTORS: Final = ("auto", "always", "never")  # when another task's items are on the table
 
@@ -234,17 +234,6 @@ class Look:
         return [*color.tolist(), rgba[3]]
 
 
-def check_level(name: str) -> str:
-    """Return the name unchanged.
-
-    Raises:
-        TwinError: When there is no such level, naming those that exist.
-    """
-    if name not in LEVELS:
-        raise TwinError(f"randomisation is {name!r}, allowed: {', '.join(LEVELS)}")
-    return name
-
-
 def draw_look(task: str, seed: int, randomisation: str) -> Look:
     """Draw how a scene looks.
 
@@ -254,23 +243,23 @@ def draw_look(task: str, seed: int, randomisation: str) -> Look:
         randomisation: ``none``, ``default`` or ``strong``.
 
     Raises:
-        TwinError: When there is no such level.
+        TwinError: When there is no such level, naming those that exist.
     """
-    level = LEVELS[check_level(randomisation)]
-    light = np.array(_LIGHT)
-    direction = np.array([-0.25, 0.3, -1.0])
+    if randomisation not in LEVELS:
+        raise TwinError(f"randomisation is {randomisation!r}, allowed: {', '.join(LEVELS)}")
+    level = LEVELS[randomisation]
     if level is None:
         return Look(
-            nominal_view(),
-            light,
-            direction,
-            np.array(_DIFFUSE),
-            _AMBIENT,
-            _HEADLIGHT,
-            np.array(_TABLE),
-            np.array(_FLOOR),
-            np.array(_WALL),
-            np.ones((8, 3)),
+            view=nominal_view(),
+            light=np.array(_LIGHT),
+            direction=np.array([-0.25, 0.3, -1.0]),
+            diffuse=np.array(_DIFFUSE),
+            ambient=_AMBIENT,
+            headlight=_HEADLIGHT,
+            table=np.array(_TABLE),
+            floor=np.array(_FLOOR),
+            wall=np.array(_WALL),
+            tints=np.ones((8, 3)),
         )
     return _drawn(level, np.random.default_rng([seed, *f"{task}/{randomisation}".encode()]))
 

@@ -95,10 +95,6 @@ def place(scene: SceneConfig) -> Placement:
 def check_reachable(item: Item, spot: Spot) -> None:
     """Refuse a place that the arm cannot reach.
 
-    Args:
-        item: What lies there.
-        spot: Where.
-
     Raises:
         TwinError: When the item's middle is outside of the area, naming item, place and area.
     """

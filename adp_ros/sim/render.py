@@ -51,7 +51,9 @@ class TwinRenderer:
         self._view.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         self._view.flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
         self._option = mujoco.MjvOption()
-        self._camera = _fixed_camera(model)
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._camera.fixedcamid = model.camera(CAMERA).id
         self._rect = mujoco.MjrRect(0, 0, width, height)
         self._buffer: Rgb = np.zeros((height, width, 3), dtype=np.uint8)
 
@@ -80,14 +82,9 @@ class TwinRenderer:
         mujoco.mj_camlight(model, data)
         model.geom_rgba[self._cells, 3] = np.where(cleaned, 0.0, 1.0)
         self._gl.make_current()
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(
-            model,
-            data,
-            self._option,
-            None,
-            self._camera,
-            mujoco.mjtCatBit.mjCAT_ALL.value,
-            self._view,
+            model, data, self._option, None, self._camera, everything, self._view
         )
         mujoco.mjr_render(self._rect, self._view, self._context)
         mujoco.mjr_readPixels(self._buffer, None, self._rect, self._context)
@@ -100,13 +97,6 @@ class TwinRenderer:
             self._context.free()
             self._gl.free()
             self._gl = None
-
-
-def _fixed_camera(model: mujoco.MjModel) -> mujoco.MjvCamera:
-    camera = mujoco.MjvCamera()
-    camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
-    camera.fixedcamid = model.camera(CAMERA).id
-    return camera
 
 
 def _open_gl(model: mujoco.MjModel, width: int, height: int) -> tuple[Any, mujoco.MjrContext]:

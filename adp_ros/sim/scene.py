@@ -26,8 +26,8 @@ from .arm_model import (
 )
 from .engine import mujoco
 from .items import Item, Part, Triangles, blot, turn
-from .look import Look, View, draw_look
-from .placement import Placement, Spot, check_reachable, place
+from .look import Look, draw_look
+from .placement import Placement, check_reachable, place
 from .stain import DirtPatch
 from .task import SceneConfig
 
@@ -83,13 +83,6 @@ def add_room(spec: Any, look: Look) -> None:
         _add_block(world, [0.03, 0.03, 0.33], [x, y, -0.37], [0.30, 0.27, 0.25])
     _add_block(world, [3.0, 3.0, 0.02], [0.0, 0.0, -0.72], look.floor)
     _add_block(world, [3.0, 0.02, 2.0], [0.0, 1.2, 0.5], look.wall)
-
-
-def add_camera(spec: Any, view: View) -> None:
-    """Add the front camera."""
-    quat = np.zeros(4)
-    mujoco.mju_mat2Quat(quat, view.rotation.ravel())
-    spec.worldbody.add_camera(name=CAMERA, pos=view.position, quat=quat, fovy=view.fovy)
 
 
 def _add_block(world: Any, size: list[float], pos: list[float], rgb: Any) -> Any:
@@ -225,7 +218,9 @@ def _compile(config: SceneConfig, placement: Placement, look: Look) -> mujoco.Mj
     spec = build_arm(robot_type)
     set_options(spec, look)
     add_room(spec, look)
-    add_camera(spec, look.view)
+    view, quat = look.view, np.zeros(4)
+    mujoco.mju_mat2Quat(quat, view.rotation.ravel())
+    spec.worldbody.add_camera(name=CAMERA, pos=view.position, quat=quat, fovy=view.fovy)
     try:
         for number, (item, _) in enumerate(placement.items):
             add_item(spec, item, look, number)
@@ -249,11 +244,7 @@ def _start(model: mujoco.MjModel, config: SceneConfig, placement: Placement) -> 
         finger = OPEN_FINGER if config.task.dirt is None else SPONGE_GRIP
         qpos[model.joint(name).qposadr[0]] = finger
     for item, spot in placement.items:
-        at = model.joint(item.name).qposadr[0]
-        qpos[at : at + 7] = _free_pose(item, spot)
+        at, half = model.joint(item.name).qposadr[0], 0.5 * spot.yaw
+        qpos[at : at + 3] = spot.x, spot.y, item.half_height
+        qpos[at + 3 : at + 7] = np.cos(half), 0.0, 0.0, np.sin(half)
     return qpos
-
-
-def _free_pose(item: Item, spot: Spot) -> list[float]:
-    half = 0.5 * spot.yaw
-    return [spot.x, spot.y, item.half_height, float(np.cos(half)), 0.0, 0.0, float(np.sin(half))]

@@ -54,45 +54,36 @@ class Task(Protocol):
     @property
     def name(self) -> str:
         """Name in commands and messages."""
-        ...
 
     @property
     def instruction(self) -> str:
         """What the policy is told."""
-        ...
 
     @property
     def items(self) -> tuple[Item, ...]:
         """What lies on the table, without distractors."""
-        ...
 
     @property
     def not_with(self) -> tuple[str, ...]:
         """Items that its instruction would fit as well, never used as distractors."""
-        ...
 
     @property
     def dirt(self) -> DirtPatch | None:
         """A stain to wipe away, the hand then holds a sponge; None without."""
-        ...
 
     @property
     def time_limit(self) -> float:
         """Time after which an attempt has failed, in [s]."""
-        ...
 
     @property
     def make_expert(self) -> "Callable[[SceneConfig], Expert] | None":
         """Makes the scripted expert of one of its scenes; None when it has none."""
-        ...
 
     def progress(self, state: SceneState) -> float:
         """Share of the task that is done, 0 to 1."""
-        ...
 
     def success(self, state: SceneState) -> bool:
         """Tell whether the task is done."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +127,6 @@ class Expert(Protocol):
         Raises:
             TwinError: The state is not one of this scene.
         """
-        ...
 
     def landmarks(
         self, qpos: FloatArray, cleaned: NDArray[np.bool_] | None = None
@@ -155,7 +145,6 @@ class Expert(Protocol):
         Raises:
             TwinError: The state is not one of this scene.
         """
-        ...
 
 
 def make_expert(scene: SceneConfig) -> Expert:

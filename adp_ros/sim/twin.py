@@ -20,14 +20,7 @@ from ..geometry import rotation_from_rotvec
 from ..robots.jaco2.arms import arm_model
 from ..robots.jaco2.interface import RADIANS_PER_TICK
 from ..types import FloatArray, Pose
-from .arm_model import (
-    ARM_JOINTS,
-    DAMPING,
-    SPONGE,
-    STIFFNESS,
-    TOOL_SITE,
-    finger_joints,
-)
+from .arm_model import ARM_JOINTS, DAMPING, SPONGE, STIFFNESS, TOOL_SITE, finger_joints
 from .base_controller import TICK, ArmState, Driver, Reference
 from .engine import mujoco
 from .scene import Scene, build_scene
@@ -39,11 +32,7 @@ _ENGINE: Final = ("mujoco", "dm_control")  # physics, and the arm's model
 
 
 def twin_fingerprint(source: Path = Path(__file__).parent) -> str:
-    """Return a short hash of the twin's code and of the versions of physics and arm model.
-
-    Args:
-        source: Folder of the code.
-    """
+    """Return a short hash of the twin's code and of the versions of physics and arm model."""
     digest = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in _ENGINE).encode())
     for file in sorted(source.rglob("*.py")):
         digest.update(file.relative_to(source).as_posix().encode() + b"\0")
@@ -206,11 +195,6 @@ class Twin:
     ) -> None:
         """Build a scene and put the arm at home.
 
-        Args:
-            scene: What to build.
-            driver: How the emulated arm follows commands.
-            sensors: Noise of the sensors.
-
         Raises:
             TwinError: When the scene cannot be built.
         """
@@ -249,7 +233,11 @@ class Twin:
         )
         self._drive(reference)
         self._reference = reference
-        self._wipe()
+        if len(self._cleaned):
+            body = self._data.body(SPONGE)
+            rotation = body.xmat.reshape(3, 3)
+            underside = sponge_underside(body.xpos, rotation)
+            self._cleaned |= wiped_cells(underside, rotation, self._scene.cells)
         self._ticks += 1
 
     def read(self) -> ArmReading:
@@ -258,8 +246,12 @@ class Twin:
 
     def truth(self) -> TwinTruth:
         """Return the true state; arrays are copies."""
-        state, config = self._scene_state(), self._scene.config
-        task = config.task
+        config, touched = self._scene.config, self._contacts.touched(self._data)
+        items = {
+            name: ItemState(start, self._position(name), name in touched)
+            for name, start in self._start.items()
+        }
+        task, state = config.task, SceneState(items, self._cleaned)
         return TwinTruth(
             task=task.name,
             seed=config.seed,
@@ -303,22 +295,6 @@ class Twin:
             joints = before.joints + gap * (i / self._substeps)
             data.ctrl[self._arm_servos] = joints + self._lead * reference.speeds
             mujoco.mj_step(self._scene.model, data)
-
-    def _wipe(self) -> None:
-        if not len(self._cleaned):
-            return
-        body = self._data.body(SPONGE)
-        rotation = body.xmat.reshape(3, 3)
-        underside = sponge_underside(body.xpos, rotation)
-        self._cleaned |= wiped_cells(underside, rotation, self._scene.cells)
-
-    def _scene_state(self) -> SceneState:
-        touched = self._contacts.touched(self._data)
-        items = {
-            name: ItemState(start, self._position(name), name in touched)
-            for name, start in self._start.items()
-        }
-        return SceneState(items, self._cleaned)
 
     def _position(self, item: str) -> FloatArray:
         return np.array(self._data.body(item).xpos)

@@ -7,8 +7,7 @@ from kinova_msgs.msg import JointTorque
 from recorded_run import BagMaker, still_chunk
 from std_msgs.msg import String
 
-from adp_ros.bags.bag_reader import BagReader
-from adp_ros.bags.contents import read_contents
+from adp_ros.bags.contents import open_bag
 from adp_ros.bags.controller_replay import (
     ControllerLog,
     ControllerReplay,
@@ -16,21 +15,22 @@ from adp_ros.bags.controller_replay import (
     controller_process,
 )
 from adp_ros.control.controller_settings import ControllerSettings
+from adp_ros.ros.picture_messages import image_to_rgb
 
 TORQUES = "/j2n6s300_driver/out/joint_torques"
 
 
 def replay(directory):
     """Replay a bag's own actions; return the log, and the windows that were asked for."""
-    reader = BagReader(directory)
-    windows = read_contents(reader).windows
+    bag = open_bag(directory, image_to_rgb)
+    windows = bag.windows
     asked = []
 
     def planned(number):
         asked.append(number)
         return PlannedActions(windows[number].actions, windows[number].convention)
 
-    log = ControllerReplay(ControllerSettings(), "j2n6s300", windows, planned).run(reader)
+    log = ControllerReplay(ControllerSettings(), "j2n6s300", windows, planned).run(bag.reader)
     return log, asked
 
 

@@ -5,7 +5,7 @@ import pytest
 from scenes import scene_of
 
 from adp_ros.cameras.camera import CameraSettings, TwinSnapshot
-from adp_ros.cameras.make import make_camera
+from adp_ros.cameras.camera_health import make_camera
 from adp_ros.cameras.twin_camera import TwinCamera, make_twin_renderer
 
 SETTINGS = CameraSettings(source="twin", framerate=30.0)

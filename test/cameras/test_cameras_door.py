@@ -4,7 +4,7 @@ import pytest
 from camera_fakes import FakeClock
 
 from adp_ros.cameras.camera import CAMERAS, CameraSettings
-from adp_ros.cameras.make import make_camera
+from adp_ros.cameras.camera_health import make_camera
 from adp_ros.errors import ConfigError
 
 MEMBERS = ("name", "live", "open", "read", "close")

@@ -20,8 +20,7 @@ from ros_bench import Bench, bench, own_domain
 from scenes import scene_of
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from adp_ros.cameras.camera_health import FrozenDetector
-from adp_ros.cameras.make import WatchedCamera
+from adp_ros.cameras.camera_health import FrozenDetector, WatchedCamera
 from adp_ros.cameras.reconnect import Link, ReconnectingCamera
 from adp_ros.msg import TwinState
 from adp_ros.ros.camera_node import CameraNode, main

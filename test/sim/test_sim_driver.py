@@ -11,7 +11,6 @@ from adp_ros.sim.base_controller import (
     ArmState,
     Driver,
     DriverMode,
-    PointQueue,
     VelocityPoint,
     joint_rates,
 )
@@ -145,14 +144,13 @@ def test_clear_erases_the_queue_but_takes_commands():
 
 def test_full_queue_loses_the_newest():
     """A queue of 2 keeps the two oldest points and counts the third as lost."""
-    queue = PointQueue(2)
-    points = [_linear(x=i) for i in range(3)]
-    for point in points:
-        queue.put(point)
-    assert (len(queue), queue.lost) == (2, 1)
-    assert queue.take() is points[0]
-    assert queue.take() is points[1]
-    assert queue.take() is None
+    arm = IdealArm(fifo_length=2, linear_acceleration=10.0)
+    for speed in (0.01, 0.02, 0.03):
+        arm.driver.send(_linear(x=speed))
+    assert (arm.driver.queued, arm.driver.lost, arm.driver.taken) == (2, 1, 3)
+    arm.run(3)
+    np.testing.assert_allclose(arm.speeds(), [0.01, 0.02, 0.0], atol=1e-3)
+    assert arm.driver.queued == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -244,16 +244,18 @@ def test_shared_twin_counts_what_happens_to_commands():
     """Taken, ignored and queued points are counted; a new scene empties the queue."""
     shared = SharedTwin(Twin(scene_of("wipe_table", 4)))
     point = VelocityPoint(linear=np.array([0.0, 0.0, 0.02]))
-    for _ in range(3):
-        shared.send(point)
+    with shared.driver() as driver:
+        for _ in range(3):
+            driver.send(point)
     reading, truth = shared.step(read=True, truth=False)
     assert reading is not None
     assert truth is None
-    counts = shared.counts()
-    assert (counts.taken, counts.queued, counts.ignored) == (3, 2, 0)
-    shared.stop()
-    shared.send(point)
-    assert (shared.counts().ignored, shared.counts().queued) == (1, 0)
-    assert not shared.home()
+    with shared.driver() as driver:
+        assert (driver.taken, driver.queued, driver.ignored) == (3, 2, 0)
+        driver.stop()
+        driver.send(point)
+        assert (driver.ignored, driver.queued) == (1, 0)
+        assert not driver.home()
     assert shared.next_scene() == 5
-    assert shared.mode() is DriverMode.READY
+    with shared.driver() as driver:
+        assert driver.mode is DriverMode.READY

@@ -48,11 +48,7 @@ def towards(here: FloatArray, there: FloatArray, speed: float, gain: float = 4.0
         speed: Largest speed, in [m/s].
         gain: Speed per distance, in [1/s]: slows before the target.
     """
-    way = there - here
-    distance = float(np.linalg.norm(way))
-    if distance == 0.0:
-        return np.zeros(3)
-    return np.asarray(way * (min(speed, gain * distance) * STEP / distance))
+    return _step_of(there - here, speed, gain)
 
 
 def turning(here: FloatArray, there: FloatArray, speed: float, gain: float = 3.0) -> FloatArray:
@@ -64,11 +60,14 @@ def turning(here: FloatArray, there: FloatArray, speed: float, gain: float = 3.0
         speed: Largest angular speed, in [rad/s].
         gain: Angular speed per angle, in [1/s].
     """
-    way = rotvec_from_rotation(there @ here.T)
-    angle = float(np.linalg.norm(way))
-    if angle == 0.0:
-        return np.zeros(3)
-    return np.asarray(way * (min(speed, gain * angle) * STEP / angle))
+    return _step_of(rotvec_from_rotation(there @ here.T), speed, gain)
+
+
+def _step_of(way: FloatArray, speed: float, gain: float) -> FloatArray:
+    length = float(np.linalg.norm(way))
+    if length == 0.0:
+        return np.zeros_like(way)
+    return np.asarray(way * (min(speed, gain * length) * STEP / length))
 
 
 def angle_between(first: FloatArray, second: FloatArray) -> float:

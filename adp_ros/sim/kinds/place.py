@@ -19,7 +19,7 @@ from ...robots.kinematics import forward
 from ...types import ACTION_SIZE, FloatArray, Pose
 from ..items import Grasp, Item, Receptacle
 from ..stain import DirtPatch
-from ..task import Expert, SceneConfig, SceneState, Task
+from ..task import Expert, SceneConfig, SceneState
 from .motion import SHUT, STEP, STEPS, Step, angle_between, finger_after, towards, turning
 
 
@@ -202,7 +202,11 @@ class PlaceExpert:
         """
         if scene.seed < 0:
             raise TwinError(f"seed is {scene.seed}, allowed: 0 and above")
-        self._item, self._grasp, self._target = _parts(scene.task)
+        item, target = scene.task.items if len(scene.task.items) == 2 else (None, None)
+        if item is None or item.grasp is None or not isinstance(target, Receptacle):
+            words = "has no item to grasp and receptacle to put it into"
+            raise TwinError(f"task {scene.task.name!r} {words}")
+        self._item, self._grasp, self._target = item, item.grasp, target
         self._arm = arm_model(scene.robot_type)
 
     def state(self, qpos: FloatArray) -> TableState:
@@ -245,11 +249,8 @@ class PlaceExpert:
     ) -> dict[str, FloatArray]:
         """Return the true places, see :meth:`~adp_ros.sim.task.Expert.landmarks`."""
         state = self.state(qpos)
-        return {
-            "item": state.position,
-            "receptacle": state.receptacle,
-            "tool": state.pose.position,
-        }
+        places = {"item": state.position, "receptacle": state.receptacle}
+        return places | {"tool": state.pose.position}
 
 
 def next_step(s: TableState) -> Step:
@@ -308,13 +309,7 @@ def _reach(s: TableState) -> Step:
 
 
 def _move(way: FloatArray, speed: float, across: float) -> FloatArray:
-    """Return the translation of one step.
-
-    Args:
-        way: To the target, shape (3,), in [m].
-        speed: Largest speed in [m/s].
-        across: Share of the speed that is allowed across: first up, then across.
-    """
+    """Return one step's translation; `across` is the share of the speed allowed sideways."""
     start = np.zeros(3)
     speed = max(speed, _LIFT_SPEED) if way[2] > 0.0 else speed
     up = towards(start, np.array([0.0, 0.0, way[2]]), speed)
@@ -356,11 +351,3 @@ def grasp_yaw(grasp: Grasp, rotation: FloatArray) -> float:
     period = 2.0 * np.pi / grasp.symmetry
     off = (across - grasp.yaw + 0.5 * period) % period - 0.5 * period
     return grasp.yaw + float(off)
-
-
-def _parts(task: Task) -> tuple[Item, Grasp, Receptacle]:
-    if len(task.items) == 2:
-        item, target = task.items
-        if item.grasp is not None and isinstance(target, Receptacle):
-            return item, item.grasp, target
-    raise TwinError(f"task {task.name!r} has no item to grasp and receptacle to put it into")

@@ -113,7 +113,9 @@ class WipeExpert:
             step = self._step(pose, clean)
             chunk[i] = step.as_action()
             pose = step.after(pose)
-            clean |= self._wiped(pose)
+            underside = sponge_underside(pose.position, pose.rotation)
+            underside[2] = max(underside[2], 0.0)  # the table does not give way
+            clean |= wiped_cells(underside, pose.rotation, self._cells)
         return chunk
 
     def landmarks(
@@ -145,7 +147,8 @@ class WipeExpert:
         target = self._target(pose, clean, aligned)
         way = towards(pose.position, target, _speed(pose, target))
         if target[2] < SPONGE_BOTTOM and pose.position[2] < SPONGE_BOTTOM + _CLEAR:
-            way[2] = _lowered(float(pose.position[2]), float(target[2]))
+            # at once, not with the way along the lane: a sponge that hovers wipes nothing
+            way[2] = towards(pose.position[2:], target[2:], _LOWER_SPEED)[0]
         return Step(way, turn, 0.0)
 
     def _target(self, pose: Pose, clean: NDArray[np.bool_], aligned: bool) -> FloatArray:
@@ -181,20 +184,10 @@ class WipeExpert:
         along = dirty[in_lane, 1] - tool[1]
         if tool[2] > SPONGE_BOTTOM + _CLEAR or abs(tool[0] - middle) > _ASIDE:
             along = np.array([along.min(), along.max()])
-        else:
-            along = _shorter_side(along)
+        else:  # the side with less: the dirt's short end is not left behind
+            sides = (along[along < 0.0], along[along >= 0.0])
+            along = min((side for side in sides if len(side)), key=len)
         return np.array([middle, tool[1] + along[np.argmin(np.abs(along))]])
-
-    def _wiped(self, pose: Pose) -> NDArray[np.bool_]:
-        underside = sponge_underside(pose.position, pose.rotation)
-        underside[2] = max(underside[2], 0.0)  # the table does not give way
-        return wiped_cells(underside, pose.rotation, self._cells)
-
-
-def _shorter_side(along: FloatArray) -> FloatArray:
-    """Return what lies on the side with less: the dirt's short end is not left behind."""
-    back, on = along[along < 0.0], along[along >= 0.0]
-    return min((side for side in (back, on) if len(side)), key=len)
 
 
 def _nearest_down(rotation: FloatArray) -> FloatArray:
@@ -204,16 +197,7 @@ def _nearest_down(rotation: FloatArray) -> FloatArray:
     return min(down, other, key=lambda r: angle_between(rotation, r))
 
 
-def _lowered(height: float, target: float) -> float:
-    """Return the way down or up of one step close to the table, however far it is sideways.
-
-    A sponge that hovers wipes nothing, so this does not wait for the way along the lane.
-    """
-    return float(towards(np.array([height]), np.array([target]), _LOWER_SPEED)[0])
-
-
 def _speed(pose: Pose, target: FloatArray) -> float:
-    low = pose.position[2] < _RAISED - 0.03
-    if not low:
+    if pose.position[2] >= _RAISED - 0.03:
         return _FREE_SPEED
     return _LOWER_SPEED if target[2] < pose.position[2] - 0.01 else _WIPE_SPEED
