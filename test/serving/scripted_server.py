@@ -36,8 +36,9 @@ def plain_array(array, byte_keys):
 class ScriptedServer:
     """Answers well, but for the question number ``at``."""
 
-    def __init__(self, protocol, fault="", at=0, own=False):
+    def __init__(self, protocol, fault="", at=0, own=False, lasting=False):
         self.protocol, self.fault, self.at, self.own = protocol, fault, at, own
+        self.lasting = lasting  # every question from `at` on goes wrong
         self.connections = self.questions = 0
         self.last = 0  # picture of the last good answer
         self.checkpoint = "first"
@@ -136,7 +137,8 @@ class ScriptedServer:
 
     def _fault_now(self):
         self.questions += 1
-        return self.fault if self.questions - 1 == self.at else ""
+        number = self.questions - 1
+        return self.fault if number == self.at or (self.lasting and number > self.at) else ""
 
     async def _misbehave(self, socket, request, fault, pixel, number):
         send = socket.send_bytes
