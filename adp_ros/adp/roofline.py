@@ -64,10 +64,20 @@ def forward_stages(geometry: Geometry, kept: int | None = None) -> tuple[StageCo
         kept: Vision tokens that enter the language model, None for all.
     """
     towers = [_tower(geometry, tower) for tower in (DINOV2_LARGE, SIGLIP_SO400M)]
-    vision = StageCost(
-        "vision towers", sum(t.flops for t in towers), sum(t.weight_bytes for t in towers)
+    inputs = DINOV2_LARGE.width + SIGLIP_SO400M.width
+    hidden, mlp, layers = geometry.hidden, geometry.intermediate, geometry.layers
+    projector = inputs * 4 * inputs + 4 * inputs * hidden + hidden * hidden
+    language = layers * (4 * hidden**2 + 3 * hidden * mlp)
+    head = ACTION_SIZE * hidden * hidden + 2 * hidden**2 + ACTION_SIZE * hidden
+    flops = llm_flops(geometry.tokens(kept), hidden, mlp, layers, formula=FlopFormula.EXACT)
+    return (
+        StageCost(
+            "vision towers", sum(t.flops for t in towers), sum(t.weight_bytes for t in towers)
+        ),
+        _dense("projector", projector, geometry.vision),
+        StageCost("language model", flops, float(BYTES_PER_WEIGHT * language)),
+        _dense("action head", head, geometry.actions // ACTION_SIZE),
     )
-    return (vision, _projector(geometry), _language_model(geometry, kept), _action_head(geometry))
 
 
 def _tower(geometry: Geometry, tower: Tower) -> StageCost:
@@ -78,26 +88,6 @@ def _tower(geometry: Geometry, tower: Tower) -> StageCost:
     weights = tower.blocks * (4 * width**2 + 2 * width * mlp) + _PATCH_INPUTS * width
     flops = geometry.views * (tower.blocks * block + patches)
     return StageCost("tower", float(flops), float(BYTES_PER_WEIGHT * weights))
-
-
-def _projector(geometry: Geometry) -> StageCost:
-    inputs = DINOV2_LARGE.width + SIGLIP_SO400M.width
-    middle, outputs = 4 * inputs, geometry.hidden
-    weights = inputs * middle + middle * outputs + outputs * outputs
-    return _dense("projector", weights, geometry.vision)
-
-
-def _language_model(geometry: Geometry, kept: int | None) -> StageCost:
-    hidden, mlp, layers = geometry.hidden, geometry.intermediate, geometry.layers
-    flops = llm_flops(geometry.tokens(kept), hidden, mlp, layers, formula=FlopFormula.EXACT)
-    weights = layers * (4 * hidden**2 + 3 * hidden * mlp)
-    return StageCost("language model", flops, float(BYTES_PER_WEIGHT * weights))
-
-
-def _action_head(geometry: Geometry) -> StageCost:
-    hidden = geometry.hidden
-    weights = ACTION_SIZE * hidden * hidden + 2 * hidden**2 + ACTION_SIZE * hidden
-    return _dense("action head", weights, geometry.actions // ACTION_SIZE)
 
 
 def _dense(name: str, weights: int, rows: int) -> StageCost:
@@ -187,13 +177,10 @@ def find_gpu(name: str) -> Gpu:
 
 def roofline(stages: Sequence[StageCost], gpu: Gpu) -> tuple[StageTime, ...]:
     """Return the lower bound of each stage's time; their sum bounds the forward pass."""
-    return tuple(_stage_time(stage, gpu) for stage in stages)
-
-
-def _stage_time(stage: StageCost, gpu: Gpu) -> StageTime:
-    compute = stage.flops / (gpu.tflops * 1e12)
-    memory = stage.weight_bytes / (gpu.bandwidth * 1e9)
-    return StageTime(stage.name, max(compute, memory), compute, memory)
+    compute = [stage.flops / (gpu.tflops * 1e12) for stage in stages]
+    memory = [stage.weight_bytes / (gpu.bandwidth * 1e9) for stage in stages]
+    bounds = zip(stages, compute, memory, strict=True)
+    return tuple(StageTime(stage.name, max(c, m), c, m) for stage, c, m in bounds)
 
 
 def _key(name: str) -> str:

@@ -62,16 +62,10 @@ def timeline(snapshot: Snapshot, slots: int) -> Text:
     shown = [v for g in gates if g is not None for v in (g.motion, g.upper) if not isnan(v)]
     highest = max(shown, default=0.0)
     for row in range(CHART_ROWS, 0, -1):
-        text.append("\n")
-        text.append(_axis(row, highest).ljust(LABEL))
+        axis = f"{_MM * highest:.1f} mm" if row == CHART_ROWS and highest > 0 else ""
+        text.append("\n" + ("motion" if row == 1 else axis).ljust(LABEL))
         _chart_row(text, gates, row, highest)
     return text
-
-
-def _axis(row: int, highest: float) -> str:
-    if row == CHART_ROWS and highest > 0:
-        return f"{_MM * highest:.1f} mm"
-    return "motion" if row == 1 else ""
 
 
 def _chart_row(text: Text, gates: Sequence[Decision | None], row: int, highest: float) -> None:

@@ -6,7 +6,7 @@ speeds are continuous functions of these, so that a policy can learn them from p
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -42,16 +42,12 @@ class PlaceTask:
     target: Receptacle
     not_with: tuple[str, ...] = ()
     time_limit: float = 60.0
+    dirt: DirtPatch | None = field(default=None, init=False)
 
     @property
     def items(self) -> tuple[Item, ...]:
         """The item and its receptacle."""
         return (self.item, self.target)
-
-    @property
-    def dirt(self) -> DirtPatch | None:
-        """No stain."""
-        return None
 
     @property
     def make_expert(self) -> Callable[[SceneConfig], Expert] | None:

@@ -9,7 +9,7 @@ round.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -57,6 +57,7 @@ class WipeTask:
         dirt: The stain.
         wiped_for_success: Share of its cells, 0 to 1; more must be wiped.
         time_limit: Time after which an attempt has failed, in [s].
+        not_with: Items never used as distractors.
     """
 
     name: str
@@ -64,16 +65,8 @@ class WipeTask:
     dirt: DirtPatch
     wiped_for_success: float = 0.8
     time_limit: float = 120.0
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """Nothing else lies on the table."""
-        return ()
-
-    @property
-    def not_with(self) -> tuple[str, ...]:
-        """Anything may lie beside the stain."""
-        return ()
+    items: tuple[Item, ...] = field(default=(), init=False)  # nothing else lies on the table
+    not_with: tuple[str, ...] = ()
 
     @property
     def make_expert(self) -> Callable[[SceneConfig], Expert]:
