@@ -290,6 +290,8 @@ class VlaEvalLink:
     async def _receive(self, wanted: str) -> Mapping[Any, Any]:
         message = VLA_EVAL.unpack(await self._socket.receive())
         kind, payload, number = (message.get(name) for name in ("type", "payload", "seq"))
+        if not isinstance(kind, str):
+            raise LinkError("the server speaks another protocol than vla-eval's")
         if kind == "error":
             said = payload.get("error") if isinstance(payload, dict) else payload
             raise LinkError(f"the server says: {' '.join(str(said).split())[:200]}")

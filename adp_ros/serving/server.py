@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from ..errors import AdpError, ConfigError, PolicyError
+from ..errors import AdpError, ConfigError
 from .clients import Client, ClientGone
 from .conversations import Conversations
 from .serve_settings import ACT_PATH, HEALTH_PATHS, OPENPI_PATH, VLA_EVAL_PATH, ServeSettings
@@ -183,6 +183,8 @@ class PolicyServer:
         except asyncio.TimeoutError:
             return _refusal(408, f"no request within {self._settings.send_limit:g} s")
         except AdpError as error:
+            if isinstance(error, WireError):
+                self._act_sessions.pop(request.remote or "", None)
             return _refusal(400, self._refuse(name, error))
         return web.Response(body=body, content_type="application/json")
 
@@ -209,8 +211,8 @@ class PolicyServer:
         """Let the one thread answer.
 
         Raises:
-            PolicyError: It took too long, or the policy failed.
-            AdpError: The request does not fit.
+            WireError: It took too long; what the session does then is of no use to the client.
+            AdpError: The request does not fit, or the policy failed.
         """
         limit, asked = self._settings.answer_limit, time.monotonic()
         loop = asyncio.get_running_loop()
@@ -218,7 +220,7 @@ class PolicyServer:
         try:
             found = await asyncio.wait_for(answer, limit)
         except asyncio.TimeoutError as error:
-            raise PolicyError(f"no answer within {limit:g} s") from error
+            raise WireError(f"no answer within {limit:g} s") from error
         self.counts.windows += 1
         return found
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scripted_server import BAD_VALUES, SLOW_FAULTS, ScriptedServer, mark_of
 
-from adp_ros.errors import PolicyError
+from adp_ros.errors import CheckpointError, PolicyError
 from adp_ros.serving.mapping import RemoteMapping
 from adp_ros.serving.remote_policy import connect
 from adp_ros.types import Observation
@@ -153,3 +153,34 @@ def test_without_a_fault_every_question_is_answered(server):
         policy.close()
         assert answers == [(question, "") for question in range(QUESTIONS)]
         assert protocol == "act" or scripted.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("speaks", "asked", "words"),
+    [
+        ("vla-eval", "openpi", "no answer within 0.5 s"),  # each waits for the other's first word
+        ("openpi", "vla-eval", "another protocol than vla-eval's"),
+        ("act", "openpi", "can't be reached"),
+        ("act", "vla-eval", "can't be reached"),
+    ],
+)
+def test_a_server_of_another_protocol_is_refused_at_the_start(speaks, asked, words):
+    """With the address and what is wrong, before anything moves."""
+    values = {"chunk_length": 8, "state_key": "", **FRAMES, **KEYS[asked]}
+    mapping = RemoteMapping(protocol=asked, connect_deadline=0.5, **values)
+    with ScriptedServer(speaks) as scripted:
+        url = scripted.url.replace("http", "ws")
+        with pytest.raises(CheckpointError) as error:
+            connect(mapping.at(url), time.perf_counter, "")
+    assert str(error.value).startswith(f"policy_url {url}: ") and words in str(error.value)
+
+
+def test_an_http_client_at_a_websocket_gets_no_chunk():
+    """OpenVLA-OFT's protocol has no greeting: the first question says it."""
+    with ScriptedServer("openpi") as scripted:
+        values = {"chunk_length": 8, "state_key": "", **FRAMES, **KEYS["act"]}
+        mapping = RemoteMapping(protocol="act", **values)
+        policy = connect(mapping.at(scripted.url.replace("ws", "http")), time.perf_counter, "")
+        number, cause = ask(policy, 0)
+        policy.close()
+    assert number is None and ("the server says" in cause or "can't be reached" in cause)
