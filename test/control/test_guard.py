@@ -6,7 +6,8 @@ from simulated_arm import TICK, Bench, speeds, steady
 
 from adp_ros.control.chunk_steps import ChunkConfig
 from adp_ros.control.controller_settings import ControllerSettings
-from adp_ros.control.guard import GuardConfig
+from adp_ros.control.feeds import FeedConfig, FeedMonitor
+from adp_ros.control.guard import Agreement, GuardConfig
 from adp_ros.control.safety_machine import Status
 from adp_ros.errors import SafetyError
 from adp_ros.geometry import rotation_from_rotvec, rotvec_from_rotation
@@ -17,6 +18,7 @@ from adp_ros.types import (
     Pose,
     PoseSample,
     TorqueSample,
+    Twist,
 )
 
 
@@ -439,3 +441,53 @@ def test_second_commander_is_felt_on_a_busy_machine():
         bench.busy(0.02)
     assert bench.controller.snapshot().cause == "motion_disagrees"
     assert bench.now - begin < 0.6
+
+
+def _agreement_of(speed, period, moved, late):
+    """Faults over 3 s of steady motion along y.
+
+    Args:
+        speed: Commanded, in [m/s].
+        period: From one message to the next, in [s].
+        moved: Time in [s] for which the arm follows each message.
+        late: Delay of each pose's arrival in [s], by its number.
+    """
+    model = ControllerSettings().arm.model()
+    agreement, feeds = Agreement(GuardConfig(), model), [FeedMonitor("pose", FeedConfig())]
+    rotation, position, now, number, waiting = np.eye(3), np.zeros(3), 0.0, 0, []
+    twist = Twist(np.array([0.0, speed, 0.0]), np.zeros(3))
+    while now < 3.0:
+        now += period
+        position = position + [0.0, speed * moved, 0.0]
+        agreement.told(now, twist, period, feeds)
+        if number % 2 == 0:
+            waiting.append((now + late(number), now, Pose(position, rotation)))
+        number += 1
+        for arrival, stamp, pose in [w for w in waiting if w[0] <= now]:
+            agreement.take_pose(PoseSample(pose, arrival, stamp, arrival - stamp), None)
+        waiting = [w for w in waiting if w[0] > now]
+        if (fault := agreement.fault()) is not None:
+            return fault.cause
+    return ""
+
+
+def test_poses_that_arrive_late_are_compared_on_their_own_time():
+    """Every other half second the poses come 60 ms later; the motion is as commanded."""
+
+    def late(number):
+        return 0.06 if number // 50 % 2 else 0.0
+
+    for speed in (0.15, 0.3):
+        assert _agreement_of(speed, 0.01, 0.01, late) == ""
+
+
+@pytest.mark.parametrize("moved", [0.01, 0.015, 0.02])
+def test_driver_may_make_of_late_messages_what_it_likes(moved):
+    """A message each 20 ms moves the arm for 10 ms, or until the next: both are as commanded."""
+    assert _agreement_of(0.15, 0.02, moved, lambda _: 0.0) == ""
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.03])
+def test_driver_that_does_less_or_more_disagrees(moved):
+    """No motion at all, or half as much again as until the next message."""
+    assert _agreement_of(0.15, 0.02, moved, lambda _: 0.0) == "motion_disagrees"
