@@ -26,6 +26,7 @@ from spinner import Spinner
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+from adp_ros.control.capsules import GeometryConfig
 from adp_ros.control.chunk_steps import ChunkConfig
 from adp_ros.control.controller_settings import ArmConfig, StopConfig, StreamConfig
 from adp_ros.control.envelope import EnvelopeConfig
@@ -682,6 +683,7 @@ def test_parameter_file_holds_every_setting_at_its_default():
         "chunk": ChunkConfig,
         "velocity": VelocityConfig,
         "envelope": EnvelopeConfig,
+        "geometry": GeometryConfig,
         "torque": TorqueConfig,
         "feed": FeedConfig,
         "watch": WatchConfig,
