@@ -1,5 +1,6 @@
 """The driver's process over the stand-in: topics, services, and every way that it can end."""
 
+import json
 import os
 import re
 import signal
@@ -234,3 +235,39 @@ def test_wrong_type_of_arm_is_refused(folder, arm):
         assert process.returncode == 2
         assert "error: robot_type is 'j2s6s200', and the arm found is of type 3" in errors
         assert "Traceback" not in errors
+
+
+def _ask(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "adp_ros.cli", "arm", *words, "--json"],
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        timeout=60.0,
+        check=False,
+    )
+
+
+def test_arm_is_asked_from_the_command_line(folder, arm, probe):
+    """Status, stop, torques that can't be zeroed here, fingers that can't be without a start."""
+    with _driver(folder, arm):
+        _until(lambda: probe.count.get("tool_pose", 0) > 5, "samples")
+        status = _ask("status")
+        assert status.returncode == 0, status.stderr
+        found = json.loads(status.stdout)
+        assert found["arm"]["serial_number"] == "STAND-IN-1"
+        stopped = _ask("stop")
+        assert (stopped.returncode, json.loads(stopped.stdout)["success"]) == (0, True)
+        assert arm.arm.control == 0
+        refused = _ask("zero-torques")
+        assert refused.returncode == 1
+        assert "candle pose" in json.loads(refused.stdout)["message"]
+        assert arm.arm.torque_zeros == 0
+        assert _ask("fingers").returncode == 1
+
+
+def test_without_a_driver_the_command_is_one_line():
+    """Exit status 2, and what to do."""
+    result = _ask("status")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no driver_node reports on /diagnostics")
