@@ -21,6 +21,7 @@ from kinova_msgs.msg import (
 )
 from kinova_msgs.srv import ClearTrajectories, HomeArm, Start, Stop, ZeroTorques
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
@@ -56,6 +57,7 @@ from .parameters import declare_settings
 
 _STATUS_DEPTH: Final = 2
 _COMMAND_DEPTH: Final = 2  # what is older is late
+_SLICE: Final = 0.5  # [s] after which the end is seen at the latest
 _REFUSAL: Final = 3.0  # [s] after which a refusal is answered: the messages have no word for it
 
 
@@ -81,6 +83,7 @@ class ArmOutputs:
                 ("tool_wrench", WrenchStamped),
             )
         }
+        self._turn = False  # fingers are slow: every other read of them is enough
         self._deliveries: Mapping[str, Callable[[Any, Any], None]] = {
             "torques": self._torques,
             "joints": self._joints,
@@ -102,7 +105,9 @@ class ArmOutputs:
         state = joint_state_message(self._robot, value.joints, value.speeds, value.torques, fingers)
         state.header.stamp = stamp
         self._publishers["joint_state"].publish(state)
-        self._publishers["finger_position"].publish(finger_position_message(value.fingers))
+        self._turn = not self._turn
+        if self._turn:
+            self._publishers["finger_position"].publish(finger_position_message(value.fingers))
 
     def _pose(self, value: Pose, stamp: Any) -> None:
         message = pose_message(value, self._robot)
@@ -110,6 +115,8 @@ class ArmOutputs:
         self._publishers["tool_pose"].publish(message)
 
     def _forces(self, value: FloatArray, stamp: Any) -> None:
+        if not self._publishers["tool_wrench"].get_subscription_count():
+            return
         message = WrenchStamped()
         message.header.stamp, message.header.frame_id = stamp, self._robot.base_frame
         x, y, z, mx, my, mz = map(float, value)
@@ -121,14 +128,29 @@ class ArmOutputs:
 class ArmInputs:
     """Turns velocity messages into points.
 
+    They have a node and a thread of their own: an executor asks all entities of its nodes after
+    each message, which for the driver's services costs more than the message itself.
+
     Args:
-        node: Owner of the subscriptions.
+        node: The driver's node, for namespace and context.
         robot: The arm, for names.
         driver: Gets the points.
     """
 
     def __init__(self, node: Node, robot: Robot, driver: ArmDriver) -> None:
         self._driver = driver
+        self._node = Node(
+            "driver_commands",
+            context=node.context,
+            namespace=node.get_namespace(),
+            use_global_arguments=False,  # they name the driver's node
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(self._node)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name="commands")
         for name, kind, callback in (
             ("cartesian_velocity", PoseVelocity, self._on_velocity),
             ("cartesian_velocity_with_fingers", PoseVelocityWithFingers, self._on_closure),
@@ -140,7 +162,20 @@ class ArmInputs:
             ("joint_velocity", JointVelocity, self._on_joints),
         ):
             topic = of_arm(node, robot.topic_in(name))
-            node.create_subscription(kind, topic, callback, _COMMAND_DEPTH)
+            self._node.create_subscription(kind, topic, callback, _COMMAND_DEPTH)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more commands."""
+        self._ending.set()
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown()
+        self._node.destroy_node()
+
+    def _spin(self) -> None:
+        while not self._ending.is_set():
+            self._executor.spin_once(timeout_sec=_SLICE)
 
     def _send(self, msg: Any, fingers: Sequence[float] | None) -> None:
         linear = (msg.twist_linear_x, msg.twist_linear_y, msg.twist_linear_z)
@@ -264,6 +299,7 @@ class DriverNode(Node):
 
     def destroy_node(self) -> None:
         """Stop the arm, let go of it, then end the node."""
+        self._inputs.close()
         self._driver.ask_stop()  # beside Kinova's way home, should it be on it
         self._loop.stop()
         self._watch.close()

@@ -29,9 +29,9 @@ from .sdk_types import (
 
 _NEWEST: Final = 5  # entries of the arm's error log
 _PERIODS: Final = {
-    "queue": 0.02,
+    "queue": 0.025,
     "status": 0.05,
-    "velocities": 0.05,
+    "velocities": 0.1,
     "forces": 0.1,
     "control": 0.5,
     "sensors": 1.0,

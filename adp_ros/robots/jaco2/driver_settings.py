@@ -31,10 +31,10 @@ class ArmDriverSettings:
         choices=("raw", "gravity_free"),
     )
     torque_period: float = setting(
-        0.01, "Between two reads of the torques", unit="s", low=0.005, high=0.02
+        0.0125, "Between two reads of the torques", unit="s", low=0.005, high=0.02
     )
     joints_period: float = setting(
-        0.015, "Between two reads of joints and fingers", unit="s", low=0.005, high=0.1
+        0.02, "Between two reads of joints and fingers", unit="s", low=0.005, high=0.1
     )
     pose_period: float = setting(
         0.02, "Between two reads of the tool pose", unit="s", low=0.005, high=0.1
