@@ -1,6 +1,6 @@
 """Slowing the chunks' clock against clamping velocities, on the same scenes; run by hand.
 
-python test/evaluation/compare_slowdown.py SCENE SEEDS [CHECKPOINT]
+PYTHONPATH=. python test/evaluation/compare_slowdown.py SCENE SEEDS [CHECKPOINT]
 """
 
 import sys
