@@ -169,6 +169,9 @@ def test_folder_without_libraries_and_other_libraries_are_refused(tmp_path, stan
     with pytest.raises(ConfigError, match="there is no USBCommandLayerUbuntu.so in it"):
         find_library(str(tmp_path), ethernet=False)
     elf = (stand_in / "USBCommandLayerUbuntu.so").read_bytes()
+    (tmp_path / "USBCommandLayerUbuntu.so").write_bytes(elf)
+    with pytest.raises(ConfigError, match=r"no USBCommLayerUbuntu.so in it \(2002: communication"):
+        find_library(str(tmp_path), ethernet=False)
     for name in ("USBCommandLayerUbuntu.so", "USBCommLayerUbuntu.so"):
         (tmp_path / name).write_bytes(elf[:4] + b"\x01" + elf[5:])
     with pytest.raises(ConfigError, match="is a 32-bit library, x86-64 is needed"):

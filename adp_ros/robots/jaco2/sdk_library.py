@@ -69,9 +69,10 @@ class SdkLibrary:
         """
         for file in (self.command_layer, self.comm_layer):
             if not file.is_file():
+                code = " (2002: communication layer not found)" if file == self.comm_layer else ""
                 raise ConfigError(
-                    f"sdk_path is {str(self.folder)!r}: there is no {file.name} in it, the folder "
-                    "of Kinova's x86-64 libraries is needed"
+                    f"sdk_path is {str(self.folder)!r}: there is no {file.name} in it{code}, the "
+                    "folder of Kinova's x86-64 libraries is needed"
                 )
             with file.open("rb") as stream:
                 head = stream.read(20)
