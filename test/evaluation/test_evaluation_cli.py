@@ -17,6 +17,7 @@ class FakeRollouts:
 
     checkpoint: object
     base: object
+    options: object
     refuses: int = -1
 
     def refuse_unfit(self, plan):
@@ -130,9 +131,9 @@ def test_robot_type_reaches_every_rollout(call, monkeypatch, tmp_path):
     """The arm that is named is the one of the rollouts; another is refused."""
     made = []
 
-    def factory(checkpoint, base):
+    def factory(checkpoint, base, options):
         made.append(base.robot_type)
-        return FakeRollouts(checkpoint, base)
+        return FakeRollouts(checkpoint, base, options)
 
     monkeypatch.setattr(rollout_runner, "RolloutFactory", factory)
     words = ("--tasks", "wipe_table", "--episodes", "1", "--conditions", "full")
