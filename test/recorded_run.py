@@ -35,9 +35,9 @@ from adp_ros.robots.jaco2.messages import (
 )
 from adp_ros.robots.robot import robot_named
 from adp_ros.ros.controller_services import safety_message
-from adp_ros.ros.messages import chunk_message, gate_message, prune_message
 from adp_ros.ros.picture_messages import image_message, jpeg_message
 from adp_ros.ros.stamps import time_message
+from adp_ros.ros.window_messages import chunk_message, gate_message, prune_message
 from adp_ros.types import (
     ActionConvention,
     Chunk,

@@ -4,12 +4,14 @@ Names, topics, units, kinematics, limits, home, hand and messages of an arm are 
 """
 
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..doors import Door, lacks
 from ..types import FloatArray, Pose, Sample, Twist
-from .kinematics import ArmModel
-from .shape import ArmShape
+
+if TYPE_CHECKING:
+    from .kinematics import ArmModel
+    from .shape import ArmShape
 
 
 class ArmMessages(Protocol):
@@ -113,11 +115,11 @@ class Robot(Protocol):
         """Return the full name of a topic or service of the driver that takes commands."""
         ...
 
-    def arm(self, inertia: str = ...) -> ArmModel:
+    def arm(self, inertia: str = ...) -> "ArmModel":
         """Return kinematics, limits, home and masses; ``inertia`` says whose masses."""
         ...
 
-    def shape(self) -> ArmShape:
+    def shape(self) -> "ArmShape":
         """Return its capsules."""
         ...
 

@@ -16,8 +16,8 @@ from ..policies.planner import StageLog
 from ..policies.window import STAGES, Window, WindowTimes
 from ..types import FloatArray, Rgb
 from .arm_name import of_arm
-from .messages import chunk_message, gate_message, latency_message, prune_message
 from .picture_messages import image_message
+from .window_messages import chunk_message, gate_message, latency_message, prune_message
 
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
