@@ -69,12 +69,12 @@ def inference_settings(bag: Bag, overrides: Overrides) -> InferenceSettings:
         values["checkpoint"] = bag.notes.checkpoint[0]
     if overrides.checkpoint is not None:
         values["checkpoint"] = str(overrides.checkpoint)
+        values["policy"] = "remote" if overrides.checkpoint.is_file() else "oft"
     if not values.get("checkpoint"):
         raise BagError(
             "the bag does not name the checkpoint (no parameters of inference_node in it): "
             "give --checkpoint"
         )
-        values["policy"] = "remote" if overrides.checkpoint.is_file() else "oft"
     if overrides.policy_url:
         values["policy_url"] = overrides.policy_url
     if overrides.device is not None:

@@ -243,7 +243,9 @@ def test_unusable_pictures_are_refused(values):
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1, 2}, np.array([object()]), np.array(["a"]), 2**70], ids=str
+    "value",
+    [object(), {1, 2}, np.array([object()]), np.array(["a"]), 2**70],
+    ids=["object", "set", "array of objects", "array of text", "more than 64 bits"],
 )
 def test_only_plain_data_is_sent(value):
     """What would not come back is refused where it is sent."""
