@@ -65,11 +65,11 @@ def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
         if time.monotonic() - joined_at > _DISCOVERY:
             return
         time.sleep(_POLL)
-    others = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
     lives, _ = wait_for_message(
         JointAngles, node, topic, qos_profile=qos_profile_sensor_data, time_to_wait=_LISTEN
     )
-    if lives:
+    if lives:  # by now the graph knows the name as well
+        others = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
         raise ConfigError(
             f"{topic} is published by {', '.join(others)} already, one driver per arm is allowed: "
             "end it, set ROS_DOMAIN_ID, or give this arm a robot_name"

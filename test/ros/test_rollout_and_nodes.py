@@ -75,6 +75,7 @@ class Listener(Node):
         self.until(lambda: self.count_publishers("/adp/action_chunk"))
         assert self.starting.wait_for_service(PATIENCE)
         self.until(self._start)
+        self.until(lambda: any(state.status == SafetyState.RUNNING for state in self.states))
         self.until(lambda: self._stopped() or len(self.windows()) >= WINDOWS)
 
     def windows(self):
@@ -173,7 +174,8 @@ def test_nodes_and_rollout_take_the_same_decisions():
     """Every window: state, reason, motion, thresholds, tokens and cost are equal."""
     nodes, rollout = run_nodes(), run_in_process()
     known = [window for window in sorted(nodes.windows()) if window < len(rollout)]
-    assert len(known) >= WINDOWS - 2  # the first messages come before we are known
+    # the first messages come before we are known
+    assert len(known) >= WINDOWS - 2, nodes.states[-1]
     reasons, states, gaps = set(), set(), []
     for window in known:
         record, way = rollout[window]
