@@ -414,7 +414,7 @@ def one_error(text: str) -> str:
     [
         ((), "checkpoint is '', the directory of an OpenVLA-OFT fine-tune is needed"),
         (("checkpoint:=/no/such",), "/no/such"),
-        (("policy:=magic",), "policy is 'magic', allowed: one of 'oft', 'remote', 'expert', 'hold'"),
+        (("policy:=magic",), "policy is 'magic', allowed: one of 'oft', 'remote', 'expert'"),
         (("checkpoint:=/x", "threads:=0"), "threads"),
         (("checkpoint:=/x", "rotation:=rpy"), "give all or none"),
         (("checkpoint:=/x", "robot_type:=ur5"), "robot_type is 'ur5', allowed: j2n6s200"),
