@@ -43,12 +43,15 @@ class BagNotes:
     def parameters(self, node: str) -> Mapping[str, Any]:
         """Return the parameters of a node, empty when they were not recorded.
 
+        ROS gives an empty list back as unset; it is an empty list here.
+
         Raises:
             BagError: They are not YAML.
         """
         for values in self._notes(PARAMETERS):
             if values.get("node", "").rpartition("/")[2] == node:
-                return settings_in(values.get("yaml", ""), f"parameters of {node} in the bag")
+                found = settings_in(values.get("yaml", ""), f"parameters of {node} in the bag")
+                return {name: [] if value is None else value for name, value in found.items()}
         return {}
 
     def file_text(self, name: str) -> str | None:

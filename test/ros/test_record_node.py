@@ -13,15 +13,17 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from ros_bench import bench, own_domain
 from sensor_msgs.msg import CompressedImage, Image
 
-from adp_ros.bags.bag_notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, settings_in
+from adp_ros.bags.bag_notes import CHECKPOINT, FILE, ORIGIN, PARAMETERS, BagNotes, settings_in
 from adp_ros.bags.bag_reader import BagReader
+from adp_ros.control.controller_settings import GROUPS
 from adp_ros.errors import ConfigError
 from adp_ros.health import Level
 from adp_ros.msg import ActionChunk, SafetyState
+from adp_ros.ros.controller_node import ControllerNode
 from adp_ros.ros.launch_arguments import resolve_settings
 from adp_ros.ros.launch_table import check_parameters, node_table
 from adp_ros.ros.record_node import RecordNode
-from adp_ros.settings import share_directory
+from adp_ros.settings import configs_from_flat, grouped_names, share_directory
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -131,6 +133,21 @@ def test_everything_needed_for_a_replay_is_in_the_bag(tmp_path, source_files):
     values = settings_in(notes[PARAMETERS]["yaml"], "parameters")
     assert values["image_topics"] == ["/camera/image_raw"]
     assert health.values["dropped"] == 0
+
+
+def test_parameters_of_the_controller_come_back_as_its_settings(tmp_path):
+    """Every one of them, empty lists too, which ROS gives back as unset."""
+    with bench([f"record_node:directory:={tmp_path / 'bags'}"]) as ros:
+        ros.add(ControllerNode())
+        node = ros.add(RecordNode())
+        ros.until(lambda: written(node, "notes") >= 2)  # origin, and the controller's parameters
+        (bag,) = (tmp_path / "bags").iterdir()
+        ros.until(lambda: BagNotes(BagReader(bag).notes).parameters("controller_node"))
+    recorded = BagNotes(BagReader(bag).notes).parameters("controller_node")
+    assert recorded["geometry.walls"] == []
+    assert set(grouped_names(GROUPS)) <= set(recorded)
+    values = {name: recorded[name] for name in grouped_names(GROUPS)}
+    assert configs_from_flat(GROUPS, values, "bag") == configs_from_flat(GROUPS, {}, "defaults")
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path):
