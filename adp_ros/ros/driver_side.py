@@ -44,6 +44,8 @@ from .arm_name import of_arm
 
 _POLL = 0.05  # [s] between two looks
 _DISCOVERY = 1.5  # [s] after which publishers on this machine and its network are known
+_NAMES = 3.0  # [s] after which the name of a publisher's node is known
+_NO_NAME = "_NODE_NAME_UNKNOWN_"  # what the graph says until then
 _LISTEN = 2.0  # [s]; a driver that lives sends torques at 50 Hz or more
 
 
@@ -68,12 +70,23 @@ def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
     lives, _ = wait_for_message(
         JointAngles, node, topic, qos_profile=qos_profile_sensor_data, time_to_wait=_LISTEN
     )
-    if lives:  # by now the graph knows the name as well
-        others = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
+    if lives:
         raise ConfigError(
-            f"{topic} is published by {', '.join(others)} already, one driver per arm is allowed: "
+            f"{topic} is published by {', '.join(_owners(node, topic))} already, one driver per arm is allowed: "
             "end it, set ROS_DOMAIN_ID, or give this arm a robot_name"
         )
+
+
+def _owners(node: Node, topic: str) -> list[str]:
+    """Names of the nodes that publish; the graph learns them a moment after their publishers."""
+    deadline = time.monotonic() + _NAMES
+    while True:
+        names = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
+        if _NO_NAME not in names:
+            return names
+        if time.monotonic() > deadline:
+            return [name.replace(_NO_NAME, "a node without a name") for name in names]
+        time.sleep(_POLL)
 
 
 class DriverServices:
