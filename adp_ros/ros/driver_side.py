@@ -71,8 +71,9 @@ def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
         JointAngles, node, topic, qos_profile=qos_profile_sensor_data, time_to_wait=_LISTEN
     )
     if lives:
+        names = ", ".join(_owners(node, topic))
         raise ConfigError(
-            f"{topic} is published by {', '.join(_owners(node, topic))} already, one driver per arm is allowed: "
+            f"{topic} is published by {names} already, one driver per arm is allowed: "
             "end it, set ROS_DOMAIN_ID, or give this arm a robot_name"
         )
 
