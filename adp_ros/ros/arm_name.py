@@ -9,7 +9,9 @@ from ..robots.robot import ROBOTS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+UNNAMED: Final = "a node whose name is not known yet"
 _NAME: Final = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
 
 
@@ -42,6 +44,21 @@ def namespace(robot_name: str) -> str:
 def of_arm(node: "Node", name: str) -> str:
     """Return a full name, such as ``/adp/start``, inside the namespace of a node's arm."""
     return f"{node.get_namespace().rstrip('/')}{name}"
+
+
+def publishers_of(node: "Node", topic: str) -> list[str]:
+    """Return the full names of the nodes that publish a topic, sorted, one per publisher.
+
+    The graph learns the name of a node a moment after its publishers; one that was killed is
+    listed for a while.
+    """
+    return sorted(_full_name(end) for end in node.get_publishers_info_by_topic(topic))
+
+
+def _full_name(end: "TopicEndpointInfo") -> str:
+    if end.node_name == "_NODE_NAME_UNKNOWN_":
+        return UNNAMED
+    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
 
 
 def namespace_arguments(robot_name: str) -> list[str]:

@@ -14,7 +14,6 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import QoSSubscriptionMatchedInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from std_srvs.srv import Trigger
 
 from ..control.controller import Controller
@@ -25,7 +24,7 @@ from ..errors import AdpError, SafetyError
 from ..msg import SafetyState
 from ..robots.robot import Robot
 from .arm_client import ENABLE_TOPIC, ArmServices, Pause
-from .arm_name import of_arm
+from .arm_name import of_arm, publishers_of
 from .lifeline import LifelineWatch
 from .node_process import node_lifeline
 from .parameters import declare_groups
@@ -133,8 +132,7 @@ class LineWatch:
     def _problem(self, topic: str, allowed: int) -> str:
         if self._node.count_publishers(topic) <= allowed:
             return ""
-        infos = self._node.get_publishers_info_by_topic(topic)
-        names = sorted(map(_owner, infos))
+        names = publishers_of(self._node, topic)
         recent = time.monotonic() - _FORGOTTEN
         for name in [n for n in names if self._ended.get(n.rpartition("/")[2], recent) > recent]:
             if len(names) > allowed and (allowed == 0 or names.count(name) > 1):
@@ -143,13 +141,6 @@ class LineWatch:
             return ""
         number = "one is" if allowed else "none is"
         return f"{topic} has {len(names)} publishers, {number} allowed: {', '.join(names)}"
-
-
-def _owner(end: TopicEndpointInfo) -> str:
-    """Full name of the node, which the graph learns a moment after its publisher."""
-    if end.node_name == "_NODE_NAME_UNKNOWN_":
-        return "a node whose name is not known yet"
-    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
 
 
 _PERIOD = 0.1  # [s]

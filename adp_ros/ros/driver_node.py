@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future as SdkFuture
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -269,16 +270,15 @@ class DriverNode(Node):
         self._connected = False
         self._output = LibraryOutput(self._pass_on)
         self._stopping = threading.Event()
-        try:
+        with ExitStack() as undo:  # whatever ends the start: the library's words come out
+            undo.callback(self._output.close)
             sdk = Sdk(library, settings.call_timeout)
             self._watch = CallWatch(sdk, _die)
             self._driver = ArmDriver(
                 sdk, settings, ArmOutputs(self, robot).deliver, self._say, time.monotonic
             )
             self._driver.start()
-        except BaseException:
-            self._output.close()
-            raise
+            undo.pop_all()
         self._connected = True
         device = self._driver.connection.device if self._driver.connection else ""
         self.get_logger().info(f"{device} over {library.command_layer}, SDK {sdk.version()}")

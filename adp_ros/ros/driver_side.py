@@ -40,12 +40,11 @@ from ..sim.base_controller import DriverMode, VelocityPoint
 from ..sim.shared_twin import SharedTwin
 from ..sim.twin import ArmReading
 from ..types import FloatArray
-from .arm_name import of_arm
+from .arm_name import UNNAMED, of_arm, publishers_of
 
 _POLL = 0.05  # [s] between two looks
 _DISCOVERY = 1.5  # [s] after which publishers on this machine and its network are known
 _NAMES = 3.0  # [s] after which the name of a publisher's node is known
-_NO_NAME = "_NODE_NAME_UNKNOWN_"  # what the graph says until then
 _LISTEN = 2.0  # [s]; a driver that lives sends torques at 50 Hz or more
 
 
@@ -79,14 +78,12 @@ def refuse_second_driver(node: Node, robot: Robot, joined_at: float) -> None:
 
 
 def _owners(node: Node, topic: str) -> list[str]:
-    """Names of the nodes that publish; the graph learns them a moment after their publishers."""
+    """Names of the nodes that publish, without namespaces, as soon as all are known."""
     deadline = time.monotonic() + _NAMES
     while True:
-        names = sorted({info.node_name for info in node.get_publishers_info_by_topic(topic)})
-        if _NO_NAME not in names:
+        names = sorted({name.rpartition("/")[2] for name in publishers_of(node, topic)})
+        if UNNAMED not in names or time.monotonic() > deadline:
             return names
-        if time.monotonic() > deadline:
-            return [name.replace(_NO_NAME, "a node without a name") for name in names]
         time.sleep(_POLL)
 
 

@@ -18,7 +18,7 @@ from ..health import DurationMeter, Health, Level, RateMeter, Value, latency_val
 from ..policies.conventions import ArmState
 from ..robots.robot import Robot
 from ..types import Rgb
-from .arm_name import of_arm
+from .arm_name import of_arm, publishers_of
 from .picture_messages import ImageConverter
 from .stamps import seconds
 
@@ -179,8 +179,7 @@ class FrameInbox:
         """Return the names of the nodes that publish; a killed one is listed for a while."""
         if self._node.count_publishers(self.topic) < 2:
             return []
-        infos = self._node.get_publishers_info_by_topic(self.topic)
-        return sorted(f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos)
+        return publishers_of(self._node, self.topic)
 
     def _age(self, now: Callable[[], float]) -> float:
         return inf if self._newest is None else now() - seconds(self._newest.header.stamp)

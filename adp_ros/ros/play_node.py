@@ -33,6 +33,7 @@ from ..bags.playback import CLOCK, Operation, Schedule, Scheduled
 from ..control.safety_machine import Status
 from ..errors import BagError, ConfigError
 from ..msg import SafetyState
+from .arm_name import publishers_of
 from .messages import message_class
 from .node_process import StopSignals, complete_environment
 from .picture_messages import image_message
@@ -235,10 +236,10 @@ class Player:
                 raise ConfigError(self._missing())
             self._executor.spin_once(timeout_sec=_LOOK)
         for topic in topics:
-            others = self._node.get_publishers_info_by_topic(topic)
-            if others:
+            if others := publishers_of(self._node, topic):
+                name = others[0].rpartition("/")[2]
                 raise ConfigError(
-                    f"{topic} is already published by {others[0].node_name}: end camera and arm "
+                    f"{topic} is already published by {name}: end camera and arm "
                     "(robot:=none), or set another ROS_DOMAIN_ID"
                 )
 
