@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from ..geometry import length
+from ..robots.jaco2.arm_pace import finger_speeds
 from ..robots.jaco2.interface import CLOSED_TICKS
 from ..robots.kinematics import ArmModel, way_home
 from ..types import FloatArray
@@ -135,8 +136,6 @@ class Homing:
 
 
 TICK: Final = 0.01  # [s] for which one point is good
-_CLOSURE_GAIN: Final = 2.0  # [1/s], of the driver's finger control
-_CLOSURE_DEAD_BAND: Final = 20.0  # [ticks]
 _MAX_LEAD: Final = 0.02  # [rad] of the reference before a joint that something blocks
 _MAX_FINGER_LEAD: Final = 600.0  # [ticks]
 
@@ -253,9 +252,8 @@ class Driver:
         Returns:
             Shape (3,), in [ticks/s].
         """
-        gap = closure / 100.0 * CLOSED_TICKS - self._measured_finger
-        speed = _CLOSURE_GAIN * gap if abs(gap) > _CLOSURE_DEAD_BAND else 0.0
-        return np.full(3, speed)
+        first = np.array([self._measured_finger])
+        return np.array(finger_speeds(closure, first, CLOSED_TICKS))
 
     def stop(self) -> None:
         """Erase all points, stand still and ignore commands until :meth:`start`.

@@ -36,10 +36,7 @@ def connect(sdk: Sdk, settings: ArmDriverSettings) -> ArmConnection:
     """
     sdk.open(settings.address)
     try:
-        device = choose(sdk.devices(), settings)
-        sdk.select(device)
-        status = sdk.read("GetQuickStatus", QuickStatus)
-        check_kind(settings.robot_type, status)
+        device, status = find_arm(sdk, settings)
         sdk.call("StartControlAPI", limit=SLOW)
         sdk.stop()
         sdk.call("StartControlAPI", limit=SLOW)
@@ -54,6 +51,20 @@ def connect(sdk: Sdk, settings: ArmDriverSettings) -> ArmConnection:
             raise ArmError(f"{error}; and {closing}") from error
         raise
     return ArmConnection(device, ArmWatch(status))
+
+
+def find_arm(sdk: Sdk, settings: ArmDriverSettings) -> tuple[ArmDevice, QuickStatus]:
+    """Select the arm that the settings mean, look that it is of their type, return its status.
+
+    Raises:
+        ConfigError: It is not the one that the settings name.
+        ArmError: There is none, or a call failed.
+    """
+    device = choose(sdk.devices(), settings)
+    sdk.select(device)
+    status = sdk.read("GetQuickStatus", QuickStatus)
+    check_kind(settings.robot_type, status)
+    return device, status
 
 
 def choose(devices: tuple[ArmDevice, ...], settings: ArmDriverSettings) -> ArmDevice:

@@ -84,7 +84,7 @@ def finger_speeds(closure: float, fingers: FloatArray, closed: float) -> tuple[f
 
     Args:
         closure: 0 (open) to 100 (closed).
-        fingers: Measured positions, shape (3,), in [ticks].
+        fingers: Measured positions, the first one first, in [ticks].
         closed: Position of a closed finger in [ticks].
 
     Returns:

@@ -18,15 +18,14 @@ import numpy as np
 from ...errors import AdpError, ArmError
 from ...types import FloatArray
 from ..kinematics import gravity_torque
-from .arm_connection import choose
+from .arm_connection import find_arm
 from .arm_pace import PointGate
 from .arm_reads import ArmReads, JointReading
-from .arm_watch import ArmWatch, check_kind, sensor_problems, temperatures
+from .arm_watch import ArmWatch, sensor_problems, temperatures
 from .arms import arm_model
 from .driver_settings import ArmDriverSettings
 from .sdk import Sdk
 from .sdk_library import find_library
-from .sdk_types import QuickStatus
 
 _SLACK: Final = 40.0  # [s] for the library to find or not to find an arm
 _CYCLE: Final = ("torques", "joints", "pose", "sensors")
@@ -115,10 +114,7 @@ def look(settings: ArmDriverSettings, seconds: float) -> ArmReport:
     version = sdk.version()
     sdk.open(settings.address)
     try:
-        device = choose(sdk.devices(), settings)
-        sdk.select(device)
-        status = sdk.read("GetQuickStatus", QuickStatus)
-        check_kind(settings.robot_type, status)
+        device, status = find_arm(sdk, settings)
         measured = _measure(sdk, settings, seconds) if seconds > 0.0 else {}
     finally:
         sdk.call("CloseAPI")
